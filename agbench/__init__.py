@@ -1,0 +1,1 @@
+"""agbench: how far can images be compressed before AutoML accuracy drops, and what does it save?"""

@@ -1,0 +1,216 @@
+"""The command line: parse, call, print. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from agbench.errors import UserError
+
+if TYPE_CHECKING:
+    from agbench.condition import Budget
+    from agbench.workspace import Workspace
+
+FAILED_TRIALS = 3
+"""Exit status of a sweep in which trials failed."""
+
+T = TypeVar("T")
+
+
+class _Listed(click.ParamType):
+    """Values separated by commas."""
+
+    def __init__(self, kind: Callable[[str], T], name: str) -> None:
+        self.kind = kind
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        try:
+            values = tuple(self.kind(part.strip()) for part in value.split(",") if part.strip())
+        except ValueError:
+            values = ()
+        if not values:
+            self.fail(f"{value!r} is no comma-separated list of {self.name}s", param, ctx)
+        return tuple(dict.fromkeys(values))
+
+
+class _Group(click.Group):
+    """Shows a user's error as one line, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"agbench: {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            click.echo("agbench: stopped; the same command goes on from here", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="agbench")
+@click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="AGBENCH_WORKSPACE",
+    default=Path(),
+    help="Folder of datasets/, results/ and reports/.  [default: the current folder]",
+)
+@click.pass_context
+def main(ctx: click.Context, workspace: Path) -> None:
+    """How far can images be compressed before AutoML accuracy drops, and what does it save?"""
+    from agbench.workspace import Workspace
+
+    ctx.obj = Workspace(workspace)
+
+
+@main.command()
+@click.pass_obj
+def datasets(workspace: Workspace) -> None:
+    """List the data sets that are known."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from agbench.data.card import Catalogue
+
+    catalogue = Catalogue(workspace.datasets)
+    table = Table("name", "title", "classes", "images", "state", "licence")
+    for name in catalogue.names():
+        card = catalogue.card(name)
+        state = "ready" if (workspace.datasets / name / "dataset.json").is_file() else "made when first run"
+        table.add_row(name, card.title, str(card.classes), f"{card.images:,}", state, card.licence)
+    Console().print(table)
+
+
+@main.command()
+@click.pass_obj
+def models(workspace: Workspace) -> None:
+    """List the models that are known."""
+    from agbench.models import registry
+
+    for family, entry in registry.FAMILIES.items():
+        click.echo(f"{family}: {entry.summary}")
+        for variant in entry.variants:
+            click.echo(f"  {family}:{variant}" if variant else f"  {family}")
+        if entry.others:
+            click.echo(f"  {family}:NAME  ({entry.others})")
+
+
+@main.command()
+@click.option("--dataset", "name", required=True, metavar="NAME", help="As `agbench datasets` lists them.")
+@click.option("--study", "studies", multiple=True, metavar="NAME", help="compression, storage, tabular, quick.")
+@click.option("--models", type=_Listed(str, "model"), metavar="A,B", help="Instead of the study's own.")
+@click.option("--levels", type=_Listed(float, "level"), metavar="1.0,0.3", help="Instead of the study's own.")
+@click.option("--noise", is_flag=True, help="Add the paper's noise to all images first.")
+@click.option("--seeds", type=_Listed(int, "seed"), default=(0,), metavar="0,1,2", help="One trial for each.")
+@click.option("--quick", is_flag=True, help="Minutes rather than hours: small images, few epochs, fast learners.")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs of fine-tuning, exactly.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Of fine-tuning.")
+@click.option("--batch-size", type=click.IntRange(1), help="Images an optimiser step.")
+@click.option("--image-size", type=click.IntRange(32), help="Side in pixels that the deep model sees.")
+@click.option("--loaders", type=click.IntRange(0), help="Processes that decode images for the deep model.")
+@click.option("--preset", metavar="NAME", help="AutoGluon's, such as medium_quality or best_quality.")
+@click.option("--learners", type=_Listed(str, "learner"), metavar="GBM,CAT,XGB", help="TabularPredictor's.")
+@click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for fitting.")
+@click.option("--keep-models", is_flag=True, help="Keep fitted models in results/models.")
+@click.option("--dry-run", is_flag=True, help="Print what would be run, and what is done already.")
+@click.pass_obj
+def run(
+    workspace: Workspace,
+    name: str,
+    studies: tuple[str, ...],
+    models: tuple[str, ...] | None,
+    levels: tuple[float, ...] | None,
+    noise: bool,
+    seeds: tuple[int, ...],
+    quick: bool,
+    keep_models: bool,
+    dry_run: bool,
+    **settings: Any,
+) -> None:
+    """Run the trials of studies that are missing.
+
+    The same command again runs nothing; killed, it goes on where it was.
+    """
+    from agbench import environment, study, sweep
+    from agbench.data.dataset import load_dataset
+    from agbench.progress import Progress
+    from agbench.results import Store
+    from agbench.worker import Failure
+
+    budget = _budget(study.QUICK if quick else study.STANDARD, settings)
+    chosen = [study.find(one) for one in studies or _default_studies(quick)]
+    progress = Progress()
+    with progress.busy(f"checking the images of {name}"):
+        dataset = load_dataset(name, workspace.datasets, environment.available_cpus())
+    conditions = study.conditions(
+        chosen, dataset.name, dataset.fingerprint, budget, seeds, models, levels, 1.0 if noise else None
+    )
+    store = Store(workspace.results)
+    plan = sweep.make_plan(conditions, store.records(dataset.name))
+    if dry_run:
+        _print_plan(plan, conditions)
+        return
+    progress.say(
+        f"{len(conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run"
+        + (f" ({len(plan.outdated)} of them again: other versions)" if plan.outdated else "")
+    )
+    if not plan.todo:
+        progress.say("nothing to run")
+        return
+    failures = 0
+    for event in sweep.run(plan.todo, dataset, workspace, store, keep_models):
+        progress.show(event)
+        failures += isinstance(event, sweep.Ended) and isinstance(event.outcome, Failure)
+    if failures:
+        progress.say(f"{failures} of {len(plan.todo)} trials failed; `agbench report` tells where their logs are")
+        sys.exit(FAILED_TRIALS)
+
+
+@main.command()
+@click.option("--dataset", "names", multiple=True, metavar="NAME", help="By default all that have results.")
+@click.option("--show", is_flag=True, help="Print the report's main table too.")
+@click.pass_obj
+def report(workspace: Workspace, names: tuple[str, ...], show: bool) -> None:
+    """Make reports from the stored results."""
+    from agbench.report import build
+    from agbench.results import Store
+
+    store = Store(workspace.results)
+    known = store.datasets()
+    missing = [name for name in names if name.lower() not in known]
+    if missing or not known:
+        wanted = missing[0] if missing else "NAME"
+        raise UserError(f"no results of {wanted}: run `agbench run --dataset {wanted}` first")
+    for name in names or known:
+        built = build.write_report(name.lower(), store, workspace)
+        if show:
+            click.echo(built.main_table)
+            click.echo()
+        click.echo(built.path)
+
+
+def _default_studies(quick: bool) -> tuple[str, ...]:
+    return ("quick",) if quick else ("compression", "storage", "tabular")
+
+
+def _budget(base: Budget, settings: dict[str, Any]) -> Budget:
+    from dataclasses import replace
+
+    return replace(base, **{name: value for name, value in settings.items() if value is not None})
+
+
+def _print_plan(plan: Any, conditions: list[Any]) -> None:
+    done = {record.condition.id for record in plan.done}
+    outdated = {record.condition.id for record in plan.outdated}
+    for condition in conditions:
+        state = "done" if condition.id in done else "again" if condition.id in outdated else "to run"
+        click.echo(f"{condition.id}  {state:6}  {condition}: {condition.budget}")
+    click.echo(f"{len(conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run")

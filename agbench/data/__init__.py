@@ -1,0 +1,1 @@
+"""Data sets: their cards, images, split and fingerprint."""

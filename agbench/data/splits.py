@@ -1,0 +1,58 @@
+"""The split: 60 % training, 20 % test, 20 % validation, the same for every level, model and noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from agbench.errors import UserError
+
+TRAIN, TEST, VALIDATION = "train", "test", "validation"
+SPLIT_SEED = 0
+
+
+def split(labels: pd.Series, contents: pd.Series, seed: int = SPLIT_SEED) -> pd.Series:
+    """Assign every image to a part, stratified by label.
+
+    Each class is shuffled and cut at ``round(0.6 n)`` and ``round(0.8 n)``, in the order train, test,
+    validation: on SUN397's class counts that gives the paper's Table I exactly. Images with the same
+    content then all join the part of the first of them, so that no test image was seen in training.
+
+    Parameters
+    ----------
+    labels : Series of str
+        By image, in the data set's stable order.
+    contents : Series of str
+        Content hash by image, aligned with `labels`.
+    seed : int
+        Of the shuffle.
+
+    Returns
+    -------
+    Series of str
+        ``"train"``, ``"test"`` or ``"validation"``, aligned with `labels`.
+
+    Raises
+    ------
+    UserError
+        If a class is too small to be in all three parts, or there are fewer than two classes.
+    """
+    if labels.nunique() < 2:
+        raise UserError(f"classification needs two classes or more, found {labels.nunique()}")
+    generator = np.random.default_rng(seed)
+    parts = pd.Series(VALIDATION, index=labels.index, dtype=object)
+    for _, group in labels.groupby(labels, sort=True):
+        shuffled = generator.permutation(group.index.to_numpy())
+        first, second = round(0.6 * len(group)), round(0.8 * len(group))
+        parts[shuffled[:first]] = TRAIN
+        parts[shuffled[first:second]] = TEST
+    parts = parts.groupby(contents).transform("first")
+    presence = pd.crosstab(labels, parts).reindex(columns=[TRAIN, TEST, VALIDATION], fill_value=0)
+    small = presence.index[(presence == 0).any(axis=1)]
+    if len(small):
+        names = ", ".join(repr(str(name)) for name in small[:5])
+        raise UserError(
+            f"too few different images for train, test and validation in {len(small)} of {len(presence)} "
+            f"classes ({names}): each needs at least 4"
+        )
+    return parts

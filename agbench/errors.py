@@ -1,0 +1,36 @@
+"""The errors that are somebody else's: a user's, or the data's."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user can mend: shown as one or two lines, without a traceback.
+
+    The message says what is wrong, with which value, and what would be right.
+    """
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """Build the error for a name that isn't there, with the nearest one that is.
+
+    Parameters
+    ----------
+    kind : str
+        What the name should have named, such as ``"data set"``.
+    name : str
+        What was asked for.
+    known : iterable of str
+        The names that would be right.
+
+    Returns
+    -------
+    UserError
+        To be raised by the caller.
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return UserError(f"no {kind} called {name!r}: {hint}known: {', '.join(known)}")

@@ -1,0 +1,87 @@
+"""Files that appear whole or not at all, and that are known when they change."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file held when it was last looked at.
+
+    Parameters
+    ----------
+    bytes : int
+        Its size.
+    modified : int
+        Its time of modification in nanoseconds.
+    sha256 : str
+        Hash of its bytes.
+    """
+
+    bytes: int
+    modified: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Content:
+        """Read a file's."""
+        status = path.stat()
+        return cls(status.st_size, status.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
+
+    def is_that_of(self, path: Path) -> bool:
+        """Tell whether a file still holds this; its bytes are only read where its size or time differ."""
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return False
+        if (status.st_size, status.st_mtime_ns) == (self.bytes, self.modified):
+            return True
+        return status.st_size == self.bytes and Content.of(path).sha256 == self.sha256
+
+
+@contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """Fill a folder under another name, and give it its own when that has ended well.
+
+    Parameters
+    ----------
+    folder : Path
+        Must not exist yet; its parent is made.
+
+    Yields
+    ------
+    Path
+        An empty folder beside it. It is removed where the block raises.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    half_made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        yield half_made
+        half_made.chmod(0o777 & ~_umask())
+        half_made.rename(folder)
+    except BaseException:
+        shutil.rmtree(half_made, ignore_errors=True)
+        raise
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file that others see whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    half_made = path.with_name(f".{path.name}.{os.getpid()}")
+    half_made.write_text(text, encoding="utf-8")
+    half_made.replace(path)
+
+
+def _umask() -> int:
+    # The only portable way to read it; no other thread of ours makes files while a folder appears.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,114 @@
+"""Reading an image strictly, and as a viewer would show it.
+
+AutoMM reads with ``convert("RGB")``, takes a black image for one it can't read, and lets half a file pass
+for a whole one. What goes through here does none of that.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile
+
+ORIENTATION = 0x0112
+"""EXIF tag: how a viewer turns the image."""
+
+_UPRIGHT = 1
+_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+class UnreadableImage(Exception):
+    """The image can't be read whole, or can't be shown faithfully; the message says why."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image and decode all of its first frame, or say why that can't be done.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its content decides what it is, not its name.
+
+    Yields
+    ------
+    PIL.Image.Image
+        The decoded image in the file's own mode.
+
+    Raises
+    ------
+    UnreadableImage
+        If it is no image, truncated, damaged, or a decompression bomb.
+    """
+    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(path)
+            image.load()
+    # Pillow's decoders have no common error: OSError, SyntaxError, ValueError, struct.error ... are all seen.
+    except Exception as error:
+        raise UnreadableImage(str(error).replace(str(path), path.name) or type(error).__name__) from error
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+    with image:
+        yield image
+
+
+def reads_faithfully(image: Image.Image) -> bool:
+    """Tell whether AutoMM's ``convert("RGB")`` gives what a viewer would show.
+
+    It doesn't for 16-bit images (all white), floating point, and where alpha hides colour.
+    """
+    if image.mode in (*_SIXTEEN_BIT_MODES, "F"):
+        return False
+    return not _has_transparency(image)
+
+
+def faithful(image: Image.Image) -> Image.Image:
+    """Give the pixels as a viewer would show them, gray or RGB, not turned.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        A decoded image in any mode.
+
+    Returns
+    -------
+    PIL.Image.Image
+        In mode ``"L"`` where the image is gray, otherwise ``"RGB"``; same size. Transparency is
+        laid on white, 16-bit gray is scaled to 8 bits.
+
+    Raises
+    ------
+    UnreadableImage
+        If the mode has no agreed meaning as a picture (floating point, 32-bit integers).
+    """
+    if image.mode == "F":
+        raise UnreadableImage("floating-point pixels have no agreed range; store 8 or 16 bits")
+    if image.mode in _SIXTEEN_BIT_MODES:
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise UnreadableImage("32-bit pixels have no agreed range; store 8 or 16 bits")
+        return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+    if _has_transparency(image):
+        layer = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def orientation(image: Image.Image) -> int:
+    """Give the EXIF orientation, 1 (upright) to 8."""
+    value = image.getexif().get(ORIENTATION, _UPRIGHT)
+    return value if value in range(1, 9) else _UPRIGHT
+
+
+def _has_transparency(image: Image.Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
+    return int(lowest) < 255

@@ -1,0 +1,1 @@
+"""Models: recipes for AutoGluon's predictors."""

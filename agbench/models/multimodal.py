@@ -1,0 +1,185 @@
+"""``automm``: MultiModalPredictor fine-tunes a backbone on the images."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from autogluon.multimodal import MultiModalPredictor
+from autogluon.multimodal.constants import DEFAULT
+from autogluon.multimodal.utils.presets import get_presets
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+
+from agbench.models import weights
+from agbench.models.registry import Fitted, ModelError, Task
+
+IMAGE, LABEL = "image", "label"
+PATH_SEPARATOR = ";"
+"""AutoMM splits an image's path there, to take several images a row."""
+
+LARGEST_STEP = 32
+"""Images that go through the network at once; a larger batch is accumulated."""
+
+
+class _Curve(Callback):
+    """Validation accuracy after each epoch."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.accuracies: list[float] = []
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        self.accuracies.append(float(trainer.callback_metrics["val_accuracy"]))
+        self.task.on_epoch(len(self.accuracies), self.accuracies[-1])
+
+
+def check(variant: str) -> None:
+    """Raise `UserError` where the backbone's weights can't be had."""
+    weights.refuse_unavailable(variant or _preset_backbone(None))
+
+
+def fit_predict(task: Task) -> Fitted:
+    """Fine-tune on a task's training images, and predict its test images.
+
+    The number of epochs is exact: AutoMM's early stopping is taken out, its threshold too, which ends the
+    training at a validation accuracy of 1. Validation follows every epoch, and the checkpoint of the
+    epoch with the best validation accuracy is kept (the first of equals).
+
+    Parameters
+    ----------
+    task : Task
+        What to fit.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ModelError
+        If an epoch is missing, or AutoMM could not read an image.
+    """
+    paths = pd.concat([task.train, task.validation, task.test])[IMAGE]
+    if paths.str.contains(PATH_SEPARATOR, regex=False).any():
+        raise ModelError(f"AutoMM can't take a path with {PATH_SEPARATOR!r} in it: {paths.iloc[0]}")
+    unread = _UnreadImages(task.folder / "unread.txt")
+    predictor = MultiModalPredictor(
+        label=LABEL,
+        problem_type=task.problem_type,
+        eval_metric="accuracy",
+        validation_metric="accuracy",
+        presets=task.budget.preset,
+        path=str(task.model_folder),
+        verbosity=3,
+        enable_progress_bar=False,
+    )
+    curve = _train_exactly_all_epochs(predictor, _Curve(task))
+    settings = _settings(task)
+    started = time.monotonic()
+    predictor.fit(
+        task.train[[IMAGE, LABEL]],
+        tuning_data=task.validation[[IMAGE, LABEL]],
+        hyperparameters=settings,
+        column_types={IMAGE: "image_path"},
+        time_limit=task.budget.time_limit,
+        seed=task.seed,
+    )
+    trained = time.monotonic()
+    probabilities = predictor.predict_proba(task.test[[IMAGE]], as_pandas=True)
+    predicted = time.monotonic()
+    epochs = task.budget.epochs
+    if epochs is not None and len(curve.accuracies) != epochs:
+        raise ModelError(
+            f"training ended after {len(curve.accuracies)} of {epochs} epochs"
+            + ("" if task.budget.time_limit is None else f" (time limit {task.budget.time_limit:g} s)")
+        )
+    unread.refuse_any()
+    backbone = settings.get("model.timm_image.checkpoint_name") or _preset_backbone(task.budget.preset)
+    return Fitted(
+        probabilities=probabilities,
+        curve=tuple(curve.accuracies),
+        seconds={"fit": trained - started, "predict": predicted - trained},
+        notes={
+            "backbone": Path(backbone).name if task.variant in weights.PACKAGED else backbone,
+            "parameters": str(predictor.total_parameters),
+        },
+    )
+
+
+def _settings(task: Task) -> dict[str, Any]:
+    budget = task.budget
+    settings: dict[str, Any] = {
+        "model.names": ["timm_image"],
+        "data.image.missing_value_strategy": "skip",
+        "optim.val_check_interval": 1.0,
+        "optim.top_k": 1,
+        "optim.top_k_average_method": "best",
+        "env.num_gpus": task.gpus,
+    }
+    if task.variant:
+        name = weights.checkpoint(task.variant, task.folder / "weights" / task.variant)
+        settings["model.timm_image.checkpoint_name"] = name
+    if budget.epochs is not None:
+        settings["optim.max_epochs"] = budget.epochs
+    if budget.learning_rate is not None:
+        settings["optim.lr"] = budget.learning_rate
+    if budget.batch_size is not None:
+        settings["env.batch_size"] = budget.batch_size
+        settings["env.per_gpu_batch_size"] = min(budget.batch_size, LARGEST_STEP)
+    if budget.image_size is not None:
+        settings["model.timm_image.image_size"] = budget.image_size
+    if budget.loaders is not None:
+        settings["env.num_workers"] = settings["env.num_workers_inference"] = budget.loaders
+    return settings
+
+
+def _preset_backbone(preset: str | None) -> str:
+    overrides, _ = get_presets(DEFAULT, preset or DEFAULT)
+    return str(overrides["model.timm_image.checkpoint_name"])
+
+
+def _train_exactly_all_epochs(predictor: MultiModalPredictor, curve: _Curve) -> _Curve:
+    """Swap AutoMM's early stopping, which no setting turns off, for the record of the epochs."""
+    learner = predictor._learner
+    autogluons_own = learner.get_callbacks_per_run
+
+    def callbacks(*args: Any, is_train: bool = True, **kwargs: Any) -> list[Callback]:
+        made: list[Callback] = autogluons_own(*args, is_train=is_train, **kwargs)
+        return [one for one in made if not isinstance(one, EarlyStopping)] + [curve] * is_train
+
+    learner.get_callbacks_per_run = callbacks
+    return curve
+
+
+class _UnreadImages:
+    """What AutoMM says, at debug level only, of images it replaced by a black one or by their neighbour.
+
+    ``missing_value_strategy: skip`` is the strict one, but the loader behind it then takes the next image.
+    The file is written by the loaders' processes too, which a handler in memory would not hear.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        handler = logging.FileHandler(path, encoding="utf-8")
+        for name in ("autogluon.multimodal.data.dataset", "autogluon.multimodal.data.process_image"):
+            logger = logging.getLogger(name)
+            for old in [one for one in logger.handlers if isinstance(one, logging.FileHandler)]:
+                logger.removeHandler(old)
+                old.close()
+            logger.setLevel(logging.DEBUG)
+            logger.addHandler(handler)
+
+    def refuse_any(self) -> None:
+        lines = [
+            line
+            for line in self.path.read_text(encoding="utf-8").splitlines()
+            if line.startswith(("Skipping sample", "Using a zero image"))
+        ]
+        if lines:
+            raise ModelError(f"AutoMM could not read {len(lines)} of the images it was given: {lines[0]}")

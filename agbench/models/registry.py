@@ -1,0 +1,180 @@
+"""The families of models, and what a trial and a family say to each other."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from agbench.condition import Budget
+from agbench.errors import UserError, unknown
+
+
+class ModelError(Exception):
+    """A model did not do what its condition asks for; the message says what."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a family is asked to fit and to predict.
+
+    Parameters
+    ----------
+    variant : str
+        The model's name behind the colon; empty where there is none.
+    train, validation, test : DataFrame
+        ``image`` (absolute path) and ``label`` (str), one row an image.
+    budget : Budget
+        What it may spend.
+    seed : int
+        Of everything random in it.
+    folder : Path
+        Scratch space; what it leaves under ``model`` is the fitted model.
+    cpus, gpus : int
+        What it may use.
+    on_epoch : callable
+        Called with the number of epochs done and the last validation accuracy.
+    """
+
+    variant: str
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    budget: Budget
+    seed: int
+    folder: Path
+    cpus: int
+    gpus: int = 0
+    on_epoch: Callable[[int, float], None] = field(default=lambda epoch, accuracy: None)
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the fitted model goes."""
+        return self.folder / "model"
+
+    @property
+    def problem_type(self) -> str:
+        """AutoGluon's word for it."""
+        return "binary" if self.train["label"].nunique() == 2 else "multiclass"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a family gives back.
+
+    Parameters
+    ----------
+    probabilities : DataFrame
+        A row a test image in the task's order, a column a label.
+    curve : tuple of float
+        Validation accuracy after each epoch; empty where a model has no epochs.
+    seconds : dict of str to float
+        By phase.
+    notes : dict of str to str
+        What was really used: backbone, parameters, learners.
+    """
+
+    probabilities: pd.DataFrame
+    curve: tuple[float, ...]
+    seconds: dict[str, float]
+    notes: dict[str, str]
+
+    def __post_init__(self) -> None:
+        values = self.probabilities.to_numpy(dtype=np.float64)
+        if not np.isfinite(values).all() or not np.allclose(values.sum(axis=1), 1, atol=1e-3):
+            raise ModelError("the predicted probabilities are not probabilities")
+
+
+@dataclass(frozen=True)
+class Family:
+    """Models of one kind.
+
+    Parameters
+    ----------
+    summary : str
+        What it does, for lists.
+    variants : tuple of str
+        The names behind the colon that lists show; an empty one stands for the family's bare name.
+    others : str
+        Which further names are taken; empty where none are.
+    reads : tuple of str
+        The fields of a budget that it reads.
+    module : str
+        Where its ``fit_predict(task)`` and ``check(variant)`` are; imported when first used.
+    """
+
+    summary: str
+    variants: tuple[str, ...]
+    others: str
+    reads: tuple[str, ...]
+    module: str
+
+    def fit_predict(self, task: Task) -> Fitted:
+        """Fit on a task's training images and predict its test images."""
+        fitted: Fitted = importlib.import_module(self.module).fit_predict(task)
+        return fitted
+
+    def check(self, variant: str) -> None:
+        """Raise `UserError` where the model can't work on this machine."""
+        importlib.import_module(self.module).check(variant)
+
+
+FAMILIES = {
+    "automm": Family(
+        summary="MultiModalPredictor, fine-tuning a backbone on the images",
+        variants=(
+            "",
+            *(f"efficientnet_lite{size}" for size in range(3)),
+            *(f"efficientnet_b{size}" for size in range(5)),
+        ),
+        others="any timm backbone, or the path of a checkpoint folder",
+        reads=("epochs", "learning_rate", "batch_size", "image_size", "loaders", "preset", "time_limit"),
+        module="agbench.models.multimodal",
+    ),
+    "tabular": Family(
+        summary="TabularPredictor on features of the images",
+        variants=("pixels", "dct", "pixels+dct"),
+        others="",
+        reads=("preset", "learners", "time_limit"),
+        module="agbench.models.tabular",
+    ),
+}
+
+
+def names() -> list[str]:
+    """Give the names of the models that lists show."""
+    return [
+        f"{family}:{variant}" if variant else family
+        for family, entry in FAMILIES.items()
+        for variant in entry.variants
+    ]
+
+
+def find(model: str) -> tuple[Family, str]:
+    """Give a model's family, and its variant.
+
+    Parameters
+    ----------
+    model : str
+        ``family:variant``, or a family's bare name.
+
+    Returns
+    -------
+    tuple of Family and str
+
+    Raises
+    ------
+    UserError
+        If there is no such model.
+    """
+    name, _, variant = model.partition(":")
+    family = FAMILIES.get(name)
+    if family is None or (variant not in family.variants and not (variant and family.others)):
+        raise unknown("model", model, names())
+    if ":" in model and not variant:
+        raise UserError(f"{model!r} names no model behind the colon: known: {', '.join(names())}")
+    return family, variant

@@ -1,0 +1,97 @@
+"""``tabular``: TabularPredictor on features of the images."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pandas as pd
+from autogluon.core.models import AbstractModel
+from autogluon.tabular import TabularPredictor
+
+from agbench.models import features
+from agbench.models.registry import Fitted, ModelError, Task
+
+LABEL = "label"
+
+
+def check(variant: str) -> None:
+    """Tabular models need nothing that could be missing."""
+
+
+def fit_predict(task: Task) -> Fitted:
+    """Fit TabularPredictor on features of a task's training images, and predict its test images.
+
+    Learners that are named in the budget must all be trained; of AutoGluon's own choice, those that
+    failed are noted.
+
+    Parameters
+    ----------
+    task : Task
+        What to fit.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ModelError
+        If no learner could be trained.
+    """
+    started = time.monotonic()
+    names = tuple(task.variant.split("+"))
+    train, validation, test = (
+        features.extract([Path(path) for path in part["image"]], names, task.cpus).assign(
+            **{LABEL: part[LABEL].to_numpy()}
+        )
+        for part in (task.train, task.validation, task.test)
+    )
+    extracted = time.monotonic()
+    # AutoGluon's models take their seed from here; no argument of fit sets it for all of them.
+    AbstractModel.default_random_seed = task.seed
+    predictor = TabularPredictor(
+        label=LABEL,
+        problem_type=task.problem_type,
+        eval_metric="accuracy",
+        path=str(task.model_folder),
+        verbosity=2,
+    )
+    learners = task.budget.learners
+    predictor.fit(
+        train,
+        tuning_data=validation,
+        use_bag_holdout=True,
+        presets=task.budget.preset,
+        hyperparameters=None if learners is None else {name: {} for name in learners},
+        time_limit=task.budget.time_limit,
+        raise_on_model_failure=learners is not None,
+        num_cpus=task.cpus,
+        num_gpus=0,
+    )
+    trained = time.monotonic()
+    if not predictor.model_names():
+        raise ModelError("TabularPredictor trained no model; its log says why")
+    probabilities = predictor.predict_proba(test.drop(columns=LABEL), as_multiclass=True)
+    predicted = time.monotonic()
+    return Fitted(
+        probabilities=probabilities,
+        curve=(),
+        seconds={
+            "features": extracted - started,
+            "fit": trained - extracted,
+            "predict": predicted - trained,
+        },
+        notes={
+            "features": str(test.shape[1] - 1),
+            "best": predictor.model_best,
+            "learners": ", ".join(predictor.model_names()),
+            "failed": _failures(predictor.model_failures()),
+        },
+    )
+
+
+def _failures(failures: pd.DataFrame) -> str:
+    return "; ".join(
+        f"{row.model}: {row.exc_type}" for row in failures.itertuples() if getattr(row, "model", None)
+    )

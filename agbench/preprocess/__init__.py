@@ -1,0 +1,1 @@
+"""Preprocessing: codecs, noise, and the variants they make."""

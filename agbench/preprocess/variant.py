@@ -1,0 +1,210 @@
+"""Variants: a data set under one preprocessing, as files on disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from agbench import files, images
+from agbench.condition import Preprocessing, digest
+from agbench.files import Content
+from agbench.preprocess import codec
+from agbench.preprocess.noise import add_noise
+
+FORMAT = 1
+"""Of a variant's folder, and of what is done to pixels; raise it when either changes."""
+
+CHUNK = 32
+INDEX, MANIFEST, IMAGES = "index.parquet", "manifest.json", "images"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes a variant's pixels: a preprocessing, and the seed where it draws noise.
+
+    Parameters
+    ----------
+    preprocessing : Preprocessing
+        What is done.
+    seed : int, optional
+        Of the noise; ``None`` without noise, so that seeds share the variant.
+    """
+
+    preprocessing: Preprocessing
+    seed: int | None = None
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing, seed: int) -> Recipe:
+        """Give the recipe for a condition's preprocessing and seed."""
+        return cls(preprocessing, None if preprocessing.noise is None else seed)
+
+    @property
+    def writer(self) -> codec.Codec:
+        """How the variant's files are written."""
+        name = self.preprocessing.codec
+        return codec.LOSSLESS if name is None else codec.find(name)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A data set under one preprocessing.
+
+    Parameters
+    ----------
+    index : DataFrame
+        By ``image_id``: ``image`` (absolute path of what a model reads), ``bytes`` (of the image's
+        file at this level; for the original, of its own file even where the model reads a faithful copy).
+    manifest : dict
+        Codec, library, settings, counts, bytes, and the seconds it took.
+    """
+
+    index: pd.DataFrame
+    manifest: dict[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        """Of all its images."""
+        return int(self.index["bytes"].sum())
+
+
+def materialise(
+    source: pd.DataFrame, fingerprint: str, recipes: Sequence[Recipe], folder: Path, workers: int
+) -> dict[Recipe, Variant]:
+    """Give variants of a data set, and make those that aren't there.
+
+    Every image is decoded once for all that are missing. A variant appears whole or not at all, and every
+    one of its files has been read back strictly. One whose files changed since is made anew.
+
+    Parameters
+    ----------
+    source : DataFrame
+        ``image_id``, ``image`` (absolute path) and ``bytes``, one row an image.
+    fingerprint : str
+        Of the data set.
+    recipes : sequence of Recipe
+        The variants wanted.
+    folder : Path
+        Where the data set's variants lie.
+    workers : int
+        Processes.
+
+    Returns
+    -------
+    dict of Recipe to Variant
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    homes = {recipe: folder / _name(recipe, fingerprint) for recipe in recipes}
+    with FileLock(folder / ".lock"):
+        found = {recipe: _load(home, source) for recipe, home in homes.items()}
+        missing = {recipe: homes[recipe] for recipe, variant in found.items() if variant is None}
+        if missing:
+            _make(source, fingerprint, missing, workers)
+            found |= {recipe: _load(home, source) for recipe, home in missing.items()}
+    ready = {recipe: variant for recipe, variant in found.items() if variant is not None}
+    if len(ready) < len(found):
+        raise RuntimeError(f"a variant below {folder} changed while it was made")
+    return ready
+
+
+def _name(recipe: Recipe, fingerprint: str) -> str:
+    made_by = {"format": FORMAT, "library": recipe.writer.library(), "fingerprint": fingerprint}
+    words = str(recipe.preprocessing).replace(" + ", "-").replace(" ", "-")
+    return f"{words}-{digest([asdict(recipe), made_by])}"
+
+
+def _load(home: Path, source: pd.DataFrame) -> Variant | None:
+    if not (home / MANIFEST).is_file():
+        return None
+    index = pd.read_parquet(home / INDEX)
+    own = index["file"].notna()
+    if list(index["image_id"]) != list(source["image_id"]) or not all(
+        Content(row.file_bytes, row.modified, row.sha256).is_that_of(home / row.file)
+        for row in index[own].itertuples()
+    ):
+        return None
+    paths = pd.Series([str((home / str(file)).resolve()) for file in index["file"]], index=index.index)
+    index["image"] = paths.where(own, source["image"].to_numpy())
+    return Variant(
+        index=index.set_index("image_id")[["image", "bytes"]],
+        manifest=json.loads((home / MANIFEST).read_text()),
+    )
+
+
+def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], workers: int) -> None:
+    started = time.monotonic()
+    with ExitStack() as stack:
+        half_made = {}
+        for recipe, home in homes.items():
+            if home.exists():
+                shutil.rmtree(home)
+            half_made[recipe] = stack.enter_context(files.appearing(home))
+            for part in range(0, len(source), 1000):
+                (half_made[recipe] / IMAGES / f"{part // 1000:03d}").mkdir(parents=True)
+        rows = list(zip(range(len(source)), source["image_id"], source["image"], source["bytes"], strict=True))
+        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+        # Fresh processes: in this one AutoMM may have told Pillow to accept half an image.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            tasks = [pool.submit(_write_chunk, chunk, half_made) for chunk in chunks]
+            written = pd.DataFrame([row for task in tasks for row in task.result()])
+        for place, (recipe, home) in enumerate(half_made.items()):
+            index = written[written["recipe"] == place].drop(columns="recipe").reset_index(drop=True)
+            index.to_parquet(home / INDEX)
+            manifest = {
+                "preprocessing": str(recipe.preprocessing),
+                **asdict(recipe),
+                "fingerprint": fingerprint,
+                "library": recipe.writer.library(),
+                "settings": recipe.writer.settings,
+                "images": len(index),
+                "files": int(index["file"].notna().sum()),
+                "bytes": int(index["bytes"].sum()),
+                "made_together": len(homes),
+                "seconds_together": round(time.monotonic() - started, 3),
+            }
+            files.write(home / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def _write_chunk(rows: list[tuple[int, str, str, int]], homes: dict[Recipe, Path]) -> list[dict[str, Any]]:
+    return [written for row in rows for written in _write_image(*row, homes)]
+
+
+def _write_image(
+    number: int, image_id: str, path: str, size: int, homes: dict[Recipe, Path]
+) -> Iterator[dict[str, Any]]:
+    with images.opened(Path(path)) as image:
+        as_is = images.reads_faithfully(image)
+        pixels = images.faithful(image)
+        turned = images.orientation(image)
+    noisy: dict[tuple[float, int | None], Any] = {}
+    for place, (recipe, home) in enumerate(homes.items()):
+        preprocessing = recipe.preprocessing
+        row: dict[str, Any] = {"recipe": place, "image_id": image_id, "bytes": size}
+        if preprocessing.is_original and as_is:
+            yield {**row, "file": None, "file_bytes": 0, "modified": 0, "sha256": ""}
+            continue
+        seen = pixels
+        if preprocessing.noise is not None:
+            drawn = (preprocessing.noise, recipe.seed)
+            if drawn not in noisy:
+                noisy[drawn] = add_noise(pixels, preprocessing.noise, recipe.seed or 0, image_id)
+            seen = noisy[drawn]
+        file = f"{IMAGES}/{number // 1000:03d}/{number:06d}{recipe.writer.suffix}"
+        recipe.writer.encode(seen, turned, home / file, preprocessing.quality or 0)
+        content = Content.of(home / file)
+        with images.opened(home / file) as copy:
+            if copy.size != pixels.size:
+                raise RuntimeError(f"{image_id} changed its size from {pixels.size} to {copy.size}")
+        if not preprocessing.is_original:
+            row["bytes"] = content.bytes
+        yield {**row, "file": file, **asdict(content) | {"file_bytes": content.bytes, "bytes": row["bytes"]}}

@@ -1,0 +1,58 @@
+"""What a sweep says while it runs, on standard error."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from agbench.sweep import Ended, Started
+from agbench.worker import Failure
+
+
+class Progress:
+    """One line a trial, and on a terminal a sign of life below them."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._sign: Status | None = None
+
+    def say(self, words: str) -> None:
+        """Print a line."""
+        self._console.print(escape(words))
+
+    def busy(self, words: str) -> AbstractContextManager[object]:
+        """Show a sign of life while something runs, or a line where there is no terminal."""
+        if self._console.is_terminal:
+            return self._console.status(escape(words))
+        self.say(words)
+        return nullcontext()
+
+    def show(self, event: Started | Ended) -> None:
+        """Tell of an event of a sweep."""
+        place = f"[{event.number}/{event.total}]"
+        if isinstance(event, Started):
+            if self._console.is_terminal:
+                self._sign = self._console.status(escape(f"{place} {event.condition}"))
+                self._sign.start()
+            return
+        if self._sign is not None:
+            self._sign.stop()
+        outcome = event.outcome
+        if isinstance(outcome, Failure):
+            said = f"FAILED: {outcome.reason}"
+        else:
+            said = f"accuracy {outcome.accuracy:.4f}, {outcome.seconds['total']:.0f} s"
+        left = "" if event.seconds_left is None else f" · {duration(event.seconds_left)} left"
+        self.say(f"{place} {event.condition}: {said}{left}")
+
+
+def duration(seconds: float) -> str:
+    """Give seconds in words, such as ``"3 min 20 s"``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

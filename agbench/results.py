@@ -1,0 +1,300 @@
+"""Results, and the store that keeps them: MLflow, one run a trial."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
+
+import pandas as pd
+
+from agbench.condition import Condition
+from agbench.environment import digest_of_software
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+
+from mlflow import MlflowClient  # noqa: E402 (reads the environment when imported)
+from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
+
+FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
+
+CURVE = "validation_accuracy"
+PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
+_TAG = "agbench."
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished trial measured.
+
+    Parameters
+    ----------
+    condition : Condition
+        What was run.
+    accuracy : float
+        Share of test images whose class was predicted, 0 to 1.
+    predictions : DataFrame
+        One row a test image: ``image_id``, ``label``, ``predicted``, and ``probability`` of the true class.
+    curve : tuple of float
+        Validation accuracy after each epoch; empty for a model without epochs.
+    seconds : dict of str to float
+        By phase, and ``total``.
+    counts : dict of str to int
+        Classes; images for ``train``, ``validation`` and ``test``; ``quarantined`` ones.
+    bytes, bytes_original : int
+        Of all the data set's images, under the preprocessing and as they came.
+    notes : dict of str to str
+        What was really used.
+    """
+
+    condition: Condition
+    accuracy: float
+    predictions: pd.DataFrame
+    curve: tuple[float, ...]
+    seconds: dict[str, float]
+    counts: dict[str, int]
+    bytes: int
+    bytes_original: int
+    notes: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial as the store has it.
+
+    Parameters
+    ----------
+    run_id : str
+        MLflow's.
+    condition : Condition
+        What was run.
+    status : str
+        ``"FINISHED"``, ``"FAILED"``, ``"KILLED"`` or ``"RUNNING"``.
+    reason : str
+        Why it did not finish; empty where it did.
+    started : int
+        Milliseconds since 1970.
+    software : str
+        Digest of the versions that it ran with.
+    metrics : mapping of str to float
+        The last value of each.
+    notes : mapping of str to str
+        What was really used.
+    folder : Path
+        Where predictions, log and environment are.
+    """
+
+    run_id: str
+    condition: Condition
+    status: str
+    reason: str
+    started: int
+    software: str
+    metrics: Mapping[str, float]
+    notes: Mapping[str, str]
+    folder: Path
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """The test predictions, by ``image_id``."""
+        return pd.read_parquet(self.folder / PREDICTIONS).set_index("image_id")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, hardware and commit that it ran with."""
+        environment: dict[str, Any] = json.loads((self.folder / ENVIRONMENT).read_text())
+        return environment
+
+
+class Store:
+    """The results of a workspace.
+
+    Parameters
+    ----------
+    folder : Path
+        The workspace's ``results`` folder. MLFLOW_TRACKING_URI, where it is set, names another store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._elsewhere = os.environ.get("MLFLOW_TRACKING_URI")
+        self._client = MlflowClient(self._elsewhere or f"sqlite:///{self.folder / 'agbench.db'}")
+
+    def begin(self, condition: Condition, environment: dict[str, Any]) -> str:
+        """Note that a trial starts.
+
+        Parameters
+        ----------
+        condition : Condition
+            What is run.
+        environment : dict
+            As `agbench.environment.describe` gives it.
+
+        Returns
+        -------
+        str
+            The run's id.
+        """
+        tags = {
+            "id": condition.id,
+            "condition": json.dumps(condition.to_dict(), sort_keys=True),
+            "software": digest_of_software(environment["software"]),
+        }
+        run = self._client.create_run(
+            self._experiment(condition.dataset),
+            run_name=str(condition),
+            tags={_TAG + name: value for name, value in tags.items()},
+        )
+        run_id = str(run.info.run_id)
+        self._client.log_batch(run_id, params=[Param(*pair) for pair in _params(condition).items()])
+        self._client.log_dict(run_id, environment, ENVIRONMENT)
+        return run_id
+
+    def finish(self, run_id: str, result: Result, log: Path) -> None:
+        """Keep a trial's result; only then is the trial done."""
+        now = int(time.time() * 1000)
+        values = {
+            "accuracy": result.accuracy,
+            "bytes": result.bytes,
+            "bytes_original": result.bytes_original,
+            **{f"seconds_{phase}": value for phase, value in result.seconds.items()},
+            **{f"images_{part}": value for part, value in result.counts.items()},
+        }
+        metrics = [Metric(name, float(value), now, 0) for name, value in values.items()]
+        metrics += [Metric(CURVE, value, now, epoch) for epoch, value in enumerate(result.curve, 1)]
+        tags = [RunTag(f"{_TAG}note.{name}", value) for name, value in result.notes.items()]
+        self._client.log_batch(run_id, metrics=metrics, tags=tags)
+        with TemporaryDirectory() as scratch:
+            path = Path(scratch) / PREDICTIONS
+            result.predictions.to_parquet(path, index=False)
+            self._client.log_artifact(run_id, str(path))
+        self._end(run_id, FINISHED, log)
+
+    def fail(self, run_id: str, reason: str, log: Path, status: str = FAILED) -> None:
+        """Keep why a trial did not finish."""
+        self._client.set_tag(run_id, _TAG + "reason", reason)
+        self._end(run_id, status, log)
+
+    def close_abandoned(self) -> int:
+        """Mark trials that nobody runs any more as killed; only while no sweep is alive.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
+        abandoned = [record for record in self.records() if record.status == RUNNING]
+        for record in abandoned:
+            self._client.set_tag(record.run_id, _TAG + "reason", "the sweep was killed")
+            self._client.set_terminated(record.run_id, KILLED)
+        return len(abandoned)
+
+    def records(self, dataset: str | None = None) -> list[Record]:
+        """Give all trials, the oldest first.
+
+        Parameters
+        ----------
+        dataset : str, optional
+            Only this one's.
+
+        Returns
+        -------
+        list of Record
+        """
+        experiments = [
+            experiment.experiment_id
+            for experiment in self._client.search_experiments()
+            if dataset is None or experiment.name == dataset
+        ]
+        runs: list[Run] = []
+        token = None
+        while experiments:
+            page = self._client.search_runs(experiments, max_results=_PAGE, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                break
+        records = [self._record(run) for run in runs if _TAG + "condition" in run.data.tags]
+        return sorted(records, key=lambda record: (record.started, record.run_id))
+
+    def datasets(self) -> list[str]:
+        """Give the names of the data sets that have results, sorted."""
+        return sorted({record.condition.dataset for record in self.records()})
+
+    def curve(self, record: Record) -> list[float]:
+        """Give a trial's validation accuracy after each epoch."""
+        history = self._client.get_metric_history(record.run_id, CURVE)
+        return [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+
+    def _experiment(self, dataset: str) -> str:
+        found = self._client.get_experiment_by_name(dataset)
+        if found is not None:
+            return str(found.experiment_id)
+        place = None if self._elsewhere else (self.folder / "artifacts").as_uri()
+        return str(self._client.create_experiment(dataset, artifact_location=place))
+
+    def _end(self, run_id: str, status: str, log: Path) -> None:
+        if log.is_file():
+            self._client.log_artifact(run_id, str(log))
+        self._client.set_terminated(run_id, status)
+
+    def _record(self, run: Run) -> Record:
+        tags = run.data.tags
+        return Record(
+            run_id=run.info.run_id,
+            condition=Condition.from_dict(json.loads(tags[_TAG + "condition"])),
+            status=run.info.status,
+            reason=tags.get(_TAG + "reason", ""),
+            started=run.info.start_time,
+            software=tags[_TAG + "software"],
+            metrics=run.data.metrics,
+            notes={
+                name.removeprefix(f"{_TAG}note."): value
+                for name, value in tags.items()
+                if name.startswith(f"{_TAG}note.")
+            },
+            folder=self._artifacts(run),
+        )
+
+    def _artifacts(self, run: Run) -> Path:
+        if not self._elsewhere:
+            # MLflow keeps an absolute address; this one holds when the workspace has moved.
+            return self.folder / "artifacts" / str(run.info.run_id) / "artifacts"
+        address = urlparse(run.info.artifact_uri)
+        if address.scheme in ("", "file"):
+            return Path(url2pathname(address.path))
+        return Path(self._client.download_artifacts(run.info.run_id, ""))
+
+
+def latest(records: list[Record]) -> dict[str, Record]:
+    """Give the last finished trial of each condition.
+
+    Parameters
+    ----------
+    records : list of Record
+        The oldest first.
+
+    Returns
+    -------
+    dict of str to Record
+        By the condition's id.
+    """
+    return {record.condition.id: record for record in records if record.status == FINISHED}
+
+
+def _params(condition: Condition) -> dict[str, str]:
+    plain = condition.to_dict()
+    budget = plain.pop("budget")
+    words = {"train": str(condition.train), "test": str(condition.test_preprocessing)}
+    values = {**plain, **words, "level": condition.train.level, **budget}
+    return {name: str(value) for name, value in values.items()}

@@ -1,0 +1,119 @@
+"""The process that trials run in: warm between them, its chatter in their logs, gone with its sweep."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from agbench.condition import Condition
+from agbench.errors import UserError
+from agbench.models import registry
+from agbench.results import Result
+from agbench.trial import Resources, run_trial
+
+LOG, MODEL = "log.txt", "model"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial has no result.
+
+    Parameters
+    ----------
+    reason : str
+        One line.
+    """
+
+    reason: str
+
+
+def start() -> None:
+    """Prepare a fresh process: leave Ctrl-C to the sweep, and never outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sweep = multiprocessing.parent_process()
+    if sweep is not None:
+        threading.Thread(target=lambda: (sweep.join(), os._exit(1)), daemon=True).start()
+
+
+def look_around(models: list[str]) -> int:
+    """Check that models can work on this machine, and count its GPUs.
+
+    Parameters
+    ----------
+    models : list of str
+        Names of models.
+
+    Returns
+    -------
+    int
+        How many GPUs there are.
+
+    Raises
+    ------
+    UserError
+        If a model can't work here.
+    """
+    for model in models:
+        family, variant = registry.find(model)
+        family.check(variant)
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+def work(condition: Condition, datasets: Path, folder: Path, resources: Resources) -> Result | Failure:
+    """Run a trial in a folder of its own, with everything that is printed in the folder's log.
+
+    Parameters
+    ----------
+    condition : Condition
+        What to run.
+    datasets : Path
+        The workspace's ``datasets`` folder, absolute.
+    folder : Path
+        Scratch space, absolute; it holds ``log.txt`` and ``model`` afterwards.
+    resources : Resources
+        What the trial may use.
+
+    Returns
+    -------
+    Result or Failure
+    """
+    import torch
+
+    torch.set_num_threads(resources.cpus)
+    with (folder / LOG).open("w", buffering=1, encoding="utf-8") as log:
+        # Below Python too: LightGBM and the loaders' processes write to the descriptors themselves.
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(log.fileno(), stream.fileno())
+        os.chdir(folder)
+        print(f"{condition}\ncondition {condition.id}: {condition.budget}", flush=True)
+        try:
+            result = run_trial(condition, datasets, folder, resources)
+            print(f"accuracy {result.accuracy:.4f} on {len(result.predictions)} test images", flush=True)
+            return result
+        except (UserError, registry.ModelError) as error:
+            print(f"failed: {error}", flush=True)
+            return Failure(str(error))
+        # AutoGluon's own errors have no common base, and one trial's must not end the sweep.
+        except Exception as error:
+            traceback.print_exc()
+            return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
+        finally:
+            os.chdir(datasets)
+
+
+def keep_model(folder: Path, home: Path) -> None:
+    """Move a trial's fitted model out of its scratch space."""
+    if (folder / MODEL).exists():
+        shutil.rmtree(home, ignore_errors=True)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(folder / MODEL, home)

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# ./run.sh            install, run the bundled benchmark, print its report
+# ./run.sh test       run the test suite
+# ./run.sh ARGS...    agbench ARGS... in the project's own environment
+set -euo pipefail
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+venv=$project/.venv
+stamp=$venv/.installed
+
+python=${PYTHON:-python3}
+export PYTHONNOUSERSITE=1
+
+install() {
+    echo "installing into .venv (once; about a minute)" >&2
+    "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' ||
+        { echo "run.sh: needs Python 3.10 to 3.13, found $("$python" --version); set PYTHON to another" >&2; exit 2; }
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    # uv, not pip: pip can pick builds of torch and torchvision that do not fit each other.
+    command -v uv >/dev/null || "$venv/bin/python" -m pip install --quiet uv >&2
+    PATH=$PATH:$venv/bin uv pip install --quiet --python "$venv/bin/python" -r "$project/requirements.lock" >&2
+    PATH=$PATH:$venv/bin uv pip install --quiet --python "$venv/bin/python" --no-deps --editable "$project" >&2
+    cat "$project/requirements.lock" "$project/setup.cfg" >"$stamp"
+}
+
+# One installation at a time; a second caller waits for the first, and then finds it done.
+if ! cat "$project/requirements.lock" "$project/setup.cfg" | cmp --silent - "$stamp"; then
+    install
+fi
+
+if [ $# -eq 0 ]; then
+    cd "$project"
+    "$venv/bin/agbench" run --dataset patches --quick
+    exec "$venv/bin/agbench" report --dataset patches --show
+elif [ "$1" = test ]; then
+    shift
+    cd "$project"
+    "$venv/bin/ruff" check .
+    "$venv/bin/ruff" format --check .
+    "$venv/bin/mypy"
+    exec "$venv/bin/python" -m pytest "$@"
+else
+    exec "$venv/bin/agbench" "$@"
+fi
