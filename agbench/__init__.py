@@ -1,1 +1,1 @@
-"""agbench: how far can images be compressed before AutoML accuracy drops, and what does it save?"""
+"""How far images can be compressed before AutoML accuracy drops, and what that saves."""

@@ -21,7 +21,7 @@ FAILED_TRIALS = 3
 T = TypeVar("T")
 
 
-class _Listed(click.ParamType):
+class _Listed(click.ParamType[tuple[Any, ...]]):
     """Values separated by commas."""
 
     def __init__(self, kind: Callable[[str], T], name: str) -> None:
@@ -65,7 +65,7 @@ class _Group(click.Group):
 )
 @click.pass_context
 def main(ctx: click.Context, workspace: Path) -> None:
-    """How far can images be compressed before AutoML accuracy drops, and what does it save?"""
+    """Measure how far images can be compressed before AutoML accuracy drops, and what that saves."""
     from agbench.workspace import Workspace
 
     ctx.obj = Workspace(workspace)
@@ -124,6 +124,7 @@ def models(workspace: Workspace) -> None:
 @click.pass_obj
 def run(
     workspace: Workspace,
+    /,
     name: str,
     studies: tuple[str, ...],
     models: tuple[str, ...] | None,
@@ -139,21 +140,23 @@ def run(
 
     The same command again runs nothing; killed, it goes on where it was.
     """
-    from agbench import environment, study, sweep
+    from agbench import environment, study
     from agbench.data.dataset import load_dataset
+
+    budget = _budget(study.QUICK if quick else study.STANDARD, settings)
+    chosen = [study.find(one) for one in studies or _default_studies(quick)]
+    dataset = load_dataset(name, workspace.datasets, environment.available_cpus())
+    conditions = study.conditions(
+        chosen, dataset.name, dataset.fingerprint, budget, seeds, models, levels, 1.0 if noise else None
+    )
+    # MLflow takes seconds to import: a mistyped name is answered before that.
+    from agbench import sweep
     from agbench.progress import Progress
     from agbench.results import Store
     from agbench.worker import Failure
 
-    budget = _budget(study.QUICK if quick else study.STANDARD, settings)
-    chosen = [study.find(one) for one in studies or _default_studies(quick)]
-    progress = Progress()
-    with progress.busy(f"checking the images of {name}"):
-        dataset = load_dataset(name, workspace.datasets, environment.available_cpus())
-    conditions = study.conditions(
-        chosen, dataset.name, dataset.fingerprint, budget, seeds, models, levels, 1.0 if noise else None
-    )
     store = Store(workspace.results)
+    progress = Progress()
     plan = sweep.make_plan(conditions, store.records(dataset.name))
     if dry_run:
         _print_plan(plan, conditions)

@@ -21,7 +21,7 @@ _UPRIGHT = 1
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
-class UnreadableImage(Exception):
+class UnreadableImageError(Exception):
     """The image can't be read whole, or can't be shown faithfully; the message says why."""
 
 
@@ -41,7 +41,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
     Raises
     ------
-    UnreadableImage
+    UnreadableImageError
         If it is no image, truncated, damaged, or a decompression bomb.
     """
     lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
@@ -52,7 +52,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
             image.load()
     # Pillow's decoders have no common error: OSError, SyntaxError, ValueError, struct.error ... are all seen.
     except Exception as error:
-        raise UnreadableImage(str(error).replace(str(path), path.name) or type(error).__name__) from error
+        raise UnreadableImageError(str(error).replace(str(path), path.name) or type(error).__name__) from error
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
     with image:
@@ -85,15 +85,15 @@ def faithful(image: Image.Image) -> Image.Image:
 
     Raises
     ------
-    UnreadableImage
+    UnreadableImageError
         If the mode has no agreed meaning as a picture (floating point, 32-bit integers).
     """
     if image.mode == "F":
-        raise UnreadableImage("floating-point pixels have no agreed range; store 8 or 16 bits")
+        raise UnreadableImageError("floating-point pixels have no agreed range; store 8 or 16 bits")
     if image.mode in _SIXTEEN_BIT_MODES:
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 0xFFFF:
-            raise UnreadableImage("32-bit pixels have no agreed range; store 8 or 16 bits")
+            raise UnreadableImageError("32-bit pixels have no agreed range; store 8 or 16 bits")
         return Image.fromarray(np.rint(values / 257).astype(np.uint8))
     if _has_transparency(image):
         layer = image.convert("RGBA")
@@ -110,5 +110,4 @@ def orientation(image: Image.Image) -> int:
 def _has_transparency(image: Image.Image) -> bool:
     if not image.has_transparency_data:
         return False
-    lowest, _ = image.convert("RGBA").getchannel("A").getextrema()
-    return int(lowest) < 255
+    return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)

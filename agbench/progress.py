@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
@@ -22,13 +20,6 @@ class Progress:
     def say(self, words: str) -> None:
         """Print a line."""
         self._console.print(escape(words))
-
-    def busy(self, words: str) -> AbstractContextManager[object]:
-        """Show a sign of life while something runs, or a line where there is no terminal."""
-        if self._console.is_terminal:
-            return self._console.status(escape(words))
-        self.say(words)
-        return nullcontext()
 
     def show(self, event: Started | Ended) -> None:
         """Tell of an event of a sweep."""

@@ -21,8 +21,8 @@ from agbench.environment import digest_of_software
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
-from mlflow import MlflowClient  # noqa: E402 (reads the environment when imported)
-from mlflow.entities import Metric, Param, Run, RunTag  # noqa: E402
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
 
 FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 

@@ -63,13 +63,15 @@ class Comparison:
         return "not decided"
 
 
-def accuracy(right: int, images: int) -> Interval:
+def accuracy(right: float, images: int) -> Interval:
     """Give an accuracy with its Wilson interval.
 
     Parameters
     ----------
-    right, images : int
-        Images predicted rightly, and images in all.
+    right : float
+        Images predicted rightly; a mean over seeds need not be whole.
+    images : int
+        Images in all.
 
     Returns
     -------

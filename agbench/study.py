@@ -19,9 +19,7 @@ PAPER_LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 STANDARD = Budget(epochs=10, loaders=2)
 """The paper's ten epochs (sections II-B and II-C); all else is left to AutoGluon."""
 
-QUICK = Budget(
-    epochs=6, learning_rate=1e-3, batch_size=32, image_size=64, loaders=0, learners=("RF", "XT")
-)
+QUICK = Budget(epochs=6, learning_rate=1e-3, batch_size=32, image_size=64, loaders=0, learners=("RF", "XT"))
 """Minutes on two cores. AutoGluon's own learning rate learns next to nothing on so few images and epochs."""
 
 
@@ -48,9 +46,7 @@ STUDIES = {
     "compression": Study("accuracy over level (figure 2)", (DEEP,), PAPER_LEVELS),
     "storage": Study("bytes saved, and accuracy kept, at level 0.3 (table III)", (DEEP,), (1.0, 0.3)),
     "tabular": Study("tabular models beside the deep one", (DEEP, *TABULAR), (1.0, 0.3)),
-    "quick": Study(
-        "all of these on a small grid", (DEEP, "tabular:pixels", "tabular:dct"), (1.0, 0.5, 0.3, 0.1)
-    ),
+    "quick": Study("all of these on a small grid", (DEEP, "tabular:pixels", "tabular:dct"), (1.0, 0.5, 0.3, 0.1)),
 }
 
 

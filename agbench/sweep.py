@@ -25,7 +25,6 @@ from agbench.trial import Resources, variants
 from agbench.worker import Failure
 from agbench.workspace import Workspace
 
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -152,9 +151,7 @@ def run(
             folder.mkdir(parents=True)
             log = folder / worker.LOG
             try:
-                outcome = process.call(
-                    worker.work, condition, workspace.datasets.resolve(), folder, resources
-                )
+                outcome = process.call(worker.work, condition, workspace.datasets.resolve(), folder, resources)
             except BrokenProcessPool:
                 outcome = Failure("the trial's process died; the end of its log may say why")
             except BaseException:
@@ -222,6 +219,4 @@ def _seconds_left(left: Sequence[Condition], records: list[Record]) -> float | N
     if not taken:
         return None if left else 0.0
     anything = fmean(seconds for one in taken.values() for seconds in one)
-    return sum(
-        fmean(taken.get((condition.model, condition.budget), [anything])) for condition in left
-    )
+    return sum(fmean(taken.get((condition.model, condition.budget), [anything])) for condition in left)

@@ -159,12 +159,12 @@ def _predictions(test: pd.DataFrame, probabilities: pd.DataFrame, labels: dict[s
             f"expected {len(test)} of {len(labels)}"
         )
     table = probabilities.set_axis(test.index, axis="index")
-    true_class = [float(table.loc[row, code]) for row, code in test["label"].items()]
+    places = table.columns.get_indexer(pd.Index(test["label"]))
     return pd.DataFrame(
         {
             "image_id": test["image_id"],
             "label": test["label"].map(labels),
             "predicted": table.idxmax(axis="columns").map(labels),
-            "probability": true_class,
+            "probability": table.to_numpy(dtype=float)[range(len(table)), places],
         }
     )

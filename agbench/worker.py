@@ -10,7 +10,9 @@ import sys
 import threading
 import traceback
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TextIO
 
 from agbench.condition import Condition
 from agbench.errors import UserError
@@ -35,11 +37,18 @@ class Failure:
 
 
 def start() -> None:
-    """Prepare a fresh process: leave Ctrl-C to the sweep, and never outlive it."""
+    """Prepare a fresh process: silent, deaf to Ctrl-C, which is the sweep's, and never outliving it."""
+    with Path(os.devnull).open("w") as nowhere:
+        _redirect(nowhere)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sweep = multiprocessing.parent_process()
     if sweep is not None:
-        threading.Thread(target=lambda: (sweep.join(), os._exit(1)), daemon=True).start()
+        threading.Thread(target=_end_with, args=(sweep,), daemon=True).start()
+
+
+def _end_with(sweep: BaseProcess) -> None:
+    sweep.join()
+    os._exit(1)
 
 
 def look_around(models: list[str]) -> int:
@@ -90,10 +99,7 @@ def work(condition: Condition, datasets: Path, folder: Path, resources: Resource
 
     torch.set_num_threads(resources.cpus)
     with (folder / LOG).open("w", buffering=1, encoding="utf-8") as log:
-        # Below Python too: LightGBM and the loaders' processes write to the descriptors themselves.
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(log.fileno(), stream.fileno())
+        _redirect(log)
         os.chdir(folder)
         print(f"{condition}\ncondition {condition.id}: {condition.budget}", flush=True)
         try:
@@ -104,11 +110,18 @@ def work(condition: Condition, datasets: Path, folder: Path, resources: Resource
             print(f"failed: {error}", flush=True)
             return Failure(str(error))
         # AutoGluon's own errors have no common base, and one trial's must not end the sweep.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             traceback.print_exc()
             return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500])
         finally:
             os.chdir(datasets)
+
+
+def _redirect(target: TextIO) -> None:
+    # Below Python too: LightGBM and the loaders' processes write to the descriptors themselves.
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        os.dup2(target.fileno(), stream.fileno())
 
 
 def keep_model(folder: Path, home: Path) -> None:

@@ -53,7 +53,7 @@ def check(path: Path) -> Checked:
         with images.opened(path) as image:
             images.faithful(image)
             return Checked(**content, width=image.width, height=image.height, mode=image.mode)
-    except images.UnreadableImage as error:
+    except images.UnreadableImageError as error:
         return Checked(**content, problem=str(error))
 
 

@@ -143,10 +143,10 @@ def _refuse_miscounts(name: str, card: Card, index: pd.DataFrame) -> None:
 
 
 def _refuse_changes(dataset: Dataset) -> None:
-    for row in dataset.index.itertuples():
-        if not Content(row.bytes, row.modified, row.sha256).is_that_of(Path(row.image)):
+    for row in dataset.index.to_dict("records"):
+        if not Content(row["bytes"], row["modified"], row["sha256"]).is_that_of(Path(row["image"])):
             raise UserError(
-                f"{row.image_id} of {dataset.name} is gone or changed since the data set was prepared: "
+                f"{row['image_id']} of {dataset.name} is gone or changed since the data set was prepared: "
                 f"move {dataset.folder} away, and it is prepared anew"
             )
 

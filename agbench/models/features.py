@@ -102,7 +102,7 @@ def extract(paths: list[Path], names: tuple[str, ...], workers: int) -> pd.DataF
 
     Raises
     ------
-    UnreadableImage
+    UnreadableImageError
         If one can't be read whole.
     """
     # Fresh processes: in this one AutoMM may have told Pillow to accept half an image.

@@ -25,7 +25,7 @@ LARGEST_STEP = 32
 """Images that go through the network at once; a larger batch is accumulated."""
 
 
-class _Curve(Callback):
+class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning
     """Validation accuracy after each epoch."""
 
     def __init__(self, task: Task) -> None:

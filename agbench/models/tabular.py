@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from autogluon.core.models import AbstractModel
 from autogluon.tabular import TabularPredictor
@@ -40,13 +41,12 @@ def fit_predict(task: Task) -> Fitted:
         If no learner could be trained.
     """
     started = time.monotonic()
-    names = tuple(task.variant.split("+"))
-    train, validation, test = (
-        features.extract([Path(path) for path in part["image"]], names, task.cpus).assign(
-            **{LABEL: part[LABEL].to_numpy()}
-        )
-        for part in (task.train, task.validation, task.test)
-    )
+    parts = [task.train, task.validation, task.test]
+    images = pd.concat(parts, ignore_index=True)
+    table = features.extract([Path(path) for path in images["image"]], tuple(task.variant.split("+")), task.cpus)
+    table[LABEL] = images[LABEL]
+    starts = np.cumsum([len(part) for part in parts])[:-1]
+    train, validation, test = (table.loc[rows] for rows in np.split(np.asarray(table.index), starts))
     extracted = time.monotonic()
     # AutoGluon's models take their seed from here; no argument of fit sets it for all of them.
     AbstractModel.default_random_seed = task.seed

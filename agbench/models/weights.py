@@ -190,8 +190,7 @@ def refuse_unavailable(backbone: str) -> None:
     if repository is None:
         return
     if any(
-        isinstance(try_to_load_from_cache(repository, name), str)
-        for name in ("model.safetensors", WEIGHTS_FILE)
+        isinstance(try_to_load_from_cache(repository, name), str) for name in ("model.safetensors", WEIGHTS_FILE)
     ):
         return
     try:

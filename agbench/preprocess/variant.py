@@ -127,14 +127,17 @@ def _load(home: Path, source: pd.DataFrame) -> Variant | None:
     if not (home / MANIFEST).is_file():
         return None
     index = pd.read_parquet(home / INDEX)
-    own = index["file"].notna()
-    if list(index["image_id"]) != list(source["image_id"]) or not all(
-        Content(row.file_bytes, row.modified, row.sha256).is_that_of(home / row.file)
-        for row in index[own].itertuples()
-    ):
+    if list(index["image_id"]) != list(source["image_id"]):
         return None
-    paths = pd.Series([str((home / str(file)).resolve()) for file in index["file"]], index=index.index)
-    index["image"] = paths.where(own, source["image"].to_numpy())
+    paths = []
+    for row, own in zip(index.to_dict("records"), source["image"], strict=True):
+        if row["file"] is None:
+            paths.append(own)
+        elif Content(row["file_bytes"], row["modified"], row["sha256"]).is_that_of(home / row["file"]):
+            paths.append(str((home / row["file"]).resolve()))
+        else:
+            return None
+    index["image"] = paths
     return Variant(
         index=index.set_index("image_id")[["image", "bytes"]],
         manifest=json.loads((home / MANIFEST).read_text()),

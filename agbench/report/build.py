@@ -1,0 +1,105 @@
+"""A report: a page and its figures, from stored results alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from agbench import files
+from agbench.data.card import Catalogue
+from agbench.errors import UserError
+from agbench.report import figures, tables
+from agbench.report.evidence import Evidence, gather
+from agbench.results import Store
+from agbench.workspace import Workspace
+
+PAGE, FIGURE = "report.md", "accuracy-over-level.png"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that has been written.
+
+    Parameters
+    ----------
+    path : Path
+        Its page.
+    main_table : str
+        Its first table, in Markdown.
+    """
+
+    path: Path
+    main_table: str
+
+
+def write_report(dataset: str, store: Store, workspace: Workspace) -> Report:
+    """Write a data set's report, ``reports/<dataset>/report.md`` and its figures.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name.
+    store : Store
+        Where its results are.
+    workspace : Workspace
+        Where the report goes.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UserError
+        If no trial of the data set has finished or failed yet.
+    """
+    evidence = gather(dataset, store.records(dataset))
+    if not evidence.records and not evidence.failures:
+        raise UserError(f"no trial of {dataset} has ended yet: run `agbench run --dataset {dataset}` first")
+    folder = workspace.reports / dataset
+    folder.mkdir(parents=True, exist_ok=True)
+    if evidence.series:
+        figures.accuracy_over_level(evidence, folder / FIGURE)
+    main_table = tables.accuracy_table(evidence).markdown()
+    files.write(folder / PAGE, _page(evidence, main_table, workspace, store))
+    return Report(folder / PAGE, main_table)
+
+
+def _page(evidence: Evidence, main_table: str, workspace: Workspace, store: Store) -> str:
+    pages = Environment(
+        loader=PackageLoader("agbench.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Markdown, not HTML: what comes from outside goes through `escape`.
+        autoescape=False,
+    )
+    pages.filters["md"] = tables.escape
+    first = evidence.records[0] if evidence.records else evidence.failures[0]
+    environments = {record.software: record.environment for record in evidence.records or evidence.failures}
+    grown = [
+        level
+        for level in evidence.levels
+        for series in evidence.series[:1]
+        if level in series.cells and series.cells[level].bytes > series.cells[level].bytes_original
+    ]
+    return pages.get_template(f"{PAGE}.j2").render(
+        card=Catalogue(workspace.datasets).card(evidence.dataset),
+        evidence=evidence,
+        metrics=first.metrics,
+        figure=FIGURE,
+        seeds=sorted({record.condition.seed for record in evidence.records}),
+        environments=list(environments.values()),
+        grown=grown,
+        codec=sorted({record.notes["variant"] for record in evidence.records if "variant" in record.notes}),
+        codec_settings=sorted({record.notes["settings"] for record in evidence.records}),
+        accuracy=main_table,
+        difference=tables.difference_table(evidence).markdown(),
+        storage=tables.storage_table(evidence).markdown(),
+        tabular=tables.tabular_table(evidence).markdown(),
+        settings=tables.settings_table(evidence).markdown(),
+        trials=tables.trials_table(evidence).markdown(),
+        failures=tables.failures_table(evidence).markdown(),
+    )

@@ -1,0 +1,206 @@
+"""What a report is about: a data set's results, arranged by model and level."""
+
+from __future__ import annotations
+
+import statistics as plain
+from dataclasses import dataclass
+from functools import cached_property
+
+from agbench import statistics
+from agbench.condition import ORIGINAL_LEVEL, Budget
+from agbench.models.registry import FAMILIES
+from agbench.results import FINISHED, RUNNING, Record, latest
+from agbench.statistics import Comparison, Interval
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model at one level, with all its seeds.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        A trial each seed, in the order of seeds.
+    """
+
+    records: tuple[Record, ...]
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Mean accuracy over seeds, with the interval over test images."""
+        right = [_right(record) for record in self.records]
+        images = int(self.records[0].metrics["images_test"])
+        return statistics.accuracy(plain.fmean(right), images)
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the accuracy over seeds; ``None`` with one seed."""
+        accuracies = [record.metrics["accuracy"] for record in self.records]
+        return plain.stdev(accuracies) if len(accuracies) > 1 else None
+
+    @property
+    def bytes(self) -> int:
+        """Of all images at this level."""
+        return int(self.records[0].metrics["bytes"])
+
+    @property
+    def bytes_original(self) -> int:
+        """Of all images as they came."""
+        return int(self.records[0].metrics["bytes_original"])
+
+
+@dataclass(frozen=True)
+class Series:
+    """One model with one budget, over the levels.
+
+    Parameters
+    ----------
+    name : str
+        The model's; with its budget, where the model was run with several.
+    model : str
+        The model's.
+    budget : Budget
+        What it could spend.
+    cells : dict of float to Cell
+        By level.
+    """
+
+    name: str
+    model: str
+    budget: Budget
+    cells: dict[float, Cell]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The results of one data set that belong together.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name.
+    fingerprint : str
+        Of its images, labels and split.
+    series : tuple of Series
+        By family, deep models first.
+    records : tuple of Record
+        The trials behind them.
+    failures : tuple of Record
+        Trials without a result, of conditions that have none.
+    left_out : int
+        Finished trials on other images, or with noise or another preprocessing for the test images.
+    """
+
+    dataset: str
+    fingerprint: str
+    series: tuple[Series, ...]
+    records: tuple[Record, ...]
+    failures: tuple[Record, ...]
+    left_out: int
+
+    @property
+    def levels(self) -> list[float]:
+        """All levels that any model has, the original first."""
+        return sorted({level for series in self.series for level in series.cells}, reverse=True)
+
+    @property
+    def deep(self) -> list[Series]:
+        """The models that see the images themselves."""
+        return [series for series in self.series if series.model.startswith("automm")]
+
+    @property
+    def tabular(self) -> list[Series]:
+        """The models that see features of the images."""
+        return [series for series in self.series if series.model.startswith("tabular")]
+
+    def against_original(self, series: Series, level: float) -> dict[int, Comparison]:
+        """Compare a level with the original, seed by seed."""
+        if level == ORIGINAL_LEVEL:
+            return {}
+        return _paired(series.cells.get(level), series.cells.get(ORIGINAL_LEVEL))
+
+    def between(self, series: Series, base: Series, level: float) -> dict[int, Comparison]:
+        """Compare two models at a level, seed by seed."""
+        return _paired(series.cells.get(level), base.cells.get(level))
+
+
+def gather(dataset: str, records: list[Record]) -> Evidence:
+    """Arrange a data set's trials.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name.
+    records : list of Record
+        All of its trials, the oldest first; at least one.
+
+    Returns
+    -------
+    Evidence
+        Of the images that the newest trial was run on.
+    """
+    fingerprint = records[-1].condition.fingerprint
+    finished = latest(records)
+    chosen = {
+        name: record
+        for name, record in finished.items()
+        if record.condition.fingerprint == fingerprint
+        and record.condition.test is None
+        and record.condition.train.noise is None
+    }
+    failures = {
+        record.condition.id: record
+        for record in records
+        if record.status not in (FINISHED, RUNNING)
+        and record.condition.id not in finished
+        and record.condition.fingerprint == fingerprint
+    }
+    groups: dict[tuple[str, Budget, str | None], dict[float, list[Record]]] = {}
+    for record in chosen.values():
+        condition = record.condition
+        levels = groups.setdefault((condition.model, condition.budget, condition.weights), {})
+        levels.setdefault(condition.train.level, []).append(record)
+    models = [model for model, *_ in groups]
+    series = tuple(
+        Series(
+            name=model if models.count(model) == 1 else f"{model} ({budget})",
+            model=model,
+            budget=budget,
+            cells={level: Cell(tuple(sorted(cell, key=_seed))) for level, cell in levels.items()},
+        )
+        for (model, budget, _), levels in sorted(groups.items(), key=lambda group: _place(group[0][0]))
+    )
+    return Evidence(
+        dataset=dataset,
+        fingerprint=fingerprint,
+        series=series,
+        records=tuple(chosen.values()),
+        failures=tuple(failures.values()),
+        left_out=len(finished) - len(chosen),
+    )
+
+
+def _place(model: str) -> int:
+    """Deep models first, then the order of the registry; within a family, that in which they were run."""
+    family = model.partition(":")[0]
+    return list(FAMILIES).index(family) if family in FAMILIES else len(FAMILIES)
+
+
+def _paired(cell: Cell | None, base: Cell | None) -> dict[int, Comparison]:
+    if cell is None or base is None:
+        return {}
+    bases = {_seed(record): record for record in base.records}
+    return {
+        _seed(record): statistics.compare(record.predictions, bases[_seed(record)].predictions)
+        for record in cell.records
+        if _seed(record) in bases
+    }
+
+
+def _seed(record: Record) -> int:
+    return record.condition.seed
+
+
+def _right(record: Record) -> int:
+    predictions = record.predictions
+    return int((predictions["label"] == predictions["predicted"]).sum())

@@ -1,0 +1,228 @@
+"""The tables of a report: values first, Markdown last."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from statsmodels.stats.multitest import multipletests
+
+from agbench import statistics
+from agbench.report.evidence import Cell, Evidence, Series
+from agbench.statistics import Comparison, Interval
+
+MISSING = "not run"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Parameters
+    ----------
+    header : tuple of str
+        Names of the columns.
+    rows : tuple of tuple of str
+        Their texts.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """Give the table in Markdown, its columns aligned for reading as plain text."""
+        lines = [tuple(map(escape, line)) for line in (self.header, *self.rows)]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(self.header))]
+        padded = [
+            "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
+            for line in lines
+        ]
+        rule = "| " + " | ".join("-" * width for width in widths) + " |"
+        return "\n".join([padded[0], rule, *padded[1:]])
+
+
+def escape(text: str) -> str:
+    """Make a text from outside harmless in Markdown, and in a row of a table."""
+    flat = " ".join(text.split())
+    # An underscore between letters or digits is no markup, and names are easier to read without the slash.
+    return re.sub(r"[\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", flat)
+
+
+def accuracy_table(evidence: Evidence) -> Table:
+    """Figure 2 in numbers: accuracy of each model at each level."""
+    rows = []
+    for level in evidence.levels:
+        cells = [series.cells.get(level) for series in evidence.series]
+        rows.append((f"{level:g}", *_size_cells(evidence, level), *(_accuracy(cell) for cell in cells)))
+    return Table(("level", "bytes", "of original", *(series.name for series in evidence.series)), tuple(rows))
+
+
+def difference_table(evidence: Evidence) -> Table:
+    """Compare each level with the original of the same model, image by image."""
+    compared: list[tuple[Series, float, int, Comparison]] = []
+    for series in evidence.series:
+        for level in evidence.levels:
+            for seed, comparison in evidence.against_original(series, level).items():
+                compared.append((series, level, seed, comparison))
+    p_values = [comparison.p_value for *_, comparison in compared]
+    corrected = multipletests(p_values, method="holm")[1] if compared else []
+    rows = [
+        (
+            series.name,
+            f"{level:g}",
+            str(seed),
+            _difference(comparison.difference),
+            f"{p_value:.2g}",
+            comparison.verdict(),
+        )
+        for (series, level, seed, comparison), p_value in zip(compared, corrected, strict=True)
+    ]
+    header = ("model", "level", "seed", "difference", "McNemar p (Holm)", f"margin {_points(statistics.MARGIN)}")
+    return Table(header, tuple(rows))
+
+
+def storage_table(evidence: Evidence) -> Table:
+    """Table III's columns, a row a level and deep model."""
+    rows = []
+    for series in evidence.deep:
+        original = series.cells.get(1.0)
+        for level in evidence.levels:
+            cell = series.cells.get(level)
+            if level == 1.0 or cell is None:
+                continue
+            kept = "" if original is None else f"{cell.interval.value / original.interval.value:.2%}"
+            rows.append(
+                (
+                    series.name,
+                    f"{level:g}",
+                    size(cell.bytes_original),
+                    size(cell.bytes),
+                    f"{cell.bytes / cell.bytes_original:.2%}",
+                    MISSING if original is None else f"{original.interval.value:.4f}",
+                    f"{cell.interval.value:.4f}",
+                    kept or MISSING,
+                )
+            )
+    header = (
+        "model",
+        "level",
+        "original size",
+        "compressed size",
+        "relative size",
+        "original accuracy",
+        "compressed accuracy",
+        "relative performance",
+    )
+    return Table(header, tuple(rows))
+
+
+def tabular_table(evidence: Evidence) -> Table:
+    """Tabular models beside the deep ones: paired differences on the same test images."""
+    rows = []
+    for deep in evidence.deep:
+        for series in evidence.tabular:
+            for level in evidence.levels:
+                for seed, comparison in evidence.between(series, deep, level).items():
+                    rows.append(
+                        (
+                            series.name,
+                            deep.name,
+                            f"{level:g}",
+                            str(seed),
+                            _accuracy(series.cells.get(level)),
+                            _accuracy(deep.cells.get(level)),
+                            _difference(comparison.difference),
+                        )
+                    )
+    header = ("tabular", "deep", "level", "seed", "accuracy", "accuracy of deep", "difference")
+    return Table(header, tuple(rows))
+
+
+def settings_table(evidence: Evidence) -> Table:
+    """Say what each model was, and what it could spend."""
+    rows = []
+    for series in evidence.series:
+        record = next(iter(series.cells.values())).records[0]
+        used = {name: value for name, value in record.notes.items() if name not in ("variant", "settings")}
+        rows.append(
+            (
+                series.name,
+                str(series.budget),
+                "; ".join(f"{name}: {value}" for name, value in sorted(used.items()) if value),
+            )
+        )
+    return Table(("model", "budget", "used"), tuple(rows))
+
+
+def trials_table(evidence: Evidence) -> Table:
+    """Every number's source: the trial, its seconds, and where its log is."""
+    rows = []
+    for record in evidence.records:
+        phases = {
+            name.removeprefix("seconds_"): value
+            for name, value in sorted(record.metrics.items())
+            if name.startswith("seconds_")
+        }
+        rows.append(
+            (
+                record.condition.id,
+                record.condition.model,
+                str(record.condition.train),
+                str(record.condition.seed),
+                f"{record.metrics['accuracy']:.4f}",
+                ", ".join(f"{name} {value:.1f}" for name, value in phases.items()),
+                record.run_id,
+            )
+        )
+    return Table(("condition", "model", "images", "seed", "accuracy", "seconds", "run"), tuple(rows))
+
+
+def failures_table(evidence: Evidence) -> Table:
+    """Trials without a result, and why."""
+    return Table(
+        ("condition", "model", "images", "seed", "ended", "reason", "run"),
+        tuple(
+            (
+                record.condition.id,
+                record.condition.model,
+                str(record.condition.train),
+                str(record.condition.seed),
+                record.status.lower(),
+                record.reason,
+                record.run_id,
+            )
+            for record in evidence.failures
+        ),
+    )
+
+
+def size(count: int) -> str:
+    """Give bytes as the paper does, in decimal units."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _size_cells(evidence: Evidence, level: float) -> Iterable[str]:
+    cells = [series.cells[level] for series in evidence.series if level in series.cells]
+    return size(cells[0].bytes), f"{cells[0].bytes / cells[0].bytes_original:.1%}"
+
+
+def _accuracy(cell: Cell | None) -> str:
+    if cell is None:
+        return MISSING
+    interval = cell.interval
+    spread = "" if cell.spread is None else f", SD over {len(cell.records)} seeds {cell.spread:.4f}"
+    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f}{spread})"
+
+
+def _difference(interval: Interval) -> str:
+    return f"{interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
+
+
+def _points(margin: float) -> str:
+    return f"{100 * margin:g} point" + ("" if margin == 0.01 else "s")
