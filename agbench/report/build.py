@@ -93,8 +93,13 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace, store: Stor
         seeds=sorted({record.condition.seed for record in evidence.records}),
         environments=list(environments.values()),
         grown=grown,
-        codec=sorted({record.notes["variant"] for record in evidence.records if "variant" in record.notes}),
-        codec_settings=sorted({record.notes["settings"] for record in evidence.records}),
+        codec=sorted(
+            {
+                f"{record.notes['settings']} ({record.notes['variant']})"
+                for record in evidence.records
+                if not record.condition.train.is_original
+            }
+        ),
         accuracy=main_table,
         difference=tables.difference_table(evidence).markdown(),
         storage=tables.storage_table(evidence).markdown(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statsmodels.stats.multitest import multipletests
 
 from agbench import statistics
+from agbench.condition import ORIGINAL_LEVEL
 from agbench.report.evidence import Cell, Evidence, Series
 from agbench.statistics import Comparison, Interval
 
@@ -44,7 +45,7 @@ class Table:
 
 def escape(text: str) -> str:
     """Make a text from outside harmless in Markdown, and in a row of a table."""
-    flat = " ".join(text.split())
+    flat = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in " ".join(text.split()))
     # An underscore between letters or digits is no markup, and names are easier to read without the slash.
     return re.sub(r"[\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", flat)
 
@@ -54,7 +55,7 @@ def accuracy_table(evidence: Evidence) -> Table:
     rows = []
     for level in evidence.levels:
         cells = [series.cells.get(level) for series in evidence.series]
-        rows.append((f"{level:g}", *_size_cells(evidence, level), *(_accuracy(cell) for cell in cells)))
+        rows.append((_level(level), *_size_cells(evidence, level), *(_accuracy(cell) for cell in cells)))
     return Table(("level", "bytes", "of original", *(series.name for series in evidence.series)), tuple(rows))
 
 
@@ -86,10 +87,10 @@ def storage_table(evidence: Evidence) -> Table:
     """Table III's columns, a row a level and deep model."""
     rows = []
     for series in evidence.deep:
-        original = series.cells.get(1.0)
+        original = series.cells.get(ORIGINAL_LEVEL)
         for level in evidence.levels:
             cell = series.cells.get(level)
-            if level == 1.0 or cell is None:
+            if level == ORIGINAL_LEVEL or cell is None:
                 continue
             kept = "" if original is None else f"{cell.interval.value / original.interval.value:.2%}"
             rows.append(
@@ -128,7 +129,7 @@ def tabular_table(evidence: Evidence) -> Table:
                         (
                             series.name,
                             deep.name,
-                            f"{level:g}",
+                            _level(level),
                             str(seed),
                             _accuracy(series.cells.get(level)),
                             _accuracy(deep.cells.get(level)),
@@ -205,6 +206,10 @@ def size(count: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def _level(level: float) -> str:
+    return "1.0 (original)" if level == ORIGINAL_LEVEL else f"{level:g}"
 
 
 def _size_cells(evidence: Evidence, level: float) -> Iterable[str]:

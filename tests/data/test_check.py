@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import hashlib
+
+from agbench.data.check import check, check_all
+
+
+def test_files_are_measured_and_the_unreadable_ones_say_why(store_image, photograph):
+    good = store_image("good.jpg", photograph)
+    half = store_image("half.jpg", photograph)
+    half.write_bytes(half.read_bytes()[:-400])
+    table = check_all([good, half], workers=2)
+    assert table["problem"].tolist()[0] == ""
+    assert "truncated" in table["problem"].tolist()[1]
+    assert table.loc[0, ["width", "height", "mode"]].tolist() == [96, 64, "RGB"]
+    assert table.loc[0, "bytes"] == good.stat().st_size
+    assert table.loc[0, "sha256"] == hashlib.sha256(good.read_bytes()).hexdigest()
+
+
+def test_a_reason_does_not_repeat_the_path(tmp_path):
+    path = tmp_path / "x.png"
+    path.write_text("no image")
+    assert str(tmp_path) not in check(path).problem

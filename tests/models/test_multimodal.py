@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agbench.condition import Budget
+from agbench.models import multimodal
+from agbench.models.registry import ModelError
+
+BUDGET = Budget(epochs=1, learning_rate=1e-3, batch_size=8, image_size=32, loaders=0)
+LITE0 = "efficientnet_lite0"
+
+
+def test_epochs_are_exact_even_when_validation_is_perfect(make_task):
+    # AutoMM's own early stopping ends a training at a validation accuracy of 1.
+    seen = []
+    task = replace(
+        make_task(budget=replace(BUDGET, epochs=5, image_size=64), variant=LITE0),
+        on_epoch=lambda epoch, accuracy: seen.append((epoch, accuracy)),
+    )
+    fitted = multimodal.fit_predict(task)
+    assert 1.0 in fitted.curve[:-1], "the images are made to be learned before the last epoch"
+    assert len(fitted.curve) == 5
+    assert seen == list(enumerate(fitted.curve, 1))
+    assert fitted.probabilities.shape == (8, 2)
+    assert (fitted.probabilities.idxmax(axis=1).to_numpy() == task.test["label"].to_numpy()).mean() > 0.8
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(make_task):
+    def probabilities(seed):
+        task = make_task(budget=BUDGET, seed=seed, variant=LITE0)
+        values = multimodal.fit_predict(task).probabilities.to_numpy()
+        shutil.rmtree(task.folder)
+        return values
+
+    first = probabilities(0)
+    assert np.array_equal(first, probabilities(0))
+    assert not np.array_equal(first, probabilities(1))
+
+
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_an_image_that_automm_replaces_fails_the_trial(make_task, loaders):
+    task = make_task(budget=replace(BUDGET, loaders=loaders), variant=LITE0)
+    Path(task.train["image"][5]).write_bytes(b"no image")
+    with pytest.raises(ModelError, match="could not read"):
+        multimodal.fit_predict(task)
+
+
+def test_a_time_limit_that_cuts_epochs_off_fails_the_trial(make_task):
+    task = make_task(budget=replace(BUDGET, epochs=500, time_limit=3), variant=LITE0)
+    with pytest.raises(ModelError, match="of 500 epochs"):
+        multimodal.fit_predict(task)
+
+
+def test_a_path_that_automm_would_split_is_refused(make_task):
+    task = make_task(budget=BUDGET, variant=LITE0)
+    task.train.loc[0, "image"] = "/a;b.png"
+    with pytest.raises(ModelError, match="';'"):
+        multimodal.fit_predict(task)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+from autogluon.tabular import TabularPredictor
+
+from agbench.condition import Budget
+from agbench.models import tabular
+
+
+@pytest.mark.parametrize("classes", [("coffee", "grass"), ("brick", "coffee", "grass")])
+def test_tabular_learns_and_says_what_it_used(make_task, classes):
+    task = make_task(classes, Budget(learners=("XT",)), variant="dct")
+    fitted = tabular.fit_predict(task)
+    assert set(fitted.probabilities.columns) == set(classes)
+    right = fitted.probabilities.idxmax(axis=1).to_numpy() == task.test["label"].to_numpy()
+    assert right.mean() >= 0.75
+    assert fitted.curve == ()
+    assert fitted.notes["features"] == "384"
+    assert "ExtraTrees" in fitted.notes["learners"]
+    assert set(fitted.seconds) == {"features", "fit", "predict"}
+
+
+def test_the_seed_reaches_the_learners(make_task):
+    task = make_task(budget=Budget(learners=("XT",)), seed=7, variant="pixels")
+    tabular.fit_predict(task)
+    predictor = TabularPredictor.load(str(task.model_folder))
+    assert predictor._trainer.load_model("ExtraTrees").model.random_state == 7
+
+
+def test_a_named_learner_that_does_not_exist_fails(make_task):
+    with pytest.raises(Exception, match="NOPE"):
+        tabular.fit_predict(make_task(budget=Budget(learners=("NOPE",)), variant="pixels"))
+
+
+def test_default_learners_include_the_boosters(make_task):
+    task = make_task(budget=Budget(preset="medium_quality"), variant="dct")
+    notes = tabular.fit_predict(task).notes
+    for learner in ("LightGBM", "CatBoost", "XGBoost", "NeuralNetFastAI", "NeuralNetTorch"):
+        assert learner in notes["learners"], notes

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from agbench.condition import Preprocessing
+from agbench.images import UnreadableImageError
+from agbench.preprocess.noise import add_noise
+from agbench.preprocess.variant import Recipe, materialise
+
+ORIGINAL = Recipe(Preprocessing())
+JPEG = Recipe(Preprocessing.at(0.3))
+NOISY = Recipe(Preprocessing(noise=1.0), seed=4)
+NOISY_JPEG = Recipe(Preprocessing.at(0.3, noise=1.0), seed=4)
+
+
+@pytest.fixture
+def source(store_image, photograph):
+    paths = [
+        store_image("source/photo.png", photograph),
+        store_image("source/gray.png", photograph.convert("L")),
+        store_image("source/photo.jpg", photograph, quality=90),
+        store_image("source/deep.png", np.full((8, 8), 32896, dtype=np.uint16)),
+    ]
+    rows = [{"image_id": path.name, "image": str(path), "bytes": path.stat().st_size} for path in paths]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def make(source, tmp_path):
+    return lambda *recipes: materialise(source, "f", recipes, tmp_path / "variants", workers=2)
+
+
+def folders(tmp_path):
+    return sorted(path for path in (tmp_path / "variants").iterdir() if path.is_dir())
+
+
+def test_the_original_is_the_files_themselves(make, source):
+    index = make(ORIGINAL)[ORIGINAL].index
+    assert index["bytes"].tolist() == source["bytes"].tolist()
+    assert index["image"].tolist()[:3] == source["image"].tolist()[:3]
+
+
+def test_what_a_model_would_misread_becomes_a_faithful_copy_and_keeps_its_size(make, source):
+    index = make(ORIGINAL)[ORIGINAL].index
+    copy = index.loc["deep.png"]
+    assert copy["image"] != source.set_index("image_id").loc["deep.png", "image"]
+    assert Image.open(copy["image"]).convert("RGB").getpixel((0, 0)) == (128, 128, 128)
+    assert copy["bytes"] == source.set_index("image_id").loc["deep.png", "bytes"]
+
+
+def test_a_level_is_pillows_bytes_counted_exactly(make, photograph):
+    variant = make(JPEG)[JPEG]
+    path = Path(variant.index.loc["photo.png", "image"])
+    expected = io.BytesIO()
+    photograph.save(expected, format="JPEG", quality=30)
+    assert path.read_bytes() == expected.getvalue()
+    assert variant.index.loc["photo.png", "bytes"] == len(expected.getvalue())
+    assert variant.bytes == sum(Path(image).stat().st_size for image in variant.index["image"])
+
+
+def test_dimensions_never_change(make, source):
+    made = make(ORIGINAL, JPEG, NOISY, NOISY_JPEG)
+    sizes = [Image.open(path).size for path in source["image"]]
+    for variant in made.values():
+        assert [Image.open(path).size for path in variant.index["image"]] == sizes
+
+
+def test_noise_is_lossless_and_the_codec_is_applied_to_exactly_that(make, photograph):
+    made = make(NOISY, NOISY_JPEG)
+    noisy = add_noise(photograph, 1.0, 4, "photo.png")
+    kept = Image.open(made[NOISY].index.loc["photo.png", "image"])
+    assert np.array_equal(np.asarray(kept), np.asarray(noisy))
+    expected = io.BytesIO()
+    noisy.save(expected, format="JPEG", quality=30)
+    path = Path(made[NOISY_JPEG].index.loc["photo.png", "image"])
+    assert path.read_bytes() == expected.getvalue()
+
+
+def test_without_noise_seeds_share_a_variant():
+    assert Recipe.of(Preprocessing.at(0.3), 0) == Recipe.of(Preprocessing.at(0.3), 1)
+    assert Recipe.of(Preprocessing(noise=1.0), 0) != Recipe.of(Preprocessing(noise=1.0), 1)
+
+
+def test_variants_are_reused(make, tmp_path):
+    make(ORIGINAL, JPEG)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "variants").rglob("*")}
+    make(JPEG, ORIGINAL)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "variants").rglob("*")} == before
+
+
+@pytest.mark.parametrize("harm", ["alter", "delete", "manifest"])
+def test_a_variant_that_was_tampered_with_is_made_anew(make, tmp_path, harm):
+    before = make(JPEG)[JPEG]
+    path = Path(before.index.loc["photo.png", "image"])
+    content = path.read_bytes()
+    if harm == "alter":
+        path.write_bytes(content[:-10])
+    elif harm == "delete":
+        path.unlink()
+    else:
+        (folders(tmp_path)[0] / "manifest.json").unlink()
+    after = make(JPEG)[JPEG]
+    assert Path(after.index.loc["photo.png", "image"]).read_bytes() == content
+    assert after.bytes == before.bytes
+
+
+def test_an_unreadable_source_leaves_no_variant(source, make, tmp_path):
+    path = Path(source["image"][0])
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UnreadableImageError):
+        make(JPEG)
+    assert folders(tmp_path) == []
+
+
+def test_the_manifest_says_what_made_it(make, tmp_path):
+    manifest = make(JPEG)[JPEG].manifest
+    assert json.loads((folders(tmp_path)[0] / "manifest.json").read_text()) == manifest
+    assert manifest["preprocessing"] == {"codec": "jpeg", "quality": 30, "noise": None}
+    assert manifest["images"] == 4
+    assert manifest["bytes"] > 0
+    assert "Pillow" in manifest["library"]
+    assert "4:2:0" in manifest["settings"]

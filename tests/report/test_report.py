@@ -1,0 +1,142 @@
+"""A report against the store, recomputed by other means."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from agbench.report import tables
+from agbench.report.build import write_report
+from agbench.report.evidence import gather
+
+
+@pytest.fixture(scope="module")
+def page(swept):
+    return write_report("digits", swept.store, swept.workspace).path.read_text()
+
+
+def rows(page, heading):
+    """Cells of the first table below a heading."""
+    section = page.split(f"{heading}\n", 1)[1]
+    lines = [line for line in section.split("\n## ")[0].splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2 : len(cells)] if len(row) == len(cells[0])]
+
+
+def by_model_and_level(swept):
+    return {(record.condition.model, record.condition.train.level): record for record in swept.store.records()}
+
+
+def test_every_accuracy_is_the_stores_and_has_an_interval(page, swept):
+    found = 0
+    for row in rows(page, "## Accuracy over level (figure 2)"):
+        for model in ("automm:efficientnet_lite0", "tabular:dct"):
+            record = by_model_and_level(swept)[model, float(row["level"].split()[0])]
+            predictions = record.predictions
+            right = sum(predictions["label"] == predictions["predicted"])
+            value, low, high = map(float, re.findall(r"\d\.\d{4}", row[model]))
+            assert value == round(right / len(predictions), 4)
+            assert low < value < high
+            found += 1
+    assert found == 4
+
+
+def test_the_storage_table_shows_files_that_grew(page, swept):
+    (row,) = rows(page, "## Storage (table III)")
+    record = by_model_and_level(swept)["automm:efficientnet_lite0", 0.3]
+    files = list((swept.workspace.datasets / "digits" / "images").rglob("*.png"))
+    original = sum(path.stat().st_size for path in files)
+    compressed = sum(
+        path.stat().st_size
+        for path in (swept.workspace.datasets / "digits" / "variants").glob("jpeg-0.3-*/images/**/*.jpg")
+    )
+    assert record.metrics["bytes_original"] == original
+    assert record.metrics["bytes"] == compressed
+    assert row["relative size"] == f"{compressed / original:.2%}"
+    assert compressed > original
+    assert "larger than the originals" in page
+
+
+def test_differences_are_paired(page, swept):
+    records = by_model_and_level(swept)
+    listed = rows(page, "### What a level costs")
+    assert len(listed) == 2
+    for row in listed:
+        ours = records[row["model"], float(row["level"])].predictions
+        base = records[row["model"], 1.0].predictions
+        gain = (ours["label"] == ours["predicted"]).astype(int) - (base["label"] == base["predicted"])
+        assert float(row["difference"].split()[0]) == pytest.approx(gain.mean(), abs=6e-5)
+
+
+def test_tabular_stands_beside_deep_at_every_level(page):
+    listed = rows(page, "## Tabular versus deep")
+    assert [(row["tabular"], row["level"].split()[0]) for row in listed] == [
+        ("tabular:dct", "1.0"),
+        ("tabular:dct", "0.3"),
+    ]
+
+
+def test_what_was_run_on_what_is_said(page, swept):
+    for record in swept.store.records():
+        assert record.run_id in page
+        assert record.condition.id in page
+        assert record.condition.fingerprint in page
+        assert (swept.workspace.results / "artifacts" / record.run_id / "artifacts" / "log.txt").is_file()
+    for setting in ("epochs 2", "learning rate 0.001", "image size 32", "learners XT", "One seed (0)"):
+        assert setting in page
+
+
+def test_the_figure_is_a_picture(page, swept):
+    assert "](accuracy-over-level.png)" in page
+    content = (swept.workspace.reports / "digits" / "accuracy-over-level.png").read_bytes()
+    width, height = struct.unpack(">II", content[16:24])
+    assert (width, height) == (960, 600)
+
+
+def test_the_same_store_gives_the_same_report_byte_for_byte(page, swept):
+    folder = swept.workspace.reports / "digits"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write_report("digits", swept.store, swept.workspace)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_the_command_prints_the_main_table_and_where_the_report_is(swept, agbench):
+    done = agbench("--workspace", swept.workspace.folder, "report", "--dataset", "digits", "--show")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("| level")
+    assert lines[-1].endswith("reports/digits/report.md")
+
+
+def test_other_images_are_not_mixed_in(swept):
+    records = swept.store.records()
+    newer = records[-1].condition
+    changed = type(newer)(**{**vars(newer), "fingerprint": "0" * 16})
+    evidence = gather("digits", [*records, type(records[-1])(**{**vars(records[-1]), "condition": changed})])
+    assert [record.condition for record in evidence.records] == [changed]
+    assert evidence.left_out == 4
+
+
+def test_a_level_that_was_not_run_is_shown_as_such(swept):
+    records = [record for record in swept.store.records() if record.condition.train.level != 1.0]
+    deep = [record for record in records if record.condition.model.startswith("automm")]
+    evidence = gather("digits", [*deep, *[one for one in swept.store.records() if one not in records][1:]])
+    assert "not run" in tables.accuracy_table(evidence).markdown()
+
+
+@given(st.text())
+def test_text_from_outside_stays_text_in_markdown(text):
+    table = tables.Table(("a", "b"), ((text, "end"),)).markdown()
+    tokens = MarkdownIt("commonmark").enable("table").parse(table)
+    cells = [token for token in tokens if token.type == "inline"]
+    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in " ".join(text.split()))
+    assert [cell.content for cell in cells][:2] == ["a", "b"]
+    assert len(cells) == 4
+    children = cells[2].children or []
+    assert "".join(child.content for child in children) == shown
+    assert {child.type for child in children} <= {"text", "text_special"}

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from agbench.cli import main
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+@pytest.mark.parametrize("command", [(), ("run",), ("report",), ("datasets",), ("models",)])
+def test_help_is_there(command):
+    done = invoke(*command, "--help")
+    assert done.exit_code == 0
+    assert "Usage:" in done.output
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom agbench.cli import main\n"
+        "try: main(['run', '--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'mlflow', 'pandas', 'numpy', 'autogluon', 'matplotlib', 'PIL', 'ray'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_reporting_needs_neither_torch_nor_autogluon():
+    code = "import sys, agbench.report.build\nprint(sorted({'torch', 'autogluon'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--dataset", "patch"], "no data set called 'patch': did you mean 'patches'?"),
+        (["run", "--dataset", "digits", "--study", "tabluar"], "did you mean 'tabular'?"),
+        (["run", "--dataset", "digits", "--models", "automn"], "did you mean 'automm'?"),
+        (["run", "--dataset", "digits", "--levels", "30"], "30 is not a level"),
+        (["run", "--dataset", "digits", "--levels", "x"], "'x' is no comma-separated list of levels"),
+        (["run", "--dataset", "digits", "--seeds", ","], "',' is no comma-separated list of seeds"),
+        (["run", "--dataset", "digits", "--epochs", "0"], "0 is not in the range x>=1"),
+        (["run"], "Missing option '--dataset'"),
+        (["report"], "no results of NAME"),
+        (["report", "--dataset", "digits"], "no results of digits: run `agbench run --dataset digits`"),
+        (["rnu"], "No such command 'rnu'"),
+    ],
+)
+def test_a_users_error_is_short_and_has_status_2(agbench, tmp_path, arguments, said):
+    done = agbench("--workspace", tmp_path, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_lists_name_what_there_is(agbench, tmp_path):
+    listed = agbench("--workspace", tmp_path, "datasets", COLUMNS="200").stdout
+    assert "patches" in listed
+    assert "digits" in listed
+    models = invoke("models").output
+    assert "automm:efficientnet_lite0" in models
+    assert "tabular:pixels+dct" in models
+
+
+def test_the_workspace_can_come_from_the_environment(agbench, tmp_path):
+    done = agbench("report", AGBENCH_WORKSPACE=str(tmp_path))
+    assert done.returncode == 2
+    assert (tmp_path / "results" / "agbench.db").is_file()

@@ -1,0 +1,82 @@
+"""What a newcomer installs: the lock, the wheel, and run.sh."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_lock_names_exact_versions_and_no_addresses():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    packages = [line for line in lines if line and not line.startswith(("#", " "))]
+    assert packages
+    for line in packages:
+        assert re.fullmatch(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[^ /]+( ; .+)?", line), line
+        assert "://" not in line
+
+
+def test_torch_and_torchvision_fit(tmp_path):
+    code = "import torch, torchvision; torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in files.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    code = "import setuptools.build_meta as build; build.build_wheel('..')"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_brings_cards_templates_and_types(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in (
+        "agbench/cards/patches.yaml",
+        "agbench/report/templates/report.md.j2",
+        "agbench/py.typed",
+        "agbench/cli.py",
+    ):
+        assert wanted in names
+    assert not [name for name in names if name.endswith(".png") or name.startswith("tests")]
+
+
+def test_the_wheel_works_without_the_checkout(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
+        "from pathlib import Path\n"
+        "from agbench.data import card\n"
+        "assert Path(card.__file__).is_relative_to(sys.path[0]), card.__file__\n"
+        "print(card.Catalogue(Path('none')).names())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "patches" in done.stdout
+
+
+def test_run_sh_hands_its_arguments_to_agbench_from_any_folder(tmp_path):
+    done = subprocess.run(
+        [ROOT / "run.sh", "run", "--dataset", "nope, really"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no data set called 'nope, really'" in done.stderr
+    assert "installing" not in done.stderr

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from agbench import environment
+from agbench.condition import Budget, Condition, Preprocessing
+from agbench.results import FAILED, FINISHED, KILLED, RUNNING, Result, Store, latest
+
+CONDITION = Condition("cats, dogs", "f" * 16, Preprocessing.at(0.3), "tabular:dct", Budget(learners=("RF", "XT")))
+HERE = environment.describe(cpus=2, gpus=0)
+LABELS = ["01", "1", "None", "nan", "=a,b", 'say "x"', "Ünï", "a|b\nc"]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture
+def log(tmp_path):
+    (tmp_path / "log.txt").write_text("what was printed\n")
+    return tmp_path / "log.txt"
+
+
+def result(accuracy=0.5):
+    rows = {"image_id": [f"{place}.png" for place in range(len(LABELS))], "label": LABELS}
+    return Result(
+        condition=CONDITION,
+        accuracy=accuracy,
+        predictions=pd.DataFrame({**rows, "predicted": LABELS[::-1], "probability": 0.25}),
+        curve=(0.25, 0.5, 0.375),
+        seconds={"fit": 1.5, "total": 2.0},
+        counts={"train": 6, "test": 8},
+        bytes=12345678901,
+        bytes_original=2,
+        notes={"learners": "a, b"},
+    )
+
+
+def test_a_result_comes_back_as_it_went_in(store, log):
+    run = store.begin(CONDITION, HERE)
+    store.finish(run, result(), log)
+    (record,) = store.records()
+    assert (record.run_id, record.condition, record.status) == (run, CONDITION, FINISHED)
+    assert record.metrics["accuracy"] == 0.5
+    assert record.metrics["bytes"] == 12345678901
+    assert record.metrics["seconds_fit"] == 1.5
+    assert record.metrics["images_test"] == 8
+    assert record.notes == {"learners": "a, b"}
+    assert record.software == environment.digest_of_software(environment.software())
+    assert record.environment == HERE
+    assert store.curve(record) == [0.25, 0.5, 0.375]
+    assert record.predictions["label"].tolist() == LABELS
+    assert (record.folder / "log.txt").read_text() == "what was printed\n"
+    assert store.datasets() == ["cats, dogs"]
+
+
+def test_a_trial_is_done_only_when_it_finished(store, log):
+    for number in range(3):
+        run = store.begin(CONDITION, HERE)
+        if number == 0:
+            store.fail(run, "no memory", log)
+        if number == 1:
+            store.fail(run, "stopped by the user", log, KILLED)
+    assert [record.status for record in store.records()] == [FAILED, KILLED, RUNNING]
+    assert store.records()[0].reason == "no memory"
+    assert latest(store.records()) == {}
+
+
+def test_what_nobody_runs_any_more_was_killed(store):
+    store.begin(CONDITION, HERE)
+    assert store.close_abandoned() == 1
+    assert [record.status for record in store.records()] == [KILLED]
+    assert store.close_abandoned() == 0
+
+
+def test_the_last_result_of_a_condition_counts(store, log):
+    for accuracy in (0.1, 0.9):
+        store.finish(store.begin(CONDITION, HERE), result(accuracy), log)
+    assert latest(store.records())[CONDITION.id].metrics["accuracy"] == 0.9
+
+
+def test_a_workspace_can_be_moved(store, log, tmp_path):
+    store.finish(store.begin(CONDITION, HERE), result(), log)
+    shutil.move(tmp_path / "results", tmp_path / "elsewhere")
+    (record,) = Store(tmp_path / "elsewhere").records()
+    assert record.predictions["label"].tolist() == LABELS
+
+
+def test_another_store_is_taken_from_mlflows_own_variable(tmp_path, log, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'other.db'}")
+    monkeypatch.chdir(tmp_path)
+    store = Store(tmp_path / "results")
+    store.finish(store.begin(CONDITION, HERE), result(), log)
+    assert (tmp_path / "other.db").is_file()
+    assert not (tmp_path / "results" / "agbench.db").exists()
+    assert store.records()[0].predictions["label"].tolist() == LABELS

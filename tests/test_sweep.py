@@ -1,0 +1,206 @@
+"""Sweeps, as a user runs them: in processes of their own, disturbed and undisturbed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from agbench import environment, study, sweep
+from agbench.data.dataset import load_dataset
+from agbench.results import FAILED, FINISHED, KILLED, RUNNING, Store
+from agbench.workspace import Workspace
+from tests.conftest import SWEEP
+from tests.conftest import environment as users_environment
+
+DEADLINE = 180
+
+
+def wait_until(condition, process=None):
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        assert process is None or process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+
+
+@contextmanager
+def started(workspace, *arguments):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agbench", "--workspace", str(workspace.folder), *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=users_environment(),
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def states(workspace):
+    return [record.status for record in Store(workspace.results).records()]
+
+
+def numbers(workspace):
+    return {
+        record.condition.id: (record.metrics["accuracy"], record.predictions.to_csv())
+        for record in Store(workspace.results).records()
+        if record.status == FINISHED
+    }
+
+
+def test_a_sweep_says_a_line_a_trial_with_accuracy_and_time_left(swept):
+    lines = swept.stderr.splitlines()
+    assert lines[0] == "4 conditions: 0 done, 4 to run"
+    assert len(lines) == 5, swept.stderr
+    for number, line in enumerate(lines[1:], 1):
+        assert line.startswith(f"[{number}/4] digits, ")
+        assert "accuracy 0." in line
+        assert line.endswith("left")
+
+
+def test_a_sweep_leaves_results_and_no_scratch(swept):
+    assert states(swept.workspace) == [FINISHED] * 4
+    left = {path.name for path in swept.workspace.results.iterdir()}
+    assert left <= {"agbench.db", "artifacts", "scratch", ".sweep.lock"}
+    assert list((swept.workspace.results / "scratch").iterdir()) == []
+
+
+def test_every_number_has_its_log_and_environment(swept):
+    for record in swept.store.records():
+        log = (record.folder / "log.txt").read_text()
+        assert record.condition.id in log
+        assert f"accuracy {record.metrics['accuracy']:.4f} on {len(record.predictions)} test images" in log
+        assert record.environment["software"]["autogluon.multimodal"]
+        right = record.predictions["label"] == record.predictions["predicted"]
+        assert record.metrics["accuracy"] == right.mean()
+        epochs = 2 if record.condition.model.startswith("automm") else 0
+        assert len(swept.store.curve(record)) == epochs
+
+
+def test_the_same_command_again_runs_nothing_and_says_so(swept, agbench):
+    before = [record.run_id for record in swept.store.records()]
+    again = agbench("--workspace", swept.workspace.folder, *SWEEP)
+    assert again.returncode == 0
+    assert "4 conditions: 4 done, 0 to run" in again.stderr
+    assert "nothing to run" in again.stderr
+    assert [record.run_id for record in swept.store.records()] == before
+
+
+def test_a_dry_run_prints_the_plan_and_runs_nothing(swept, agbench):
+    before = states(swept.workspace)
+    done = agbench("--workspace", swept.workspace.folder, *SWEEP, "--seeds", "0,1", "--dry-run")
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines[:-1]].count("done") == 4
+    assert lines[-1] == "8 conditions: 4 done, 4 to run"
+    assert states(swept.workspace) == before
+
+
+def test_a_killed_sweep_loses_the_trial_in_flight_and_changes_no_number(swept, agbench, tmp_path):
+    workspace = Workspace(tmp_path)
+    with started(workspace, *SWEEP) as process:
+        wait_until(lambda: (workspace.results / "agbench.db").exists(), process)
+        wait_until(lambda: states(workspace) == [FINISHED, RUNNING], process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert family
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        _, alive = psutil.wait_procs(family, timeout=60)
+        assert alive == [], "a killed sweep leaves no process behind"
+    before = Store(workspace.results).records()[0]
+    resumed = agbench("--workspace", tmp_path, *SWEEP)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "4 conditions: 1 done, 3 to run" in resumed.stderr
+    records = Store(workspace.results).records()
+    assert [record.status for record in records] == [FINISHED, KILLED, FINISHED, FINISHED, FINISHED]
+    assert records[0] == before
+    assert records[1].reason == "the sweep was killed"
+    assert numbers(workspace) == numbers(swept.workspace)
+
+
+TABULAR = ["run", "--dataset", "digits", "--models", "tabular:dct", "--learners", "XT", "--levels", "0.9,0.8"]
+
+
+def test_a_trial_that_dies_is_recorded_and_takes_no_other_along(agbench, tmp_path):
+    workspace = Workspace(tmp_path)
+    with started(workspace, *TABULAR) as process:
+        wait_until(lambda: (workspace.results / "agbench.db").exists(), process)
+        wait_until(lambda: states(workspace) == [RUNNING], process)
+        wait_until(lambda: list(workspace.results.glob("scratch/*/log.txt")), process)
+        for child in psutil.Process(process.pid).children():
+            if "spawn_main" in " ".join(child.cmdline()):
+                child.kill()
+        assert process.wait(DEADLINE) == 3
+        assert "FAILED: the trial's process died" in process.stderr.read()
+    assert states(workspace) == [FAILED, FINISHED]
+    again = agbench("--workspace", tmp_path, *TABULAR)
+    assert again.returncode == 0
+    assert "2 conditions: 1 done, 1 to run" in again.stderr
+
+
+def test_an_error_in_a_trial_is_its_reason_and_the_others_go_on(agbench, tmp_path):
+    done = agbench("--workspace", tmp_path, *TABULAR, "--models", "tabular:pixels", "--learners", "NOPE")
+    assert done.returncode == 3
+    assert done.stderr.count("FAILED: ") == 2
+    assert "Traceback" not in done.stderr
+    records = Store(tmp_path / "results").records()
+    assert [record.status for record in records] == [FAILED, FAILED]
+    assert "NOPE" in records[0].reason
+    assert "Traceback" in (records[0].folder / "log.txt").read_text()
+    report = agbench("--workspace", tmp_path, "report")
+    assert report.returncode == 0, report.stderr
+    assert "NOPE" in (tmp_path / "reports" / "digits" / "report.md").read_text()
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
+    workspace = Workspace(tmp_path)
+    with started(workspace, *TABULAR) as process:
+        wait_until(lambda: (workspace.results / "agbench.db").exists(), process)
+        wait_until(lambda: states(workspace) == [RUNNING], process)
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(DEADLINE) == 130
+        assert process.stderr.read().splitlines()[-1].startswith("agbench: stopped")
+        assert psutil.wait_procs(family, timeout=30)[1] == []
+    assert states(workspace) == [KILLED]
+
+
+def test_one_sweep_a_workspace_at_a_time(swept):
+    dataset = load_dataset("digits", swept.workspace.datasets)
+    todo = study.conditions([study.find("quick")], "digits", dataset.fingerprint, study.QUICK)
+    with (
+        sweep._alone(swept.store.folder),
+        pytest.raises(study.UserError, match="another sweep"),
+    ):
+        next(sweep.run(todo, dataset, swept.workspace, swept.store, keep_models=False))
+
+
+def test_a_model_that_cannot_work_here_is_said_before_anything_runs(agbench, tmp_path):
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+    command = [*SWEEP[:-1], "automm:efficientnet_b0"]
+    done = agbench("--workspace", tmp_path, *command, **offline)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("agbench: the weights of automm:efficientnet_b0 can't be")
+    assert "Traceback" not in done.stderr
+    assert Store(tmp_path / "results").records() == []
+
+
+def test_results_of_other_versions_are_run_again(swept):
+    records = swept.store.records()
+    conditions = [record.condition for record in records]
+    plan = sweep.make_plan(conditions, records)
+    assert (len(plan.done), len(plan.outdated), len(plan.todo)) == (4, 0, 0)
+    software = {**environment.software(), "autogluon.tabular": "0.0"}
+    older = [
+        type(record)(**{**vars(record), "software": environment.digest_of_software(software)})
+        for record in records
+    ]
+    plan = sweep.make_plan(conditions, older)
+    assert (len(plan.done), len(plan.outdated), len(plan.todo)) == (0, 4, 4)

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agbench import study
+from agbench.condition import Budget, Preprocessing
+from agbench.data.dataset import load_dataset
+from agbench.errors import UserError
+from agbench.trial import Resources, run_trial
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    return tmp_path_factory.mktemp("workspace") / "datasets"
+
+
+@pytest.fixture(scope="module")
+def condition(datasets):
+    fingerprint = load_dataset("digits", datasets, 2).fingerprint
+    (found,) = study.conditions(
+        [study.find("quick")], "digits", fingerprint, Budget(learners=("XT",)), (0,), ("tabular:dct",), (0.3,)
+    )
+    return found
+
+
+def run(condition, datasets, tmp_path):
+    return run_trial(condition, datasets, tmp_path, Resources(cpus=2))
+
+
+def test_a_trial_predicts_every_test_image_once(condition, datasets, tmp_path):
+    result = run(condition, datasets, tmp_path)
+    dataset = load_dataset("digits", datasets)
+    test = dataset.index[dataset.index["split"] == "test"].set_index("image_id")
+    predictions = result.predictions.set_index("image_id")
+    assert predictions["label"].to_dict() == test["label"].to_dict()
+    assert result.accuracy == (predictions["label"] == predictions["predicted"]).mean()
+    assert result.accuracy > 0.5
+    assert predictions["probability"].between(0, 1).all()
+    assert result.counts == {"classes": 10, "train": 1078, "validation": 359, "test": 360, "quarantined": 0}
+    assert result.bytes_original == dataset.index["bytes"].sum()
+    assert result.bytes > result.bytes_original, "a JPEG of 8x8 pixels is all header"
+
+
+def test_another_preprocessing_for_the_test_images_is_used_for_them_alone(condition, datasets, tmp_path):
+    crossed = replace(condition, test=Preprocessing())
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    straight = run(condition, datasets, tmp_path / "a")
+    other = run(crossed, datasets, tmp_path / "b")
+    assert other.bytes == straight.bytes
+    assert other.predictions["probability"].tolist() != straight.predictions["probability"].tolist()
+
+
+def test_a_data_set_that_is_no_longer_the_conditions_is_refused(condition, datasets, tmp_path):
+    with pytest.raises(UserError, match="has fingerprint"):
+        run(replace(condition, fingerprint="0" * 16), datasets, tmp_path)
