@@ -20,13 +20,13 @@ install() {
     command -v uv >/dev/null || "$venv/bin/python" -m pip install --quiet uv >&2
     PATH=$PATH:$venv/bin uv pip install --quiet --python "$venv/bin/python" -r "$project/requirements.lock" >&2
     PATH=$PATH:$venv/bin uv pip install --quiet --python "$venv/bin/python" --no-deps --editable "$project" >&2
-    cat "$project/requirements.lock" "$project/setup.cfg" >"$stamp"
+    wanted >"$stamp"
 }
 
-# One installation at a time; a second caller waits for the first, and then finds it done.
-if ! cat "$project/requirements.lock" "$project/setup.cfg" | cmp --silent - "$stamp"; then
-    install
-fi
+# What an environment was made from, and where: its scripts name their own folder.
+wanted() { echo "$project" && cat "$project/requirements.lock" "$project/setup.cfg"; }
+
+wanted | cmp --silent - "$stamp" || install
 
 if [ $# -eq 0 ]; then
     cd "$project"
@@ -38,7 +38,7 @@ elif [ "$1" = test ]; then
     "$venv/bin/ruff" check .
     "$venv/bin/ruff" format --check .
     "$venv/bin/mypy"
-    exec "$venv/bin/python" -m pytest "$@"
+    exec "$venv/bin/python" -m pytest -n 2 --dist loadgroup "$@"
 else
     exec "$venv/bin/agbench" "$@"
 fi

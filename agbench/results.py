@@ -14,6 +14,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import pandas as pd
+from filelock import FileLock
 
 from agbench.condition import Condition
 from agbench.environment import digest_of_software
@@ -26,6 +27,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 
+DATABASE = "agbench.db"
 CURVE = "validation_accuracy"
 PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
 _TAG = "agbench."
@@ -128,7 +130,9 @@ class Store:
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._elsewhere = os.environ.get("MLFLOW_TRACKING_URI")
-        self._client = MlflowClient(self._elsewhere or f"sqlite:///{self.folder / 'agbench.db'}")
+        if not self._elsewhere:
+            self._make_database()
+        self._client = MlflowClient(self._elsewhere or self._address(DATABASE))
 
     def begin(self, condition: Condition, environment: dict[str, Any]) -> str:
         """Note that a trial starts.
@@ -235,6 +239,18 @@ class Store:
         """Give a trial's validation accuracy after each epoch."""
         history = self._client.get_metric_history(record.run_id, CURVE)
         return [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+
+    def _make_database(self) -> None:
+        # MLflow builds its tables step by step: whoever looks in between, or is killed there, finds half of them.
+        with FileLock(self.folder / ".agbench.db.lock"):
+            if not (self.folder / DATABASE).exists():
+                draft = self.folder / f".{DATABASE}.draft"
+                draft.unlink(missing_ok=True)
+                MlflowClient(self._address(draft.name)).search_experiments(max_results=1)
+                draft.rename(self.folder / DATABASE)
+
+    def _address(self, name: str) -> str:
+        return f"sqlite:///{self.folder / name}"
 
     def _experiment(self, dataset: str) -> str:
         found = self._client.get_experiment_by_name(dataset)

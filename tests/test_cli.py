@@ -53,16 +53,16 @@ def test_reporting_needs_neither_torch_nor_autogluon():
         (["rnu"], "No such command 'rnu'"),
     ],
 )
-def test_a_users_error_is_short_and_has_status_2(agbench, tmp_path, arguments, said):
-    done = agbench("--workspace", tmp_path, *arguments)
-    assert done.returncode == 2
+def test_a_users_error_is_short_and_has_status_2(tmp_path, arguments, said):
+    done = invoke("--workspace", str(tmp_path), *arguments)
+    assert done.exit_code == 2
     assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 5
     assert done.stdout == ""
 
 
-def test_lists_name_what_there_is(agbench, tmp_path):
-    listed = agbench("--workspace", tmp_path, "datasets", COLUMNS="200").stdout
+def test_lists_name_what_there_is(tmp_path):
+    listed = invoke("--workspace", str(tmp_path), "datasets").output
     assert "patches" in listed
     assert "digits" in listed
     models = invoke("models").output
@@ -70,7 +70,7 @@ def test_lists_name_what_there_is(agbench, tmp_path):
     assert "tabular:pixels+dct" in models
 
 
-def test_the_workspace_can_come_from_the_environment(agbench, tmp_path):
-    done = agbench("report", AGBENCH_WORKSPACE=str(tmp_path))
-    assert done.returncode == 2
+def test_the_workspace_can_come_from_the_environment(tmp_path):
+    done = CliRunner(env={"AGBENCH_WORKSPACE": str(tmp_path)}).invoke(main, ["report"])
+    assert done.exit_code == 2
     assert (tmp_path / "results" / "agbench.db").is_file()

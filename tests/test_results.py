@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -98,3 +100,9 @@ def test_another_store_is_taken_from_mlflows_own_variable(tmp_path, log, monkeyp
     assert (tmp_path / "other.db").is_file()
     assert not (tmp_path / "results" / "agbench.db").exists()
     assert store.records()[0].predictions["label"].tolist() == LABELS
+
+
+def test_many_can_open_a_new_store_at_once(tmp_path):
+    code = f"from pathlib import Path\nfrom agbench.results import Store\nStore(Path({str(tmp_path)!r})).records()"
+    started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    assert [process.wait() for process in started] == [0, 0, 0]

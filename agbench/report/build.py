@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace, store: Stor
     )
     pages.filters["md"] = tables.escape
     first = evidence.records[0] if evidence.records else evidence.failures[0]
-    environments = {record.software: record.environment for record in evidence.records or evidence.failures}
+    records = evidence.records or evidence.failures
+    environments = {json.dumps(record.environment, sort_keys=True): record.environment for record in records}
     grown = [
         level
         for level in evidence.levels
@@ -92,6 +94,7 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace, store: Stor
         figure=FIGURE,
         seeds=sorted({record.condition.seed for record in evidence.records}),
         environments=list(environments.values()),
+        mixed=len({record.software for record in records}),
         grown=grown,
         codec=sorted(
             {
