@@ -38,7 +38,7 @@ elif [ "$1" = test ]; then
     "$venv/bin/ruff" check .
     "$venv/bin/ruff" format --check .
     "$venv/bin/mypy"
-    exec "$venv/bin/python" -m pytest -n 2 --dist loadgroup "$@"
+    exec "$venv/bin/python" -m pytest -n 2 --dist worksteal "$@"
 else
     exec "$venv/bin/agbench" "$@"
 fi

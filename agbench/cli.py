@@ -169,9 +169,10 @@ def run(
         progress.say("nothing to run")
         return
     failures = 0
-    for event in sweep.run(plan.todo, dataset, workspace, store, keep_models):
-        progress.show(event)
-        failures += isinstance(event, sweep.Ended) and isinstance(event.outcome, Failure)
+    with progress:
+        for event in sweep.run(plan.todo, dataset, workspace, store, keep_models):
+            progress.show(event)
+            failures += isinstance(event, sweep.Ended) and isinstance(event.outcome, Failure)
     if failures:
         progress.say(f"{failures} of {len(plan.todo)} trials failed; `agbench report` tells where their logs are")
         sys.exit(FAILED_TRIALS)

@@ -54,7 +54,8 @@ def appearing(folder: Path) -> Iterator[Path]:
     Parameters
     ----------
     folder : Path
-        Must not exist yet; its parent is made.
+        Must not exist yet; its parent is made. The caller holds a lock on it: what an earlier process
+        left half made is removed.
 
     Yields
     ------
@@ -62,6 +63,9 @@ def appearing(folder: Path) -> Iterator[Path]:
         An empty folder beside it. It is removed where the block raises.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.parent.iterdir():
+        if leftover.name.startswith(f".{folder.name}.") and leftover.is_dir():
+            shutil.rmtree(leftover)
     half_made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         yield half_made

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from agbench.sweep import Ended, Started
+from agbench.sweep import Ended, Preparing, Started
 from agbench.worker import Failure
 
 
@@ -15,29 +15,42 @@ class Progress:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._sign: Status | None = None
+        self._sign = Status("", console=self._console)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._sign.stop()
 
     def say(self, words: str) -> None:
         """Print a line."""
         self._console.print(escape(words))
 
-    def show(self, event: Started | Ended) -> None:
+    def show(self, event: Preparing | Started | Ended) -> None:
         """Tell of an event of a sweep."""
-        place = f"[{event.number}/{event.total}]"
-        if isinstance(event, Started):
-            if self._console.is_terminal:
-                self._sign = self._console.status(escape(f"{place} {event.condition}"))
-                self._sign.start()
+        if isinstance(event, Preparing):
+            self._busy(event.what)
+            if not self._console.is_terminal:
+                self.say(event.what)
             return
-        if self._sign is not None:
-            self._sign.stop()
+        trial = f"[{event.number}/{event.total}] {event.condition}"
+        if isinstance(event, Started):
+            self._busy(trial)
+            return
+        self._sign.stop()
         outcome = event.outcome
         if isinstance(outcome, Failure):
             said = f"FAILED: {outcome.reason}"
         else:
             said = f"accuracy {outcome.accuracy:.4f}, {outcome.seconds['total']:.0f} s"
         left = "" if event.seconds_left is None else f" · {duration(event.seconds_left)} left"
-        self.say(f"{place} {event.condition}: {said}{left}")
+        self.say(f"{trial}: {said}{left}")
+
+    def _busy(self, words: str) -> None:
+        if self._console.is_terminal:
+            self._sign.update(escape(words))
+            self._sign.start()
 
 
 def duration(seconds: float) -> str:

@@ -189,19 +189,19 @@ class Store:
         self._client.set_tag(run_id, _TAG + "reason", reason)
         self._end(run_id, status, log)
 
-    def close_abandoned(self) -> int:
-        """Mark trials that nobody runs any more as killed; only while no sweep is alive.
+    def close_abandoned(self, reason: str, scratch: Path) -> None:
+        """Mark trials that nobody runs any more as killed; only while no other sweep is alive.
 
-        Returns
-        -------
-        int
-            How many there were.
+        Parameters
+        ----------
+        reason : str
+            Why they did not finish.
+        scratch : Path
+            Where trials have their logs while they run, in folders named by run.
         """
-        abandoned = [record for record in self.records() if record.status == RUNNING]
-        for record in abandoned:
-            self._client.set_tag(record.run_id, _TAG + "reason", "the sweep was killed")
-            self._client.set_terminated(record.run_id, KILLED)
-        return len(abandoned)
+        for record in self.records():
+            if record.status == RUNNING:
+                self.fail(record.run_id, reason, scratch / record.run_id / LOG, KILLED)
 
     def records(self, dataset: str | None = None) -> list[Record]:
         """Give all trials, the oldest first.

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from typing import ParamSpec, TypeVar
 
 from filelock import FileLock, Timeout
 
-from agbench import environment, files, worker
+from agbench import environment, files, processes, worker
 from agbench.condition import Budget, Condition
 from agbench.data.dataset import Dataset
 from agbench.errors import UserError
-from agbench.results import KILLED, Record, Result, Store, latest
+from agbench.results import LOG, Record, Result, Store, latest
 from agbench.trial import Resources, variants
 from agbench.worker import Failure
 from agbench.workspace import Workspace
@@ -46,6 +45,13 @@ class Plan:
     done: tuple[Record, ...]
     outdated: tuple[Record, ...]
     todo: tuple[Condition, ...]
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """Something that trials need is made first, as `what` says."""
+
+    what: str
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ def make_plan(conditions: Sequence[Condition], records: list[Record]) -> Plan:
 
 def run(
     todo: Sequence[Condition], dataset: Dataset, workspace: Workspace, store: Store, keep_models: bool
-) -> Iterator[Started | Ended]:
+) -> Iterator[Preparing | Started | Ended]:
     """Run conditions of a data set one after the other.
 
     Killed at any moment, it loses the trial in flight and nothing else.
@@ -127,44 +133,63 @@ def run(
 
     Yields
     ------
-    Started or Ended
-        Two events a trial.
+    Preparing, Started or Ended
+        The last two once for each trial.
 
     Raises
     ------
     UserError
         If a model can't work on this machine, or another sweep runs in the workspace.
     """
-    cpus = environment.available_cpus()
-    scratch = store.folder / "scratch"
-    with _alone(store.folder), _Worker() as process:
-        store.close_abandoned()
+    scratch = _scratch(store)
+    with _alone(store.folder):
+        store.close_abandoned("the sweep was killed", scratch)
         shutil.rmtree(scratch, ignore_errors=True)
-        gpus = process.call(worker.look_around, list(dict.fromkeys(one.model for one in todo)))
-        resources = Resources(cpus=cpus, gpus=min(1, gpus))
-        variants(dataset, list(todo), cpus)
-        surroundings = environment.describe(resources.cpus, resources.gpus)
-        for number, condition in enumerate(todo, 1):
-            yield Started(condition, number, len(todo))
-            run_id = store.begin(condition, surroundings)
-            folder = scratch / run_id
-            folder.mkdir(parents=True)
-            log = folder / worker.LOG
-            try:
-                outcome = process.call(worker.work, condition, workspace.datasets.resolve(), folder, resources)
-            except BrokenProcessPool:
-                outcome = Failure("the trial's process died; the end of its log may say why")
-            except BaseException:
-                store.fail(run_id, "stopped by the user", log, KILLED)
-                raise
-            if isinstance(outcome, Failure):
-                store.fail(run_id, outcome.reason, log)
-            else:
-                store.finish(run_id, outcome, log)
-                if keep_models:
-                    worker.keep_model(folder, store.folder / "models" / condition.id)
-            shutil.rmtree(folder, ignore_errors=True)
-            yield Ended(condition, number, len(todo), outcome, _seconds_left(todo[number:], store.records()))
+        try:
+            with _Worker() as process:
+                yield from _run_alone(todo, dataset, workspace, store, keep_models, process)
+        except KeyboardInterrupt:
+            store.close_abandoned("stopped by the user", scratch)
+            raise
+
+
+def _run_alone(
+    todo: Sequence[Condition],
+    dataset: Dataset,
+    workspace: Workspace,
+    store: Store,
+    keep_models: bool,
+    process: _Worker,
+) -> Iterator[Preparing | Started | Ended]:
+    cpus = environment.available_cpus()
+    yield Preparing("loading AutoGluon")
+    gpus = process.call(worker.look_around, list(dict.fromkeys(one.model for one in todo)))
+    resources = Resources(cpus=cpus, gpus=min(1, gpus))
+    yield Preparing(f"compressing {len(dataset.index)} images")
+    variants(dataset, list(todo), cpus)
+    surroundings = environment.describe(resources.cpus, resources.gpus)
+    for number, condition in enumerate(todo, 1):
+        yield Started(condition, number, len(todo))
+        run_id = store.begin(condition, surroundings)
+        folder = _scratch(store) / run_id
+        folder.mkdir(parents=True)
+        log = folder / LOG
+        try:
+            outcome = process.call(worker.work, condition, workspace.datasets.resolve(), folder, resources)
+        except BrokenProcessPool:
+            outcome = Failure("the trial's process died; the end of its log may say why")
+        if isinstance(outcome, Failure):
+            store.fail(run_id, outcome.reason, log)
+        else:
+            store.finish(run_id, outcome, log)
+            if keep_models:
+                worker.keep_model(folder, store.folder / "models" / condition.id)
+        shutil.rmtree(folder, ignore_errors=True)
+        yield Ended(condition, number, len(todo), outcome, _seconds_left(todo[number:], store.records()))
+
+
+def _scratch(store: Store) -> Path:
+    return store.folder / "scratch"
 
 
 class _Worker:
@@ -189,9 +214,7 @@ class _Worker:
             raise
 
     def _start(self) -> None:
-        self._pool = ProcessPoolExecutor(
-            1, mp_context=multiprocessing.get_context("spawn"), initializer=worker.start
-        )
+        self._pool = processes.start(1, worker.start)
 
 
 @contextmanager

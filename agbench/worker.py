@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
-import signal
 import sys
-import threading
 import traceback
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TextIO
 
 from agbench.condition import Condition
 from agbench.errors import UserError
 from agbench.models import registry
-from agbench.results import Result
+from agbench.results import LOG, Result
 from agbench.trial import Resources, run_trial
 
-LOG, MODEL = "log.txt", "model"
+MODEL = "model"
 
 
 @dataclass(frozen=True)
@@ -37,18 +33,9 @@ class Failure:
 
 
 def start() -> None:
-    """Prepare a fresh process: silent, deaf to Ctrl-C, which is the sweep's, and never outliving it."""
+    """Silence a fresh process: what it prints between trials is nobody's."""
     with Path(os.devnull).open("w") as nowhere:
         _redirect(nowhere)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sweep = multiprocessing.parent_process()
-    if sweep is not None:
-        threading.Thread(target=_end_with, args=(sweep,), daemon=True).start()
-
-
-def _end_with(sweep: BaseProcess) -> None:
-    sweep.join()
-    os._exit(1)
 
 
 def look_around(models: list[str]) -> int:

@@ -28,6 +28,15 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_process_left_half_made_is_removed(tmp_path):
+    (tmp_path / ".home.abc").mkdir()
+    (tmp_path / ".home.abc" / "file").write_text("half")
+    (tmp_path / ".home.lock").write_text("")
+    with files.appearing(tmp_path / "home"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".home.lock", "home"]
+
+
 def test_a_text_file_appears_whole(tmp_path):
     files.write(tmp_path / "a" / "b.txt", "ünïcode")
     assert (tmp_path / "a" / "b.txt").read_text(encoding="utf-8") == "ünïcode"

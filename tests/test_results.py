@@ -72,11 +72,14 @@ def test_a_trial_is_done_only_when_it_finished(store, log):
     assert latest(store.records()) == {}
 
 
-def test_what_nobody_runs_any_more_was_killed(store):
-    store.begin(CONDITION, HERE)
-    assert store.close_abandoned() == 1
-    assert [record.status for record in store.records()] == [KILLED]
-    assert store.close_abandoned() == 0
+def test_what_nobody_runs_any_more_was_killed_and_keeps_its_log(store, tmp_path):
+    run = store.begin(CONDITION, HERE)
+    (tmp_path / run).mkdir()
+    (tmp_path / run / "log.txt").write_text("so far\n")
+    store.close_abandoned("the sweep was killed", tmp_path)
+    (record,) = store.records()
+    assert (record.status, record.reason) == (KILLED, "the sweep was killed")
+    assert (record.folder / "log.txt").read_text() == "so far\n"
 
 
 def test_the_last_result_of_a_condition_counts(store, log):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 
-from agbench import images
+from agbench import images, processes
 from agbench.files import Content
 
 CHUNK = 32
@@ -72,6 +70,5 @@ def check_all(paths: list[Path], workers: int) -> pd.DataFrame:
     DataFrame
         A row a file in the order of `paths`, columns as in `Checked`.
     """
-    # Fresh processes: in this one AutoMM may have told Pillow to accept half an image.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes.pool(workers) as pool:
         return pd.DataFrame(map(asdict, pool.map(check, paths, chunksize=CHUNK)))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ import pandas as pd
 from PIL import Image
 from scipy.fft import dctn
 
-from agbench import images
+from agbench import images, processes
 
 PIXEL_SIDE = 32
 BLOCK = 8
@@ -105,8 +103,7 @@ def extract(paths: list[Path], names: tuple[str, ...], workers: int) -> pd.DataF
     UnreadableImageError
         If one can't be read whole.
     """
-    # Fresh processes: in this one AutoMM may have told Pillow to accept half an image.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with processes.pool(workers) as pool:
         rows = list(pool.map(partial(_extract, names=names), paths, chunksize=CHUNK))
     return pd.DataFrame(rows, dtype=np.float32)
 

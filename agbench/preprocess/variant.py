@@ -6,17 +6,15 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from filelock import FileLock
 
-from agbench import files, images
+from agbench import files, images, processes
 from agbench.condition import Preprocessing, digest
 from agbench.files import Content
 from agbench.preprocess import codec
@@ -156,15 +154,13 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
                 (half_made[recipe] / IMAGES / f"{part // 1000:03d}").mkdir(parents=True)
         rows = list(zip(range(len(source)), source["image_id"], source["image"], source["bytes"], strict=True))
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-        # Fresh processes: in this one AutoMM may have told Pillow to accept half an image.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with processes.pool(workers) as pool:
             tasks = [pool.submit(_write_chunk, chunk, half_made) for chunk in chunks]
             written = pd.DataFrame([row for task in tasks for row in task.result()])
         for place, (recipe, home) in enumerate(half_made.items()):
             index = written[written["recipe"] == place].drop(columns="recipe").reset_index(drop=True)
             index.to_parquet(home / INDEX)
             manifest = {
-                "preprocessing": str(recipe.preprocessing),
                 **asdict(recipe),
                 "fingerprint": fingerprint,
                 "library": recipe.writer.library(),

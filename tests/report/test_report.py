@@ -14,8 +14,6 @@ from agbench.report import tables
 from agbench.report.build import write_report
 from agbench.report.evidence import gather
 
-pytestmark = pytest.mark.xdist_group("swept")
-
 
 @pytest.fixture(scope="module")
 def page(swept):

@@ -1,0 +1,73 @@
+"""Processes of our own: fresh, deaf to Ctrl-C, and never outliving the one that started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+
+
+@contextmanager
+def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Start processes for a while, and drop what they have not begun where the block raises.
+
+    Parameters
+    ----------
+    workers : int
+        How many.
+
+    Yields
+    ------
+    ProcessPoolExecutor
+    """
+    executor = start(workers)
+    try:
+        yield executor
+    except BaseException:
+        executor.shutdown(wait=False, cancel_futures=True)
+        raise
+    executor.shutdown()
+
+
+def start(workers: int, initializer: Callable[[], None] | None = None) -> ProcessPoolExecutor:
+    """Start processes.
+
+    They are fresh ones, not copies of this one, where AutoMM may have told Pillow to accept half an image.
+    Ctrl-C is left to the process that started them; they end when it does, however it ended.
+
+    Parameters
+    ----------
+    workers : int
+        How many.
+    initializer : callable, optional
+        Called first in each.
+
+    Returns
+    -------
+    ProcessPoolExecutor
+    """
+    return ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(initializer,),
+    )
+
+
+def _start(initializer: Callable[[], None] | None) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    if initializer is not None:
+        initializer()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
