@@ -202,14 +202,14 @@ class _Worker:
     def __exit__(self, *error: object) -> None:
         for child in multiprocessing.active_children():
             child.terminate()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
 
     def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Call a function in the process, and wait for what it gives."""
         try:
             return self._pool.submit(function, *arguments, **named).result()
         except BrokenProcessPool:
-            self._pool.shutdown(wait=False)
+            self._pool.shutdown()
             self._start()
             raise
 
