@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agbench.errors import UserError
+from agbench.errors import UserError, look_up
 
 if TYPE_CHECKING:
     from agbench.condition import Budget
@@ -144,7 +144,7 @@ def run(
     from agbench.data.dataset import load_dataset
 
     budget = _budget(study.QUICK if quick else study.STANDARD, settings)
-    chosen = [study.find(one) for one in studies or _default_studies(quick)]
+    chosen = [look_up("study", one, study.STUDIES) for one in studies or _default_studies(quick)]
     dataset = load_dataset(name, workspace.datasets, environment.available_cpus())
     conditions = study.conditions(
         chosen, dataset.name, dataset.fingerprint, budget, seeds, models, levels, 1.0 if noise else None

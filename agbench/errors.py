@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class UserError(Exception):
@@ -34,3 +37,30 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return UserError(f"no {kind} called {name!r}: {hint}known: {', '.join(known)}")
+
+
+def look_up(kind: str, name: str, entries: Mapping[str, T]) -> T:
+    """Give the entry of a name.
+
+    Parameters
+    ----------
+    kind : str
+        What the entries are, such as ``"codec"``.
+    name : str
+        What is asked for.
+    entries : mapping of str to object
+        What there is.
+
+    Returns
+    -------
+    object
+        The entry.
+
+    Raises
+    ------
+    UserError
+        If there is none of that name.
+    """
+    if name not in entries:
+        raise unknown(kind, name, entries)
+    return entries[name]

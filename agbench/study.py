@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agbench.condition import Budget, Condition, Preprocessing
-from agbench.errors import UserError, unknown
+from agbench.errors import UserError
 from agbench.models import registry, weights
 
 DEEP = "automm:efficientnet_lite0"
@@ -48,19 +48,6 @@ STUDIES = {
     "tabular": Study("tabular models beside the deep one", (DEEP, *TABULAR), (1.0, 0.3)),
     "quick": Study("all of these on a small grid", (DEEP, "tabular:pixels", "tabular:dct"), (1.0, 0.5, 0.3, 0.1)),
 }
-
-
-def find(name: str) -> Study:
-    """Give a study by its name.
-
-    Raises
-    ------
-    UserError
-        If there is none of that name.
-    """
-    if name not in STUDIES:
-        raise unknown("study", name, STUDIES)
-    return STUDIES[name]
 
 
 def conditions(

@@ -8,7 +8,7 @@ from agbench.errors import UserError
 
 
 def ids(*names, **arguments):
-    studies = [study.find(name) for name in names]
+    studies = [study.STUDIES[name] for name in names]
     found = study.conditions(studies, "d", "f", arguments.pop("budget", study.STANDARD), **arguments)
     return [condition.id for condition in found]
 
@@ -27,7 +27,7 @@ def test_a_budget_changes_only_the_models_that_read_it():
 
 def test_models_levels_seeds_and_noise_can_be_chosen():
     found = study.conditions(
-        [study.find("quick")], "d", "f", study.QUICK, (3, 4), ("tabular:dct",), (1.0, 0.25), noise=1.0
+        [study.STUDIES["quick"]], "d", "f", study.QUICK, (3, 4), ("tabular:dct",), (1.0, 0.25), noise=1.0
     )
     assert [(one.model, one.train.level, one.seed, one.train.noise) for one in found] == [
         ("tabular:dct", 1.0, 3, 1.0),
@@ -43,7 +43,7 @@ def test_a_local_checkpoint_is_part_of_the_condition(tmp_path, monkeypatch):
         (tmp_path / "pytorch_model.bin").write_bytes(content)
         monkeypatch.chdir(tmp_path.parent)
         (condition,) = study.conditions(
-            [study.find("quick")], "d", "f", study.QUICK, models=(f"automm:{tmp_path.name}",), levels=(1.0,)
+            [study.STUDIES["quick"]], "d", "f", study.QUICK, models=(f"automm:{tmp_path.name}",), levels=(1.0,)
         )
         assert condition.model == f"automm:{tmp_path}"
         assert condition.weights is not None
@@ -56,8 +56,3 @@ def test_a_local_checkpoint_is_part_of_the_condition(tmp_path, monkeypatch):
 def test_wrong_values_are_refused_before_anything_runs(arguments):
     with pytest.raises(UserError):
         ids("quick", **arguments)
-
-
-def test_an_unknown_study_gets_a_hint():
-    with pytest.raises(UserError, match="did you mean 'storage'"):
-        study.find("storag")

@@ -13,6 +13,7 @@ import pytest
 
 from agbench import environment, study, sweep
 from agbench.data.dataset import load_dataset
+from agbench.errors import UserError
 from agbench.results import FAILED, FINISHED, KILLED, RUNNING, Store
 from agbench.workspace import Workspace
 from tests.conftest import SWEEP
@@ -177,10 +178,10 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
 
 def test_one_sweep_a_workspace_at_a_time(swept):
     dataset = load_dataset("digits", swept.workspace.datasets)
-    todo = study.conditions([study.find("quick")], "digits", dataset.fingerprint, study.QUICK)
+    todo = study.conditions([study.STUDIES["quick"]], "digits", dataset.fingerprint, study.QUICK)
     with (
         sweep._alone(swept.store.folder),
-        pytest.raises(study.UserError, match="another sweep"),
+        pytest.raises(UserError, match="another sweep"),
     ):
         next(sweep.run(todo, dataset, swept.workspace, swept.store, keep_models=False))
 

@@ -20,7 +20,7 @@ def datasets(tmp_path_factory):
 def condition(datasets):
     fingerprint = load_dataset("digits", datasets, 2).fingerprint
     (found,) = study.conditions(
-        [study.find("quick")], "digits", fingerprint, Budget(learners=("XT",)), (0,), ("tabular:dct",), (0.3,)
+        [study.STUDIES["quick"]], "digits", fingerprint, Budget(learners=("XT",)), (0,), ("tabular:dct",), (0.3,)
     )
     return found
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 from agbench import files
 from agbench.data import bundled, check, splits
 from agbench.data.card import Card, Catalogue
-from agbench.errors import UserError, unknown
+from agbench.errors import UserError, look_up
 from agbench.files import Content
 
 FORMAT = 1
@@ -115,14 +115,13 @@ def _is_prepared(folder: Path) -> bool:
 
 
 def _prepare(name: str, card: Card, folder: Path, workers: int) -> None:
-    if card.layout not in LAYOUTS:
-        raise unknown("layout", card.layout, LAYOUTS)
+    layout = look_up("layout", card.layout, LAYOUTS)
     if folder.exists():
         raise UserError(f"{folder} exists and holds no prepared data set: move it away, then run again")
     with files.appearing(folder) as half_made:
         images = half_made / IMAGES
         images.mkdir()
-        rows = [(path.as_posix(), label) for path, label in LAYOUTS[card.layout](images)]
+        rows = [(path.as_posix(), label) for path, label in layout(images)]
         index = pd.DataFrame(rows, columns=["image_id", "label"])
         _refuse_miscounts(name, card, index)
         index = index.join(check.check_all([images / image_id for image_id in index["image_id"]], workers))

@@ -10,7 +10,6 @@ import PIL
 from PIL import Image, features
 
 from agbench import images
-from agbench.errors import unknown
 
 
 @dataclass(frozen=True)
@@ -82,16 +81,3 @@ LOSSLESS = Codec(
     encode=_encode_png,
 )
 """How pixels are kept that no file of the data set holds: noisy ones, and faithful copies."""
-
-
-def find(name: str) -> Codec:
-    """Give a codec by its name.
-
-    Raises
-    ------
-    UserError
-        If there is none of that name.
-    """
-    if name not in CODECS:
-        raise unknown("codec", name, CODECS)
-    return CODECS[name]

@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from agbench import files, images, processes
 from agbench.condition import Preprocessing, digest
+from agbench.errors import look_up
 from agbench.files import Content
 from agbench.preprocess import codec
 from agbench.preprocess.noise import add_noise
@@ -51,7 +52,7 @@ class Recipe:
     def writer(self) -> codec.Codec:
         """How the variant's files are written."""
         name = self.preprocessing.codec
-        return codec.LOSSLESS if name is None else codec.find(name)
+        return codec.LOSSLESS if name is None else look_up("codec", name, codec.CODECS)
 
 
 @dataclass(frozen=True)

@@ -144,15 +144,13 @@ def settings_table(evidence: Evidence) -> Table:
     """Say what each model was, and what it could spend."""
     rows = []
     for series in evidence.series:
-        record = next(iter(series.cells.values())).records[0]
-        used = {name: value for name, value in record.notes.items() if name not in ("variant", "settings")}
-        rows.append(
-            (
-                series.name,
-                str(series.budget),
-                "; ".join(f"{name}: {value}" for name, value in sorted(used.items()) if value),
-            )
-        )
+        used: dict[str, set[str]] = {}
+        for record in (record for cell in series.cells.values() for record in cell.records):
+            for name, value in record.notes.items():
+                if value and name not in ("variant", "settings"):
+                    used.setdefault(name, set()).add(value)
+        said = "; ".join(f"{name}: {' / '.join(sorted(values))}" for name, values in sorted(used.items()))
+        rows.append((series.name, str(series.budget), said))
     return Table(("model", "budget", "used"), tuple(rows))
 
 

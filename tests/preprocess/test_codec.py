@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from agbench import images
+from agbench.condition import Preprocessing
 from agbench.errors import UserError
 from agbench.preprocess import codec
+from agbench.preprocess.variant import Recipe
 
 
 def plain_save(image, quality):
@@ -21,7 +23,7 @@ def plain_save(image, quality):
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_level_is_exactly_what_pillow_saves(photograph, tmp_path, quality, mode):
     image = photograph.convert(mode)
-    codec.find("jpeg").encode(image, 1, tmp_path / "x.jpg", quality)
+    codec.CODECS["jpeg"].encode(image, 1, tmp_path / "x.jpg", quality)
     assert (tmp_path / "x.jpg").read_bytes() == plain_save(image, quality)
 
 
@@ -44,4 +46,4 @@ def test_lossless_is_lossless_and_carries_no_profile(photograph, tmp_path):
 
 def test_an_unknown_codec_gets_a_hint():
     with pytest.raises(UserError, match="did you mean 'jpeg'"):
-        codec.find("jpg")
+        assert Recipe(Preprocessing.at(0.3, codec="jpg")).writer
