@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +84,11 @@ def datasets(workspace: Workspace) -> None:
     catalogue = Catalogue(workspace.datasets)
     table = Table("name", "title", "classes", "images", "state", "licence")
     for name in catalogue.names():
-        card = catalogue.card(name)
+        try:
+            card = catalogue.card(name)
+        except UserError as error:
+            table.add_row(name, "", "", "", f"card refused: {error}", "")
+            continue
         state = "ready" if (workspace.datasets / name / "dataset.json").is_file() else "made when first run"
         table.add_row(name, card.title, str(card.classes), f"{card.images:,}", state, card.licence)
     Console().print(table)
@@ -191,8 +196,10 @@ def report(workspace: Workspace, names: tuple[str, ...], show: bool) -> None:
     known = store.datasets()
     missing = [name for name in names if name.lower() not in known]
     if missing or not known:
-        wanted = missing[0] if missing else "NAME"
-        raise UserError(f"no results of {wanted}: run `agbench run --dataset {wanted}` first")
+        wanted = missing[0] if missing else "any data set"
+        there = f"; there are results of {', '.join(known)}" if known else ""
+        command = f"agbench run --dataset {missing[0] if missing else 'NAME'}"
+        raise UserError(f"no results of {wanted}: run `{command}` first{there}")
     for name in names or known:
         built = build.write_report(name.lower(), store, workspace)
         if show:
@@ -208,6 +215,9 @@ def _default_studies(quick: bool) -> tuple[str, ...]:
 def _budget(base: Budget, settings: dict[str, Any]) -> Budget:
     from dataclasses import replace
 
+    for name, value in settings.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{value} is no value for --{name.replace('_', '-')}: use a finite number")
     return replace(base, **{name: value for name, value in settings.items() if value is not None})
 
 

@@ -70,4 +70,7 @@ def _start(initializer: Callable[[], None] | None) -> None:
 
 def _end_with(parent: BaseProcess) -> None:
     parent.join()
+    # The loaders of a training are children of their own, and would wait for work for ever.
+    for child in multiprocessing.active_children():
+        child.kill()
     os._exit(1)

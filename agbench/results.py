@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +19,15 @@ from filelock import FileLock
 
 from agbench.condition import Condition
 from agbench.environment import digest_of_software
+from agbench.errors import UserError
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 
@@ -83,6 +87,8 @@ class Record:
         ``"FINISHED"``, ``"FAILED"``, ``"KILLED"`` or ``"RUNNING"``.
     reason : str
         Why it did not finish; empty where it did.
+    owner : str
+        Machine and folder of the store's workspace; others may share the store.
     started : int
         Milliseconds since 1970.
     software : str
@@ -99,6 +105,7 @@ class Record:
     condition: Condition
     status: str
     reason: str
+    owner: str
     started: int
     software: str
     metrics: Mapping[str, float]
@@ -129,10 +136,16 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._owner = f"{platform.node()}:{self.folder}"
         self._elsewhere = os.environ.get("MLFLOW_TRACKING_URI")
         if not self._elsewhere:
             self._make_database()
         self._client = MlflowClient(self._elsewhere or self._address(DATABASE))
+        try:
+            self._client.search_experiments(max_results=1)
+        except (MlflowException, SQLAlchemyError) as error:
+            place = self._elsewhere or self.folder / DATABASE
+            raise UserError(f"the store {place} can't be opened: {str(error).splitlines()[0]}") from error
 
     def begin(self, condition: Condition, environment: dict[str, Any]) -> str:
         """Note that a trial starts.
@@ -153,6 +166,7 @@ class Store:
             "id": condition.id,
             "condition": json.dumps(condition.to_dict(), sort_keys=True),
             "software": digest_of_software(environment["software"]),
+            "owner": self._owner,
         }
         run = self._client.create_run(
             self._experiment(condition.dataset),
@@ -190,7 +204,7 @@ class Store:
         self._end(run_id, status, log)
 
     def close_abandoned(self, reason: str, scratch: Path) -> None:
-        """Mark trials that nobody runs any more as killed; only while no other sweep is alive.
+        """Mark this workspace's trials that nobody runs any more as killed; only while it has no other sweep.
 
         Parameters
         ----------
@@ -200,7 +214,7 @@ class Store:
             Where trials have their logs while they run, in folders named by run.
         """
         for record in self.records():
-            if record.status == RUNNING:
+            if record.status == RUNNING and record.owner == self._owner:
                 self.fail(record.run_id, reason, scratch / record.run_id / LOG, KILLED)
 
     def records(self, dataset: str | None = None) -> list[Record]:
@@ -266,11 +280,16 @@ class Store:
 
     def _record(self, run: Run) -> Record:
         tags = run.data.tags
+        folder = self._artifacts(run)
+        status, reason = run.info.status, tags.get(_TAG + "reason", "")
+        if status == FINISHED and not (folder / PREDICTIONS).is_file():
+            status, reason = FAILED, "its predictions are gone from the store"
         return Record(
             run_id=run.info.run_id,
             condition=Condition.from_dict(json.loads(tags[_TAG + "condition"])),
-            status=run.info.status,
-            reason=tags.get(_TAG + "reason", ""),
+            status=status,
+            reason=reason,
+            owner=tags.get(_TAG + "owner", ""),
             started=run.info.start_time,
             software=tags[_TAG + "software"],
             metrics=run.data.metrics,
@@ -279,7 +298,7 @@ class Store:
                 for name, value in tags.items()
                 if name.startswith(f"{_TAG}note.")
             },
-            folder=self._artifacts(run),
+            folder=folder,
         )
 
     def _artifacts(self, run: Run) -> Path:

@@ -16,6 +16,9 @@ DEEP = "automm:efficientnet_lite0"
 TABULAR = ("tabular:pixels", "tabular:dct", "tabular:pixels+dct")
 PAPER_LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 
+LARGEST_SEED = 2**32 - 1
+"""NumPy's and scikit-learn's."""
+
 STANDARD = Budget(epochs=10, loaders=2)
 """The paper's ten epochs (sections II-B and II-C); all else is left to AutoGluon."""
 
@@ -84,11 +87,11 @@ def conditions(
     Raises
     ------
     UserError
-        If a model or level doesn't exist, or a seed is negative.
+        If a model or level doesn't exist, or a seed is out of range.
     """
-    negative = [seed for seed in seeds if seed < 0]
-    if negative:
-        raise UserError(f"{negative[0]} is not a seed: use 0 or more")
+    wrong = [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]
+    if wrong:
+        raise UserError(f"{wrong[0]} is not a seed: use 0 to {LARGEST_SEED}")
     found: dict[str, Condition] = {}
     for study in studies:
         for model in models or study.models:

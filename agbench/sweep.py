@@ -163,7 +163,7 @@ def _run_alone(
 ) -> Iterator[Preparing | Started | Ended]:
     cpus = environment.available_cpus()
     yield Preparing("loading AutoGluon")
-    gpus = process.call(worker.look_around, list(dict.fromkeys(one.model for one in todo)))
+    gpus = process.call(worker.look_around, list(dict.fromkeys((one.model, one.budget) for one in todo)))
     resources = Resources(cpus=cpus, gpus=min(1, gpus))
     yield Preparing(f"compressing {len(dataset.index)} images")
     variants(dataset, list(todo), cpus)

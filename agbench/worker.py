@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from agbench.condition import Condition
+from agbench.condition import Budget, Condition
 from agbench.errors import UserError
 from agbench.models import registry
 from agbench.results import LOG, Result
@@ -38,13 +38,13 @@ def start() -> None:
         _redirect(nowhere)
 
 
-def look_around(models: list[str]) -> int:
+def look_around(models: list[tuple[str, Budget]]) -> int:
     """Check that models can work on this machine, and count its GPUs.
 
     Parameters
     ----------
-    models : list of str
-        Names of models.
+    models : list of (str, Budget)
+        Names of models, and what they may spend.
 
     Returns
     -------
@@ -56,9 +56,9 @@ def look_around(models: list[str]) -> int:
     UserError
         If a model can't work here.
     """
-    for model in models:
+    for model, budget in models:
         family, variant = registry.find(model)
-        family.check(variant)
+        family.check(variant, budget)
     import torch
 
     return int(torch.cuda.device_count())

@@ -47,8 +47,10 @@ def test_reporting_needs_neither_torch_nor_autogluon():
         (["run", "--dataset", "digits", "--levels", "x"], "'x' is no comma-separated list of levels"),
         (["run", "--dataset", "digits", "--seeds", ","], "',' is no comma-separated list of seeds"),
         (["run", "--dataset", "digits", "--epochs", "0"], "0 is not in the range x>=1"),
+        (["run", "--dataset", "digits", "--learning-rate", "nan"], "nan is no value for --learning-rate"),
+        (["run", "--dataset", "digits", "--seeds", "4294967296"], "4294967296 is not a seed"),
         (["run"], "Missing option '--dataset'"),
-        (["report"], "no results of NAME"),
+        (["report"], "no results of any data set: run `agbench run --dataset NAME`"),
         (["report", "--dataset", "digits"], "no results of digits: run `agbench run --dataset digits`"),
         (["rnu"], "No such command 'rnu'"),
     ],
@@ -74,3 +76,11 @@ def test_the_workspace_can_come_from_the_environment(tmp_path):
     done = CliRunner(env={"AGBENCH_WORKSPACE": str(tmp_path)}).invoke(main, ["report"])
     assert done.exit_code == 2
     assert (tmp_path / "results" / "agbench.db").is_file()
+
+
+@pytest.mark.parametrize("name", ["a;b", "a?b", "a#b", "file/below"])
+def test_a_folder_that_cannot_be_a_workspace_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    done = invoke("--workspace", str(tmp_path / name), "datasets")
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1

@@ -9,6 +9,7 @@ import pytest
 
 from agbench import environment
 from agbench.condition import Budget, Condition, Preprocessing
+from agbench.errors import UserError
 from agbench.results import FAILED, FINISHED, KILLED, RUNNING, Result, Store, latest
 
 CONDITION = Condition("cats, dogs", "f" * 16, Preprocessing.at(0.3), "tabular:dct", Budget(learners=("RF", "XT")))
@@ -109,3 +110,24 @@ def test_many_can_open_a_new_store_at_once(tmp_path):
     code = f"from pathlib import Path\nfrom agbench.results import Store\nStore(Path({str(tmp_path)!r})).records()"
     started = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
     assert [process.wait() for process in started] == [0, 0, 0]
+
+
+def test_a_result_without_its_predictions_is_none(store, log):
+    store.finish(store.begin(CONDITION, HERE), result(), log)
+    (store.records()[0].folder / "predictions.parquet").unlink()
+    (record,) = store.records()
+    assert (record.status, record.reason) == (FAILED, "its predictions are gone from the store")
+
+
+def test_a_store_that_is_damaged_is_said(tmp_path):
+    (tmp_path / "agbench.db").write_text("junk " * 1000)
+    with pytest.raises(UserError, match="can't be opened"):
+        Store(tmp_path)
+
+
+def test_another_workspaces_trials_are_left_alone(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_owner", "elsewhere:/x")
+    store.begin(CONDITION, HERE)
+    monkeypatch.undo()
+    store.close_abandoned("the sweep was killed", tmp_path)
+    assert [record.status for record in store.records()] == [RUNNING]

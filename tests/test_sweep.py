@@ -151,17 +151,18 @@ def test_a_trial_that_dies_is_recorded_and_takes_no_other_along(agbench, tmp_pat
 
 
 def test_an_error_in_a_trial_is_its_reason_and_the_others_go_on(agbench, tmp_path):
-    done = agbench("--workspace", tmp_path, *TABULAR, "--learners", "NOPE")
-    assert done.returncode == 3
+    limits = ["--epochs", "500", "--time-limit", "1", "--levels", "1.0,0.3"]
+    done = agbench("--workspace", tmp_path, *SWEEP[:-1], "automm:efficientnet_lite0", *limits)
+    assert done.returncode == 3, done.stderr
     assert done.stderr.count("FAILED: ") == 2
     assert "Traceback" not in done.stderr
     records = Store(tmp_path / "results").records()
     assert [record.status for record in records] == [FAILED, FAILED]
-    assert "NOPE" in records[0].reason
-    assert "Traceback" in (records[0].folder / "log.txt").read_text()
+    assert "of 500 epochs" in records[0].reason
+    assert "failed: training ended after" in (records[0].folder / "log.txt").read_text()
     report = agbench("--workspace", tmp_path, "report")
     assert report.returncode == 0, report.stderr
-    assert "NOPE" in (tmp_path / "reports" / "digits" / "report.md").read_text()
+    assert "of 500 epochs" in (tmp_path / "reports" / "digits" / "report.md").read_text()
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):

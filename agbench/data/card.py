@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from agbench.errors import UserError, unknown
+from agbench.errors import UserError, look_up
 
 
 class Card(BaseModel):
@@ -60,8 +60,8 @@ class Catalogue:
     folder: Path
 
     def names(self) -> list[str]:
-        """Give the names of all data sets, sorted."""
-        return sorted({card.stem for folder in (shipped(), self.folder) for card in folder.glob("*.yaml")})
+        """Give the names of all data sets, in lower case, sorted."""
+        return sorted(self._files())
 
     def card(self, name: str) -> Card:
         """Read a data set's card.
@@ -69,7 +69,7 @@ class Catalogue:
         Parameters
         ----------
         name : str
-            As in `names`.
+            As in `names`, in any case.
 
         Returns
         -------
@@ -80,18 +80,22 @@ class Catalogue:
         UserError
             If there is no such data set, or its card is wrong.
         """
-        names = self.names()
-        if name not in names:
-            raise unknown("data set", name, names)
-        own = self.folder / f"{name}.yaml"
-        source = own if own.is_file() else shipped() / own.name
+        file = look_up("data set", name.lower(), self._files())
         try:
-            plain: Any = yaml.safe_load(source.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise UserError(f"{own.name} is not YAML: {' '.join(str(error).split())}") from error
+            plain: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from error
         try:
             return Card.model_validate(plain)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"])) or "the file"
-            raise UserError(f"{own.name}: {key}: {first['msg']}, got {first['input']!r}") from error
+            raise UserError(f"{file.name}: {key}: {first['msg']}, got {first['input']!r}") from error
+
+    def _files(self) -> dict[str, Path]:
+        return {
+            card.stem.lower(): card
+            for folder in (shipped(), self.folder)
+            for card in sorted(folder.glob("*.yaml"))
+            if card.is_file()
+        }

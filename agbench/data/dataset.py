@@ -94,7 +94,7 @@ def load_dataset(name: str, datasets: Path, workers: int = 1) -> Dataset:
     with FileLock(datasets / f".{name}.lock"):
         if not _is_prepared(folder):
             _prepare(name, card, folder, workers)
-    index = pd.read_parquet(folder / INDEX)
+    index, fingerprint = _read(folder)
     index["image"] = [str((folder / IMAGES / image_id).resolve()) for image_id in index["image_id"]]
     ready = index["problem"] == ""
     dataset = Dataset(
@@ -103,15 +103,28 @@ def load_dataset(name: str, datasets: Path, workers: int = 1) -> Dataset:
         folder=folder.resolve(),
         index=index[ready].drop(columns="problem").reset_index(drop=True),
         quarantined=index.loc[~ready, ["image_id", "problem"]].reset_index(drop=True),
-        fingerprint=json.loads((folder / MARKER).read_text())["fingerprint"],
+        fingerprint=fingerprint,
     )
     _refuse_changes(dataset)
     return dataset
 
 
 def _is_prepared(folder: Path) -> bool:
-    marker = folder / MARKER
-    return marker.is_file() and json.loads(marker.read_text())["format"] == FORMAT
+    return (folder / MARKER).is_file()
+
+
+def _read(folder: Path) -> tuple[pd.DataFrame, str]:
+    try:
+        marker = json.loads((folder / MARKER).read_text())
+        index = pd.read_parquet(folder / INDEX)
+        whole = marker["format"] == FORMAT and marker["fingerprint"] == _fingerprint(index[index["problem"] == ""])
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise UserError(
+            f"the index of {folder} is damaged or of another release: move the folder away, then run again"
+        )
+    return index, str(marker["fingerprint"])
 
 
 def _prepare(name: str, card: Card, folder: Path, workers: int) -> None:

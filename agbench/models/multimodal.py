@@ -14,15 +14,14 @@ from autogluon.multimodal.utils.presets import get_presets
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
+from agbench.condition import Budget
+from agbench.errors import UserError
 from agbench.models import weights
 from agbench.models.registry import Fitted, ModelError, Task
 
 IMAGE, LABEL = "image", "label"
 PATH_SEPARATOR = ";"
 """AutoMM splits an image's path there, to take several images a row."""
-
-LARGEST_STEP = 32
-"""Images that go through the network at once; a larger batch is accumulated."""
 
 
 class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning
@@ -31,17 +30,28 @@ class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning
     def __init__(self, task: Task) -> None:
         self.task = task
         self.accuracies: list[float] = []
+        self._batches = 0
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._batches = batch_idx + 1
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.sanity_checking:
+        # A time limit ends an epoch early, and Lightning validates all the same.
+        if trainer.sanity_checking or self._batches < trainer.num_training_batches:
             return
         self.accuracies.append(float(trainer.callback_metrics["val_accuracy"]))
         self.task.on_epoch(len(self.accuracies), self.accuracies[-1])
 
 
-def check(variant: str) -> None:
-    """Raise `UserError` where the backbone's weights can't be had."""
-    weights.refuse_unavailable(variant or _preset_backbone(None))
+def check(variant: str, budget: Budget) -> None:
+    """Raise `UserError` where the preset is unknown, or the backbone's weights can't be had."""
+    try:
+        backbone = _preset_backbone(budget.preset)
+    except ValueError as error:
+        raise UserError(f"MultiModalPredictor has no preset {budget.preset!r}: {error}") from error
+    weights.refuse_unavailable(variant or backbone)
 
 
 def fit_predict(task: Task) -> Fitted:
@@ -131,7 +141,7 @@ def _settings(task: Task) -> dict[str, Any]:
         settings["optim.lr"] = budget.learning_rate
     if budget.batch_size is not None:
         settings["env.batch_size"] = budget.batch_size
-        settings["env.per_gpu_batch_size"] = min(budget.batch_size, LARGEST_STEP)
+        settings["env.per_gpu_batch_size"] = budget.batch_size
     if budget.image_size is not None:
         settings["model.timm_image.image_size"] = budget.image_size
     if budget.loaders is not None:

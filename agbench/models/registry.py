@@ -104,7 +104,7 @@ class Family:
     reads : tuple of str
         The fields of a budget that it reads.
     module : str
-        Where its ``fit_predict(task)`` and ``check(variant)`` are; imported when first used.
+        Where its ``fit_predict(task)`` and ``check(variant, budget)`` are; imported when first used.
     """
 
     summary: str
@@ -118,9 +118,9 @@ class Family:
         fitted: Fitted = importlib.import_module(self.module).fit_predict(task)
         return fitted
 
-    def check(self, variant: str) -> None:
-        """Raise `UserError` where the model can't work on this machine."""
-        importlib.import_module(self.module).check(variant)
+    def check(self, variant: str, budget: Budget) -> None:
+        """Raise `UserError` where the model can't work on this machine, or with this budget."""
+        importlib.import_module(self.module).check(variant, budget)
 
 
 FAMILIES = {

@@ -9,15 +9,24 @@ import numpy as np
 import pandas as pd
 from autogluon.core.models import AbstractModel
 from autogluon.tabular import TabularPredictor
+from autogluon.tabular.configs.presets_configs import tabular_presets_alias, tabular_presets_dict
+from autogluon.tabular.registry import ag_model_registry
 
+from agbench.condition import Budget
+from agbench.errors import look_up, unknown
 from agbench.models import features
 from agbench.models.registry import Fitted, ModelError, Task
 
 LABEL = "label"
 
 
-def check(variant: str) -> None:
-    """Tabular models need nothing that could be missing."""
+def check(variant: str, budget: Budget) -> None:
+    """Raise `UserError` where a preset or a learner is unknown to TabularPredictor."""
+    if budget.preset is not None:
+        look_up("preset of TabularPredictor", budget.preset, {**tabular_presets_dict, **tabular_presets_alias})
+    for name in budget.learners or ():
+        if name not in ag_model_registry.keys:
+            raise unknown("learner of TabularPredictor", name, ag_model_registry.keys)
 
 
 def fit_predict(task: Task) -> Fitted:

@@ -123,9 +123,11 @@ def _name(recipe: Recipe, fingerprint: str) -> str:
 
 
 def _load(home: Path, source: pd.DataFrame) -> Variant | None:
-    if not (home / MANIFEST).is_file():
+    try:
+        manifest = json.loads((home / MANIFEST).read_text())
+        index = pd.read_parquet(home / INDEX)
+    except (OSError, ValueError):  # not there, or damaged: made anew
         return None
-    index = pd.read_parquet(home / INDEX)
     if list(index["image_id"]) != list(source["image_id"]):
         return None
     paths = []
@@ -139,7 +141,7 @@ def _load(home: Path, source: pd.DataFrame) -> Variant | None:
     index["image"] = paths
     return Variant(
         index=index.set_index("image_id")[["image", "bytes"]],
-        manifest=json.loads((home / MANIFEST).read_text()),
+        manifest=manifest,
     )
 
 

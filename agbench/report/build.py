@@ -54,11 +54,14 @@ def write_report(dataset: str, store: Store, workspace: Workspace) -> Report:
     Raises
     ------
     UserError
-        If no trial of the data set has finished or failed yet.
+        If the data set has no trials that a report shows.
     """
     evidence = gather(dataset, store.records(dataset))
     if not evidence.records and not evidence.failures:
-        raise UserError(f"no trial of {dataset} has ended yet: run `agbench run --dataset {dataset}` first")
+        raise UserError(
+            f"{dataset} has only trials with noise, or with another preprocessing for the test images, "
+            "which reports do not show: run it without"
+        )
     folder = workspace.reports / dataset
     folder.mkdir(parents=True, exist_ok=True)
     if evidence.series:
@@ -84,8 +87,10 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace, store: Stor
     grown = [
         level
         for level in evidence.levels
-        for series in evidence.series[:1]
-        if level in series.cells and series.cells[level].bytes > series.cells[level].bytes_original
+        if any(
+            level in series.cells and series.cells[level].bytes > series.cells[level].bytes_original
+            for series in evidence.series
+        )
     ]
     return pages.get_template(f"{PAGE}.j2").render(
         card=Catalogue(workspace.datasets).card(evidence.dataset),

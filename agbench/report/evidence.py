@@ -9,7 +9,7 @@ from functools import cached_property
 from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL, Budget
 from agbench.models.registry import FAMILIES
-from agbench.results import FINISHED, RUNNING, Record, latest
+from agbench.results import FINISHED, Record, latest
 from agbench.statistics import Comparison, Interval
 
 
@@ -31,6 +31,10 @@ class Cell:
         right = [_right(record) for record in self.records]
         images = int(self.records[0].metrics["images_test"])
         return statistics.accuracy(plain.fmean(right), images)
+
+    def of(self, seed: int) -> Cell:
+        """Give the cell of one of its seeds."""
+        return Cell(tuple(record for record in self.records if _seed(record) == seed))
 
     @property
     def spread(self) -> float | None:
@@ -86,7 +90,7 @@ class Evidence:
     records : tuple of Record
         The trials behind them.
     failures : tuple of Record
-        Trials without a result, of conditions that have none.
+        The last trials of conditions, where they did not finish.
     left_out : int
         Finished trials on other images, or with noise or another preprocessing for the test images.
     """
@@ -148,13 +152,8 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
         and record.condition.test is None
         and record.condition.train.noise is None
     }
-    failures = {
-        record.condition.id: record
-        for record in records
-        if record.status not in (FINISHED, RUNNING)
-        and record.condition.id not in finished
-        and record.condition.fingerprint == fingerprint
-    }
+    last = {record.condition.id: record for record in records if record.condition.fingerprint == fingerprint}
+    failures = [record for record in last.values() if record.status != FINISHED]
     groups: dict[tuple[str, Budget, str | None], dict[float, list[Record]]] = {}
     for record in chosen.values():
         condition = record.condition
@@ -175,7 +174,7 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
         fingerprint=fingerprint,
         series=series,
         records=tuple(chosen.values()),
-        failures=tuple(failures.values()),
+        failures=tuple(failures),
         left_out=len(finished) - len(chosen),
     )
 

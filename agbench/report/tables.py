@@ -92,7 +92,8 @@ def storage_table(evidence: Evidence) -> Table:
             cell = series.cells.get(level)
             if level == ORIGINAL_LEVEL or cell is None:
                 continue
-            kept = "" if original is None else f"{cell.interval.value / original.interval.value:.2%}"
+            comparable = original is not None and original.interval.value > 0
+            kept = f"{cell.interval.value / original.interval.value:.2%}" if comparable else MISSING
             rows.append(
                 (
                     series.name,
@@ -102,7 +103,7 @@ def storage_table(evidence: Evidence) -> Table:
                     f"{cell.bytes / cell.bytes_original:.2%}",
                     MISSING if original is None else f"{original.interval.value:.4f}",
                     f"{cell.interval.value:.4f}",
-                    kept or MISSING,
+                    kept,
                 )
             )
     header = (
@@ -131,8 +132,8 @@ def tabular_table(evidence: Evidence) -> Table:
                             deep.name,
                             _level(level),
                             str(seed),
-                            _accuracy(series.cells.get(level)),
-                            _accuracy(deep.cells.get(level)),
+                            _accuracy(series.cells[level].of(seed)),
+                            _accuracy(deep.cells[level].of(seed)),
                             _difference(comparison.difference),
                         )
                     )
@@ -188,7 +189,7 @@ def failures_table(evidence: Evidence) -> Table:
                 str(record.condition.train),
                 str(record.condition.seed),
                 record.status.lower(),
-                record.reason,
+                record.reason or "still running, or its sweep was killed",
                 record.run_id,
             )
             for record in evidence.failures

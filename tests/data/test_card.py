@@ -40,3 +40,12 @@ def test_a_wrong_card_is_one_line_with_file_and_key(tmp_path, text, said):
 def test_a_mistyped_name_gets_a_hint(tmp_path):
     with pytest.raises(UserError, match="did you mean 'patches'"):
         Catalogue(tmp_path).card("pathces")
+
+
+def test_names_are_the_same_in_any_case(tmp_path):
+    card = "title: Mine\nlayout: digits\nclasses: 10\nimages: 1797\nlicence: x\ncitation: y\n"
+    (tmp_path / "MyDigits.yaml").write_text(card)
+    (tmp_path / "folder.yaml").mkdir()
+    assert "mydigits" in Catalogue(tmp_path).names()
+    assert "folder" not in Catalogue(tmp_path).names()
+    assert Catalogue(tmp_path).card("MYDIGITS").title == "Mine"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from agbench.data import dataset as module
@@ -62,3 +63,19 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path):
     with pytest.raises(UserError, match="move it away"):
         load_dataset("digits", tmp_path)
     assert (tmp_path / "digits" / "precious").read_text() == "x"
+
+
+def test_an_index_that_was_changed_is_refused(digits, tmp_path):
+    path = digits.folder / module.INDEX
+    index = pd.read_parquet(path)
+    index["label"] = index["label"].to_numpy()[::-1]
+    index.to_parquet(path)
+    with pytest.raises(UserError, match="damaged"):
+        load_dataset("digits", tmp_path)
+
+
+@pytest.mark.parametrize("name", [module.INDEX, module.MARKER])
+def test_a_damaged_index_is_refused(digits, tmp_path, name):
+    (digits.folder / name).write_text("junk")
+    with pytest.raises(UserError, match="damaged"):
+        load_dataset("digits", tmp_path)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from agbench.condition import Budget
+from agbench.errors import UserError
 from agbench.models import multimodal
 from agbench.models.registry import ModelError
 
@@ -54,6 +55,17 @@ def test_a_time_limit_that_cuts_epochs_off_fails_the_trial(make_task):
     task = make_task(budget=replace(BUDGET, epochs=500, time_limit=3), variant=LITE0)
     with pytest.raises(ModelError, match="of 500 epochs"):
         multimodal.fit_predict(task)
+
+
+def test_an_epoch_that_was_cut_off_is_no_epoch(make_task):
+    task = make_task(budget=replace(BUDGET, batch_size=1, image_size=224, time_limit=0.3), variant=LITE0)
+    with pytest.raises(ModelError, match="after 0 of 1 epochs"):
+        multimodal.fit_predict(task)
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(UserError, match="no preset 'nonsense'"):
+        multimodal.check(LITE0, Budget(preset="nonsense"))
 
 
 def test_a_path_that_automm_would_split_is_refused(make_task):

@@ -4,6 +4,7 @@ import pytest
 from autogluon.tabular import TabularPredictor
 
 from agbench.condition import Budget
+from agbench.errors import UserError
 from agbench.models import tabular
 
 
@@ -27,9 +28,11 @@ def test_the_seed_reaches_the_learners(make_task):
     assert predictor._trainer.load_model("ExtraTrees").model.random_state == 7
 
 
-def test_a_named_learner_that_does_not_exist_fails(make_task):
-    with pytest.raises(Exception, match="NOPE"):
-        tabular.fit_predict(make_task(budget=Budget(learners=("NOPE",)), variant="pixels"))
+@pytest.mark.parametrize("budget", [Budget(learners=("RF", "NOPE")), Budget(preset="NOPE")])
+def test_what_tabular_predictor_does_not_know_is_refused(budget):
+    tabular.check("dct", Budget(learners=("RF", "XT", "GBM"), preset="medium_quality"))
+    with pytest.raises(UserError, match="'NOPE'"):
+        tabular.check("dct", budget)
 
 
 def test_default_learners_include_the_boosters(make_task):

@@ -95,7 +95,7 @@ def test_variants_are_reused(make, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "variants").rglob("*")} == before
 
 
-@pytest.mark.parametrize("harm", ["alter", "delete", "manifest"])
+@pytest.mark.parametrize("harm", ["alter", "delete", "no manifest", "junk manifest", "junk index"])
 def test_a_variant_that_was_tampered_with_is_made_anew(make, tmp_path, harm):
     before = make(JPEG)[JPEG]
     path = Path(before.index.loc["photo.png", "image"])
@@ -104,8 +104,11 @@ def test_a_variant_that_was_tampered_with_is_made_anew(make, tmp_path, harm):
         path.write_bytes(content[:-10])
     elif harm == "delete":
         path.unlink()
-    else:
+    elif harm == "no manifest":
         (folders(tmp_path)[0] / "manifest.json").unlink()
+    else:
+        name = "manifest.json" if harm == "junk manifest" else "index.parquet"
+        (folders(tmp_path)[0] / name).write_text("junk")
     after = make(JPEG)[JPEG]
     assert Path(after.index.loc["photo.png", "image"]).read_bytes() == content
     assert after.bytes == before.bytes

@@ -140,3 +140,11 @@ def test_text_from_outside_stays_text_in_markdown(text):
     children = cells[2].children or []
     assert "".join(child.content for child in children) == shown
     assert {child.type for child in children} <= {"text", "text_special"}
+
+
+def test_a_trial_that_did_not_end_is_shown(swept):
+    records = swept.store.records()
+    ended = type(records[0])(**{**vars(records[0]), "status": "RUNNING"})
+    evidence = gather("digits", [*records[1:], ended])
+    assert evidence.failures == (ended,)
+    assert "still running, or its sweep was killed" in tables.failures_table(evidence).markdown()
