@@ -92,8 +92,8 @@ def storage_table(evidence: Evidence) -> Table:
             cell = series.cells.get(level)
             if level == ORIGINAL_LEVEL or cell is None:
                 continue
-            comparable = original is not None and original.interval.value > 0
-            kept = f"{cell.interval.value / original.interval.value:.2%}" if comparable else MISSING
+            base = 0.0 if original is None else original.interval.value
+            kept = f"{cell.interval.value / base:.2%}" if base else MISSING
             rows.append(
                 (
                     series.name,
