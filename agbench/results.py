@@ -140,8 +140,8 @@ class Store:
         self._elsewhere = os.environ.get("MLFLOW_TRACKING_URI")
         if not self._elsewhere:
             self._make_database()
-        self._client = MlflowClient(self._elsewhere or self._address(DATABASE))
         try:
+            self._client = MlflowClient(self._elsewhere or self._address(DATABASE))
             self._client.search_experiments(max_results=1)
         except (MlflowException, SQLAlchemyError) as error:
             place = self._elsewhere or self.folder / DATABASE
