@@ -67,11 +67,11 @@ def write_report(dataset: str, store: Store, workspace: Workspace) -> Report:
     if evidence.series:
         figures.accuracy_over_level(evidence, folder / FIGURE)
     main_table = tables.accuracy_table(evidence).markdown()
-    files.write(folder / PAGE, _page(evidence, main_table, workspace, store))
+    files.write(folder / PAGE, _page(evidence, main_table, workspace))
     return Report(folder / PAGE, main_table)
 
 
-def _page(evidence: Evidence, main_table: str, workspace: Workspace, store: Store) -> str:
+def _page(evidence: Evidence, main_table: str, workspace: Workspace) -> str:
     pages = Environment(
         loader=PackageLoader("agbench.report"),
         undefined=StrictUndefined,
@@ -81,7 +81,6 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace, store: Stor
         autoescape=False,
     )
     pages.filters["md"] = tables.escape
-    first = evidence.records[0] if evidence.records else evidence.failures[0]
     records = evidence.records or evidence.failures
     environments = {json.dumps(record.environment, sort_keys=True): record.environment for record in records}
     grown = [
@@ -95,7 +94,7 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace, store: Stor
     return pages.get_template(f"{PAGE}.j2").render(
         card=Catalogue(workspace.datasets).card(evidence.dataset),
         evidence=evidence,
-        metrics=first.metrics,
+        metrics=records[0].metrics,
         figure=FIGURE,
         seeds=sorted({record.condition.seed for record in evidence.records}),
         environments=list(environments.values()),
