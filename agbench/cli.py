@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from agbench.errors import UserError, look_up
+from agbench.options import Images, images_options
 
 if TYPE_CHECKING:
-    from agbench.condition import Budget
+    from agbench.condition import Budget, Condition
+    from agbench.data.dataset import Dataset
+    from agbench.progress import Progress
     from agbench.workspace import Workspace
 
 FAILED_TRIALS = 3
@@ -75,23 +79,34 @@ def main(ctx: click.Context, workspace: Path) -> None:
 @main.command()
 @click.pass_obj
 def datasets(workspace: Workspace) -> None:
-    """List the data sets that are known."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from agbench.data.card import Catalogue
+    """List the data sets that are known, with what is to be known of them."""
+    from agbench.data.catalogue import Catalogue
+    from agbench.listing import describe
 
     catalogue = Catalogue(workspace.datasets)
-    table = Table("name", "title", "classes", "images", "state", "licence")
     for name in catalogue.names():
-        try:
-            card = catalogue.card(name)
-        except UserError as error:
-            table.add_row(name, "", "", "", f"card refused: {error}", "")
-            continue
-        state = "ready" if (workspace.datasets / name / "dataset.json").is_file() else "made when first run"
-        table.add_row(name, card.title, str(card.classes), f"{card.images:,}", state, card.licence)
-    Console().print(table)
+        click.echo(describe(name, catalogue))
+
+
+@main.command()
+@images_options
+@click.option("--fresh", is_flag=True, help="Throw an earlier preparation, and its variants, away.")
+@click.pass_obj
+def prepare(workspace: Workspace, /, fresh: bool, **options: Any) -> None:
+    """Download, verify, unpack, check and split a data set.
+
+    The same command again goes on where it was interrupted, and does nothing where the data set is ready.
+    """
+    from agbench.progress import Progress
+
+    dataset = _prepared(workspace, Images.taken_from(options), Progress(), fresh)
+    parts = ", ".join(f"{count:,} {part}" for part, count in dataset.parts.items())
+    click.echo(
+        f"{dataset.name} is ready: {len(dataset.classes):,} classes, {len(dataset.index):,} images ({parts})"
+    )
+    click.echo(f"  from {dataset.source.origin} ({dataset.source.state})")
+    for remark in dataset.remarks():
+        click.echo(f"  {remark}")
 
 
 @main.command()
@@ -109,7 +124,7 @@ def models(workspace: Workspace) -> None:
 
 
 @main.command()
-@click.option("--dataset", "name", required=True, metavar="NAME", help="As `agbench datasets` lists them.")
+@images_options
 @click.option("--study", "studies", multiple=True, metavar="NAME", help="compression, storage, tabular, quick.")
 @click.option("--models", type=_Listed(str, "model"), metavar="A,B", help="Instead of the study's own.")
 @click.option("--levels", type=_Listed(float, "level"), metavar="1.0,0.3", help="Instead of the study's own.")
@@ -130,7 +145,6 @@ def models(workspace: Workspace) -> None:
 def run(
     workspace: Workspace,
     /,
-    name: str,
     studies: tuple[str, ...],
     models: tuple[str, ...] | None,
     levels: tuple[float, ...] | None,
@@ -139,29 +153,44 @@ def run(
     quick: bool,
     keep_models: bool,
     dry_run: bool,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Run the trials of studies that are missing.
 
     The same command again runs nothing; killed, it goes on where it was.
     """
-    from agbench import environment, study
-    from agbench.data.dataset import load_dataset
+    from agbench import study
+    from agbench.data.dataset import is_prepared
+    from agbench.progress import Progress
 
-    budget = _budget(study.QUICK if quick else study.STANDARD, settings)
+    images = Images.taken_from(options)
+    budget = _budget(study.QUICK if quick else study.STANDARD, options)
     chosen = [look_up("study", one, study.STUDIES) for one in studies or _default_studies(quick)]
-    dataset = load_dataset(name, workspace.datasets, environment.available_cpus())
-    conditions = study.conditions(
-        chosen, dataset.name, dataset.fingerprint, budget, seeds, models, levels, 1.0 if noise else None
+    grid = partial(
+        study.conditions,
+        chosen,
+        budget=budget,
+        seeds=seeds,
+        models=models,
+        levels=levels,
+        noise=1.0 if noise else None,
     )
+    name = images.find(workspace).name
+    conditions = grid(dataset=name, fingerprint="")  # a mistyped model is answered before a download
+    if dry_run and not is_prepared(name, workspace.datasets):
+        _print_unprepared(name, conditions)
+        return
+    progress = Progress()
+    dataset = _prepared(workspace, images, progress)
+    for remark in dataset.remarks():
+        progress.say(f"{dataset.name}: {remark}")
+    conditions = grid(dataset=dataset.name, fingerprint=dataset.fingerprint)
     # MLflow takes seconds to import: a mistyped name is answered before that.
     from agbench import sweep
-    from agbench.progress import Progress
     from agbench.results import Store
     from agbench.worker import Failure
 
     store = Store(workspace.results)
-    progress = Progress()
     plan = sweep.make_plan(conditions, store.records(dataset.name))
     if dry_run:
         _print_plan(plan, conditions)
@@ -208,6 +237,21 @@ def report(workspace: Workspace, names: tuple[str, ...], show: bool) -> None:
         click.echo(built.path)
 
 
+def _prepared(workspace: Workspace, images: Images, progress: Progress, fresh: bool = False) -> Dataset:
+    from agbench import environment
+    from agbench.data.prepare import prepare
+
+    known = images.find(workspace)
+    with progress:
+        return prepare(
+            known,
+            workspace.datasets,
+            images.request(known, fresh),
+            environment.available_cpus(),
+            progress.advance,
+        )
+
+
 def _default_studies(quick: bool) -> tuple[str, ...]:
     return ("quick",) if quick else ("compression", "storage", "tabular")
 
@@ -219,6 +263,12 @@ def _budget(base: Budget, settings: dict[str, Any]) -> Budget:
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"{value} is no value for --{name.replace('_', '-')}: use a finite number")
     return replace(base, **{name: value for name, value in settings.items() if value is not None})
+
+
+def _print_unprepared(name: str, conditions: list[Condition]) -> None:
+    for condition in conditions:
+        click.echo(f"to run  {condition}: {condition.budget}")
+    click.echo(f"{len(conditions)} conditions, all to run: {name} is not prepared yet")
 
 
 def _print_plan(plan: Any, conditions: list[Any]) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Content:
     def of(cls, path: Path) -> Content:
         """Read a file's."""
         status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
+        return cls(status.st_size, status.st_mtime_ns, digests(path, ["sha256"])["sha256"])
 
     def is_that_of(self, path: Path) -> bool:
         """Tell whether a file still holds this; its bytes are only read where its size or time differ."""
@@ -45,6 +48,34 @@ class Content:
         if (status.st_size, status.st_mtime_ns) == (self.bytes, self.modified):
             return True
         return status.st_size == self.bytes and Content.of(path).sha256 == self.sha256
+
+
+def digests(
+    path: Path, algorithms: Iterable[str], watch: Callable[[int], None] = lambda done: None
+) -> dict[str, str]:
+    """Hash a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    algorithms : iterable of str
+        `hashlib`'s names.
+    watch : callable
+        Called with the bytes done so far.
+
+    Returns
+    -------
+    dict of str to str
+        Hexadecimal digest by algorithm.
+    """
+    hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            for one in hashes.values():
+                one.update(block)
+            watch(stream.tell())
+    return {name: one.hexdigest() for name, one in hashes.items()}
 
 
 @contextmanager
@@ -63,8 +94,10 @@ def appearing(folder: Path) -> Iterator[Path]:
         An empty folder beside it. It is removed where the block raises.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    # The random part has no dot in it: ".a.b.xyz" is not a leftover of "a".
+    leftovers = re.compile(rf"\.{re.escape(folder.name)}\.[^.]+")
     for leftover in folder.parent.iterdir():
-        if leftover.name.startswith(f".{folder.name}.") and leftover.is_dir():
+        if leftovers.fullmatch(leftover.name) and leftover.is_dir():
             shutil.rmtree(leftover)
     half_made = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:

@@ -6,6 +6,7 @@ for a whole one. What goes through here does none of that.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,12 +18,29 @@ from PIL import Image, ImageFile
 ORIENTATION = 0x0112
 """EXIF tag: how a viewer turns the image."""
 
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF")
+"""What is read, in Pillow's names; its other decoders (EPS starts Ghostscript) are not for files of strangers."""
+
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif"))
+"""What images are called, in lower case; which format it is, a file's content tells."""
+
+_SIGNATURES = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{12}|GIF8[79]a|RIFF.{4}WEBP|II\*\0|MM\0\*|.{4}ftypavi[fs]", re.DOTALL
+)
 _UPRIGHT = 1
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
 class UnreadableImageError(Exception):
     """The image can't be read whole, or can't be shown faithfully; the message says why."""
+
+
+def looks_like_one(path: Path) -> bool:
+    """Tell whether a file is called like an image, or begins like one."""
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    with path.open("rb") as stream:
+        return _SIGNATURES.match(stream.read(16)) is not None
 
 
 @contextmanager
@@ -48,7 +66,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(path)
+            image = Image.open(path, formats=FORMATS)
             image.load()
     # Pillow's decoders have no common error: OSError, SyntaxError, ValueError, struct.error ... are all seen.
     except Exception as error:
@@ -92,6 +110,8 @@ def faithful(image: Image.Image) -> Image.Image:
         raise UnreadableImageError("floating-point pixels have no agreed range; store 8 or 16 bits")
     if image.mode in _SIXTEEN_BIT_MODES:
         values = np.asarray(image).astype(np.int64)
+        if image.mode == "I" and image.format == "TIFF":
+            raise UnreadableImageError("32-bit and signed pixels have no agreed range; store 8 or 16 bits")
         if values.min() < 0 or values.max() > 0xFFFF:
             raise UnreadableImageError("32-bit pixels have no agreed range; store 8 or 16 bits")
         return Image.fromarray(np.rint(values / 257).astype(np.uint8))

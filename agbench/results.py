@@ -34,6 +34,7 @@ FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 DATABASE = "agbench.db"
 CURVE = "validation_accuracy"
 PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
+DATASET = "dataset.json"
 _TAG = "agbench."
 _PAGE = 1000
 
@@ -60,6 +61,8 @@ class Result:
         Of all the data set's images, under the preprocessing and as they came.
     notes : dict of str to str
         What was really used.
+    dataset : dict
+        Where its images came from, and what is to be known of them, as JSON values.
     """
 
     condition: Condition
@@ -71,6 +74,7 @@ class Result:
     bytes: int
     bytes_original: int
     notes: dict[str, str]
+    dataset: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,15 @@ class Record:
         """Versions, hardware and commit that it ran with."""
         environment: dict[str, Any] = json.loads((self.folder / ENVIRONMENT).read_text())
         return environment
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        """Where its images came from, and what is to be known of them; empty where it did not finish."""
+        try:
+            facts: dict[str, Any] = json.loads((self.folder / DATASET).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return facts
 
 
 class Store:
@@ -196,6 +209,7 @@ class Store:
             path = Path(scratch) / PREDICTIONS
             result.predictions.to_parquet(path, index=False)
             self._client.log_artifact(run_id, str(path))
+        self._client.log_dict(run_id, result.dataset, DATASET)
         self._end(run_id, FINISHED, log)
 
     def fail(self, run_id: str, reason: str, log: Path, status: str = FAILED) -> None:

@@ -97,7 +97,7 @@ def run_trial(
         If the model did not do what the condition asks for.
     """
     started = time.monotonic()
-    dataset = load_dataset(condition.dataset, datasets, resources.cpus)
+    dataset = load_dataset(condition.dataset, datasets)
     if dataset.fingerprint != condition.fingerprint:
         raise UserError(
             f"{condition.dataset} has fingerprint {dataset.fingerprint}, "
@@ -139,6 +139,7 @@ def run_trial(
             **{part: len(rows) for part, rows in parts.items()},
             "quarantined": len(dataset.quarantined),
         },
+        dataset=dataset.facts(),
         bytes=train.bytes,
         bytes_original=int(dataset.index["bytes"].sum()),
         notes={**fitted.notes, "variant": train.manifest["library"], "settings": train.manifest["settings"]},

@@ -6,7 +6,9 @@ import pytest
 
 from agbench import study
 from agbench.condition import Budget, Preprocessing
+from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import load_dataset
+from agbench.data.prepare import prepare
 from agbench.errors import UserError
 from agbench.trial import Resources, run_trial
 
@@ -18,7 +20,7 @@ def datasets(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def condition(datasets):
-    fingerprint = load_dataset("digits", datasets, 2).fingerprint
+    fingerprint = prepare(Catalogue(datasets).find("digits"), datasets, workers=2).fingerprint
     (found,) = study.conditions(
         [study.STUDIES["quick"]], "digits", fingerprint, Budget(learners=("XT",)), (0,), ("tabular:dct",), (0.3,)
     )

@@ -2,17 +2,71 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, PositiveInt, ValidationError
 
-from agbench.errors import UserError, look_up
+from agbench.errors import UserError
+
+UNPACKED_LIMIT = ByteSize(10 * 10**9)
+
+_HEX_DIGITS = {"md5": 32, "sha256": 64, "sha512": 128}
 
 
-class Card(BaseModel):
+def _is_address(text: str) -> str:
+    if is_web(text):
+        if not urlsplit(text).hostname:
+            raise ValueError("an address needs a host: https://HOST/PATH")
+    elif not Path(text).is_absolute():
+        raise ValueError("an address is http://..., https://..., or an absolute path")
+    return text
+
+
+def _is_checksum(text: str) -> str:
+    algorithm, _, digits = text.partition(":")
+    if len(digits) != _HEX_DIGITS.get(algorithm, -1) or not re.fullmatch("[0-9a-f]+", digits):
+        raise ValueError("a checksum is md5:, sha256: or sha512: and its hexadecimal digits in lower case")
+    return text
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PaperCounts(_Strict):
+    """A row of the paper's Table I.
+
+    Parameters
+    ----------
+    classes, images, train, test, validation : int
+        As printed there.
+    """
+
+    classes: PositiveInt
+    images: PositiveInt
+    train: PositiveInt
+    test: PositiveInt
+    validation: PositiveInt
+
+
+class Columns(_Strict):
+    """Which columns of a table hold what.
+
+    Parameters
+    ----------
+    image, label : str
+        Names in its first line.
+    """
+
+    image: str
+    label: str
+
+
+class Card(_Strict):
     """One data set, as its card describes it.
 
     Parameters
@@ -20,82 +74,89 @@ class Card(BaseModel):
     title : str
         A few words for lists and reports.
     layout : str
-        The reader or builder in `agbench.data` that knows how its images lie.
-    classes, images : int
+        A name in `agbench.data.layouts.LAYOUTS`: how its images lie.
+    addresses : tuple of str
+        Where its archive is, tried in this order: ``http(s)://``, or the absolute path of an archive or a
+        folder. None for a data set that is built from installed packages.
+    checksums : tuple of str
+        ``md5:...``, ``sha256:...`` or ``sha512:...`` of every archive that is this data set.
+    unpacked_limit : int
+        Bytes that the archive may unpack to; ``"2 GB"`` is read too.
+    columns : Columns, optional
+        For the layout ``csv``.
+    classes, images : int, optional
         How many there must be, or the data set is not what the card says.
+    paper : PaperCounts, optional
+        What the paper's Table I says.
     licence, citation : str
         For whoever uses the images.
     note : str
         What a reader of its results must know.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     title: str
     layout: str
-    classes: PositiveInt
-    images: PositiveInt
-    licence: str
-    citation: str
+    addresses: tuple[Annotated[str, AfterValidator(_is_address)], ...] = ()
+    checksums: tuple[Annotated[str, AfterValidator(_is_checksum)], ...] = ()
+    unpacked_limit: ByteSize = Field(default=UNPACKED_LIMIT, gt=0)
+    columns: Columns | None = None
+    classes: PositiveInt | None = None
+    images: PositiveInt | None = None
+    paper: PaperCounts | None = None
+    licence: str = "not stated"
+    citation: str = "not stated"
     note: str = ""
 
-
-def shipped() -> Path:
-    """Give the folder of the cards that come with agbench: in a wheel, or in a checkout beside the package."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "cards"
-    return installed if installed.is_dir() else package.parent / "datasets"
+    @property
+    def archives(self) -> tuple[str, ...]:
+        """What its archive is called, by each of its addresses."""
+        return tuple(dict.fromkeys(file_name(address) for address in self.addresses))
 
 
-@dataclass(frozen=True)
-class Catalogue:
-    """The cards of one workspace: its own come before those that ship.
+def is_web(address: str) -> bool:
+    """Tell whether an address is to be downloaded."""
+    return address.lower().startswith(("http://", "https://"))
+
+
+def file_name(address: str) -> str:
+    """Give the last part of an address."""
+    path = unquote(urlsplit(address).path) if is_web(address) else address
+    return PurePosixPath(path).name or "archive"
+
+
+def read_card(file: Path) -> Card:
+    """Read a card.
 
     Parameters
     ----------
-    folder : Path
-        The workspace's ``datasets`` folder.
+    file : Path
+        YAML.
+
+    Returns
+    -------
+    Card
+
+    Raises
+    ------
+    UserError
+        If it is wrong: one line with file, key and value.
     """
+    try:
+        plain: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise UserError(f"{file.name} can't be read: {error.strerror}") from error
+    try:
+        return Card.model_validate(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the file"
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{file.name}: {key}: {message}, got {first['input']!r}") from error
 
-    folder: Path
 
-    def names(self) -> list[str]:
-        """Give the names of all data sets, in lower case, sorted."""
-        return sorted(self._files())
-
-    def card(self, name: str) -> Card:
-        """Read a data set's card.
-
-        Parameters
-        ----------
-        name : str
-            As in `names`, in any case.
-
-        Returns
-        -------
-        Card
-
-        Raises
-        ------
-        UserError
-            If there is no such data set, or its card is wrong.
-        """
-        file = look_up("data set", name.lower(), self._files())
-        try:
-            plain: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from error
-        try:
-            return Card.model_validate(plain)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"])) or "the file"
-            raise UserError(f"{file.name}: {key}: {first['msg']}, got {first['input']!r}") from error
-
-    def _files(self) -> dict[str, Path]:
-        return {
-            card.stem.lower(): card
-            for folder in (shipped(), self.folder)
-            for card in sorted(folder.glob("*.yaml"))
-            if card.is_file()
-        }
+def write_card(card: Card) -> str:
+    """Give a card as YAML, without what it leaves to the defaults."""
+    plain = card.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
 from agbench import images, processes
+from agbench.data.step import Step, Watch, unwatched
 from agbench.files import Content
 
 CHUNK = 32
@@ -46,7 +47,12 @@ def check(path: Path) -> Checked:
     -------
     Checked
     """
-    content = asdict(Content.of(path))
+    try:
+        if not path.is_file():  # a pipe would never end
+            return Checked(0, 0, "", problem="not a file" if path.exists() else "no such file")
+        content = asdict(Content.of(path))
+    except OSError as error:
+        return Checked(0, 0, "", problem=error.strerror or str(error))
     try:
         with images.opened(path) as image:
             images.faithful(image)
@@ -55,7 +61,7 @@ def check(path: Path) -> Checked:
         return Checked(**content, problem=str(error))
 
 
-def check_all(paths: list[Path], workers: int) -> pd.DataFrame:
+def check_all(paths: list[Path], workers: int, watch: Watch = unwatched) -> pd.DataFrame:
     """Check many files, on several cores.
 
     Parameters
@@ -64,11 +70,17 @@ def check_all(paths: list[Path], workers: int) -> pd.DataFrame:
         The files.
     workers : int
         Processes.
+    watch : callable
+        Told of every image.
 
     Returns
     -------
     DataFrame
         A row a file in the order of `paths`, columns as in `Checked`.
     """
+    rows = []
     with processes.pool(workers) as pool:
-        return pd.DataFrame(map(asdict, pool.map(check, paths, chunksize=CHUNK)))
+        for checked in pool.map(check, paths, chunksize=CHUNK):
+            rows.append(asdict(checked))
+            watch(Step("checking images", len(rows), len(paths), "images"))
+    return pd.DataFrame(rows, columns=[field.name for field in fields(Checked)])

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from filelock import FileLock
 
-from agbench import files
-from agbench.data import bundled, check, splits
-from agbench.data.card import Card, Catalogue
-from agbench.errors import UserError, look_up
+from agbench.data.card import Card
+from agbench.data.catalogue import Catalogue, Known
+from agbench.data.folder import as_text, look_alikes
+from agbench.data.source import Source
+from agbench.data.splits import TEST, TRAIN, VALIDATION
+from agbench.errors import UserError
 from agbench.files import Content
 
-FORMAT = 1
+FORMAT = 2
 """Of what lies in a prepared folder; raise it when that changes, and data sets are prepared again."""
 
-INDEX, MARKER, IMAGES = "index.parquet", "dataset.json", "images"
-
-Layout = Callable[[Path], Iterator[tuple[Path, str]]]
-
-LAYOUTS: dict[str, Layout] = {
-    "patches": bundled.build_patches,
-    "digits": bundled.build_digits,
-}
-"""By the name that a card gives: fills a folder with images, and yields path below it and label of each."""
+INDEX, MARKER, QUARANTINE, IMAGES = "index.parquet", "dataset.json", "quarantined.csv", "images"
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ class Dataset:
     card : Card
         What is known of it.
     folder : Path
-        Where it lies, and its variants.
+        Where its index lies, and its variants.
     index : DataFrame
         One row a readable image in a stable order: ``image_id`` (path below the images' folder),
         ``image`` (absolute path), ``label``, ``split``, ``bytes``, ``width``, ``height``, ``mode``, ``sha256``.
@@ -50,32 +43,108 @@ class Dataset:
         The unreadable ones: ``image_id`` and ``problem``.
     fingerprint : str
         Hash over ids, labels, split and contents.
+    source : Source
+        Where it came from.
+    deviation : str
+        In what it differs from its card; empty where it doesn't.
+    dropped : dict of str to int
+        Classes that were too small for three parts and are left out, with their images.
+    aside : dict of str to int
+        Files that are none of its images, counted by the reason.
+    asked_for : str, optional
+        The source that it was prepared from instead of its card's.
     """
 
     name: str
     card: Card
     folder: Path
-    index: pd.DataFrame
-    quarantined: pd.DataFrame
+    index: pd.DataFrame = field(repr=False)
+    quarantined: pd.DataFrame = field(repr=False)
     fingerprint: str
+    source: Source
+    deviation: str = ""
+    dropped: dict[str, int] = field(default_factory=dict)
+    aside: dict[str, int] = field(default_factory=dict)
+    asked_for: str | None = None
 
     @property
     def classes(self) -> list[str]:
         """The labels, sorted."""
         return sorted(self.index["label"].unique())
 
+    @property
+    def parts(self) -> dict[str, int]:
+        """The numbers of images for training, test and validation."""
+        counts = self.index["split"].value_counts()
+        return {part: int(counts.get(part, 0)) for part in (TRAIN, TEST, VALIDATION)}
 
-def load_dataset(name: str, datasets: Path, workers: int = 1) -> Dataset:
-    """Give a data set, and prepare it first where that has not been done.
+    @property
+    def copies(self) -> int:
+        """How many images have the same content as an earlier one."""
+        return len(self.index) - self.index["sha256"].nunique()
+
+    @property
+    def contradictions(self) -> list[list[str]]:
+        """Images with the same content and different labels: lists of their ids."""
+        labels = self.index.groupby("sha256")["label"].nunique()
+        twice = self.index[self.index["sha256"].isin(labels.index[labels > 1])]
+        return [list(group) for _, group in twice.groupby("sha256", sort=False)["image_id"]]
+
+    def remarks(self) -> list[str]:
+        """Give, in words, all that whoever reads its results must know."""
+        said = []
+        if self.card.checksums and not self.source.state.startswith("verified"):
+            said.append(f"source: {self.source.origin} ({self.source.state})")
+        if self.deviation:
+            said.append(f"not as its card says: it has {self.deviation}")
+        paper = self.card.paper
+        if paper is not None:
+            of_paper = {TRAIN: paper.train, TEST: paper.test, VALIDATION: paper.validation}
+            if self.parts != of_paper:
+                said.append(
+                    f"the paper's Table I has {_numbers(of_paper)} in {paper.classes} classes; "
+                    f"here are {_numbers(self.parts)} in {len(self.classes)}"
+                )
+        if len(self.quarantined):
+            said.append(f"{_many(len(self.quarantined), 'image')} left out, unreadable ({QUARANTINE} names them)")
+        if self.dropped:
+            names = ", ".join(f"{label!r} ({_many(count, 'image')})" for label, count in self.dropped.items())
+            said.append(f"{_many(len(self.dropped), 'class')} left out, too small to be split: {names}")
+        if self.copies:
+            said.append(f"{_many(self.copies, 'exact copy')} of other images; copies share a side of the split")
+        contradictions = self.contradictions
+        if contradictions:
+            first = " and ".join(map(repr, contradictions[0][:3]))
+            said.append(f"{_many(len(contradictions), 'image')} with different labels in copies, such as {first}")
+        said += [
+            f"classes that look the same: {', '.join(map(ascii, same))}" for same in look_alikes(self.classes)
+        ]
+        if self.aside:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.aside.items())
+            said.append(f"files that are none of its images: {reasons}")
+        return said
+
+    def facts(self) -> dict[str, Any]:
+        """Give what a result must keep of its data set, as JSON values."""
+        return {
+            "source": {"origin": self.source.origin, "state": self.source.state, "checksum": self.source.checksum},
+            "classes": len(self.classes),
+            "parts": self.parts,
+            "remarks": self.remarks(),
+            "quarantined": self.quarantined.to_dict("records"),
+            "dropped": self.dropped,
+        }
+
+
+def load_dataset(name: str, datasets: Path) -> Dataset:
+    """Give a data set that has been prepared.
 
     Parameters
     ----------
     name : str
-        A card's name, in any case.
+        As `agbench.data.catalogue.Catalogue` knows it, in any case.
     datasets : Path
         The workspace's ``datasets`` folder.
-    workers : int
-        Processes for checking images.
 
     Returns
     -------
@@ -84,85 +153,89 @@ def load_dataset(name: str, datasets: Path, workers: int = 1) -> Dataset:
     Raises
     ------
     UserError
-        If the name is unknown, the images are not what the card says, or files changed since they were
-        prepared.
+        If the name is unknown, it isn't prepared, or files changed since.
     """
-    name = name.lower()
-    card = Catalogue(datasets).card(name)
-    folder = datasets / name
-    datasets.mkdir(parents=True, exist_ok=True)
-    with FileLock(datasets / f".{name}.lock"):
-        if not _is_prepared(folder):
-            _prepare(name, card, folder, workers)
-    index, fingerprint = _read(folder)
-    index["image"] = [str((folder / IMAGES / image_id).resolve()) for image_id in index["image_id"]]
-    ready = index["problem"] == ""
+    known = Catalogue(datasets).find(name)
+    folder = datasets / known.name
+    if not is_prepared(known.name, datasets):
+        raise UserError(f"{known.name} is not prepared: run `agbench prepare --dataset {known.name}` first")
+    index, marker = _read(known.name, folder)
+    root = folder / marker["root"]
+    index["image"] = [str(root.resolve() / image_id) for image_id in index["image_id"]]
+    _refuse_another_listing(known, index, marker)
+    ready, bad = index["split"] != "", index["problem"] != ""
     dataset = Dataset(
-        name=name,
-        card=card,
+        name=known.name,
+        card=known.card,
         folder=folder.resolve(),
         index=index[ready].drop(columns="problem").reset_index(drop=True),
-        quarantined=index.loc[~ready, ["image_id", "problem"]].reset_index(drop=True),
-        fingerprint=fingerprint,
+        quarantined=index.loc[bad, ["image_id", "problem"]].reset_index(drop=True),
+        fingerprint=marker["fingerprint"],
+        source=Source(**marker["source"]),
+        deviation=marker["deviation"],
+        dropped=marker["dropped"],
+        aside=marker["aside"],
+        asked_for=marker["asked_for"],
     )
-    _refuse_changes(dataset)
+    for row in dataset.index.to_dict("records"):
+        if not Content(row["bytes"], row["modified"], row["sha256"]).is_that_of(Path(row["image"])):
+            raise _changed(dataset.name, f"{row['image_id']} is gone or changed")
     return dataset
 
 
-def _is_prepared(folder: Path) -> bool:
-    return (folder / MARKER).is_file()
+def is_prepared(name: str, datasets: Path) -> bool:
+    """Tell whether a data set has been prepared, whole."""
+    return (datasets / name / MARKER).is_file()
 
 
-def _read(folder: Path) -> tuple[pd.DataFrame, str]:
+def fingerprint_of(index: pd.DataFrame) -> str:
+    """Hash ids, labels, split and contents of the images that are in the split."""
+    columns = index.loc[index["split"] != "", ["image_id", "label", "split", "sha256"]]
+    return hashlib.sha256(columns.to_csv(index=False).encode()).hexdigest()[:16]
+
+
+def _read(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
-        marker = json.loads((folder / MARKER).read_text())
+        marker: dict[str, Any] = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         index = pd.read_parquet(folder / INDEX)
-        whole = marker["format"] == FORMAT and marker["fingerprint"] == _fingerprint(index[index["problem"] == ""])
+        whole = marker["format"] == FORMAT and marker["fingerprint"] == fingerprint_of(index)
     except (OSError, ValueError, KeyError, TypeError):
         whole = False
     if not whole:
         raise UserError(
-            f"the index of {folder} is damaged or of another release: move the folder away, then run again"
+            f"the index of {folder} is damaged or of another release: "
+            f"`agbench prepare --dataset {name} --fresh` makes it anew"
         )
-    return index, str(marker["fingerprint"])
+    return index, marker
 
 
-def _prepare(name: str, card: Card, folder: Path, workers: int) -> None:
-    layout = look_up("layout", card.layout, LAYOUTS)
-    if folder.exists():
-        raise UserError(f"{folder} exists and holds no prepared data set: move it away, then run again")
-    with files.appearing(folder) as half_made:
-        images = half_made / IMAGES
-        images.mkdir()
-        rows = [(path.as_posix(), label) for path, label in layout(images)]
-        index = pd.DataFrame(rows, columns=["image_id", "label"])
-        _refuse_miscounts(name, card, index)
-        index = index.join(check.check_all([images / image_id for image_id in index["image_id"]], workers))
-        ready = index["problem"] == ""
-        index["split"] = splits.split(index.loc[ready, "label"], index.loc[ready, "sha256"])
-        index.to_parquet(half_made / INDEX)
-        marker = {"format": FORMAT, "name": name, "fingerprint": _fingerprint(index[ready])}
-        files.write(half_made / MARKER, json.dumps(marker, indent=2) + "\n")
+def _refuse_another_listing(known: Known, index: pd.DataFrame, marker: dict[str, Any]) -> None:
+    """Notice images that were added or relabelled where they are used in place."""
+    if marker["listed_from"] is None:
+        return
+    place = Path(marker["listed_from"])
+    if not place.exists():
+        raise _changed(known.name, f"{place} is gone")
+    listing = known.layout.read(place, place, known.card)
+    before = dict(zip(index["image_id"], index["label"], strict=True))
+    for path, label in listing.rows:
+        if before.pop(as_text(path), label) != label:
+            raise _changed(known.name, f"{path} has another label")
+    now = len(listing.rows)
+    if before or now != len(index):
+        raise _changed(known.name, f"{place} has {now} images instead of {len(index)}, or others")
 
 
-def _refuse_miscounts(name: str, card: Card, index: pd.DataFrame) -> None:
-    found = (index["label"].nunique(), len(index))
-    if found != (card.classes, card.images):
-        raise UserError(
-            f"{name} has {found[0]} classes and {found[1]} images, but its card says {card.classes} and "
-            f"{card.images}: another version of its source?"
-        )
+def _changed(name: str, what: str) -> UserError:
+    return UserError(
+        f"{what} since {name} was prepared: bring it back, or run `agbench prepare --dataset {name} --fresh`"
+    )
 
 
-def _refuse_changes(dataset: Dataset) -> None:
-    for row in dataset.index.to_dict("records"):
-        if not Content(row["bytes"], row["modified"], row["sha256"]).is_that_of(Path(row["image"])):
-            raise UserError(
-                f"{row['image_id']} of {dataset.name} is gone or changed since the data set was prepared: "
-                f"move {dataset.folder} away, and it is prepared anew"
-            )
+def _many(count: int, noun: str) -> str:
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + ("es" if noun.endswith("s") else "s")
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
-def _fingerprint(index: pd.DataFrame) -> str:
-    columns = index[["image_id", "label", "split", "sha256"]]
-    return hashlib.sha256(columns.to_csv(index=False).encode()).hexdigest()[:16]
+def _numbers(parts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {part}" for part, count in parts.items())

@@ -11,6 +11,27 @@ TRAIN, TEST, VALIDATION = "train", "test", "validation"
 SPLIT_SEED = 0
 
 
+class SmallClassesError(UserError):
+    """Classes that can't be in all three parts.
+
+    Parameters
+    ----------
+    counts : dict of str to int
+        Different images of each.
+    classes : int
+        How many classes there are in all.
+    """
+
+    def __init__(self, counts: dict[str, int], classes: int) -> None:
+        self.counts = counts
+        names = ", ".join(f"{name!r} ({count})" for name, count in list(counts.items())[:5])
+        more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
+        super().__init__(
+            f"too few different images for train, test and validation in {len(counts)} of {classes} classes "
+            f"({names}{more}): each needs at least 4, or --drop-small-classes leaves them out"
+        )
+
+
 def split(labels: pd.Series, contents: pd.Series, seed: int = SPLIT_SEED) -> pd.Series:
     """Assign every image to a part, stratified by label.
 
@@ -34,8 +55,10 @@ def split(labels: pd.Series, contents: pd.Series, seed: int = SPLIT_SEED) -> pd.
 
     Raises
     ------
+    SmallClassesError
+        If a class is too small to be in all three parts.
     UserError
-        If a class is too small to be in all three parts, or there are fewer than two classes.
+        If there are fewer than two classes.
     """
     if labels.nunique() < 2:
         raise UserError(f"classification needs two classes or more, found {labels.nunique()}")
@@ -50,9 +73,6 @@ def split(labels: pd.Series, contents: pd.Series, seed: int = SPLIT_SEED) -> pd.
     presence = pd.crosstab(labels, parts).reindex(columns=[TRAIN, TEST, VALIDATION], fill_value=0)
     small = presence.index[(presence == 0).any(axis=1)]
     if len(small):
-        names = ", ".join(repr(str(name)) for name in small[:5])
-        raise UserError(
-            f"too few different images for train, test and validation in {len(small)} of {len(presence)} "
-            f"classes ({names}): each needs at least 4"
-        )
+        different = contents.groupby(labels).nunique()
+        raise SmallClassesError({str(name): int(different[name]) for name in small}, len(presence))
     return parts

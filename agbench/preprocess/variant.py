@@ -185,7 +185,8 @@ def _write_image(
     number: int, image_id: str, path: str, size: int, homes: dict[Recipe, Path]
 ) -> Iterator[dict[str, Any]]:
     with images.opened(Path(path)) as image:
-        as_is = images.reads_faithfully(image)
+        # AutoMM takes a semicolon for the end of a path.
+        as_is = images.reads_faithfully(image) and ";" not in path
         pixels = images.faithful(image)
         turned = images.orientation(image)
     noisy: dict[tuple[float, int | None], Any] = {}

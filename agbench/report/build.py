@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from agbench import files
-from agbench.data.card import Catalogue
+from agbench.data.catalogue import Catalogue
 from agbench.errors import UserError
 from agbench.report import figures, tables
 from agbench.report.evidence import Evidence, gather
@@ -95,6 +95,8 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace) -> str:
         card=Catalogue(workspace.datasets).card(evidence.dataset),
         evidence=evidence,
         metrics=records[0].metrics,
+        facts={"remarks": [], "source": None, "quarantined": [], **records[0].dataset},
+        quarantined=tables.quarantine_table(evidence).markdown(),
         figure=FIGURE,
         seeds=sorted({record.condition.seed for record in evidence.records}),
         environments=list(environments.values()),

@@ -197,6 +197,13 @@ def failures_table(evidence: Evidence) -> Table:
     )
 
 
+def quarantine_table(evidence: Evidence) -> Table:
+    """Name the images that could not be read, and why."""
+    facts = evidence.records[0].dataset if evidence.records else {}
+    rows = tuple((row["image_id"], row["problem"]) for row in facts.get("quarantined", ()))
+    return Table(("image", "why it can't be read"), rows)
+
+
 def size(count: int) -> str:
     """Give bytes as the paper does, in decimal units."""
     value = float(count)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from agbench.data.card import Catalogue
-from agbench.data.dataset import LAYOUTS
+from agbench.data.catalogue import Catalogue
+from agbench.data.layouts import LAYOUTS
 from agbench.errors import UserError
 
 

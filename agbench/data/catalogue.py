@@ -1,0 +1,266 @@
+"""Finding a data set: by the name of a card, of another package's adapter, or as a user's own images."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from agbench.data.adapter import ENTRY_POINTS, Adapter
+from agbench.data.card import Card, Columns, file_name, is_web, read_card
+from agbench.data.layouts import LAYOUTS, Layout, building
+from agbench.errors import UserError, look_up
+
+DOWNLOADS = "downloads"
+"""Folder beside the data sets, and so no name of one."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A data set that can be prepared.
+
+    Parameters
+    ----------
+    name : str
+        In lower case.
+    card : Card
+        What is known of it.
+    layout : Layout
+        How its images lie.
+    new : bool
+        Whether its card has yet to be written: it is somebody's own, named for the first time.
+    """
+
+    name: str
+    card: Card
+    layout: Layout
+    new: bool = False
+
+
+def shipped() -> Path:
+    """Give the folder of the cards that come with agbench: in a wheel, or in a checkout beside the package."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "cards"
+    return installed if installed.is_dir() else package.parent / "datasets"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The data sets of one workspace: its own cards come before those that ship, and before other packages'.
+
+    Parameters
+    ----------
+    folder : Path
+        The workspace's ``datasets`` folder.
+    """
+
+    folder: Path
+
+    def names(self) -> list[str]:
+        """Give the names of all data sets, in lower case, sorted."""
+        return sorted(self._entries())
+
+    def card(self, name: str) -> Card:
+        """Read a data set's card.
+
+        Parameters
+        ----------
+        name : str
+            As in `names`, in any case.
+
+        Returns
+        -------
+        Card
+
+        Raises
+        ------
+        UserError
+            If there is no such data set, or its card is wrong.
+        """
+        return self.find(name).card
+
+    def find(self, name: str) -> Known:
+        """Give a data set by its name.
+
+        Parameters
+        ----------
+        name : str
+            As in `names`, in any case.
+
+        Returns
+        -------
+        Known
+
+        Raises
+        ------
+        UserError
+            If there is no such data set, or its card or adapter is wrong.
+        """
+        name = name.lower()
+        entry = look_up("data set", name, self._entries())
+        if isinstance(entry, EntryPoint):
+            return _adapted(name, entry)
+        card = read_card(entry)
+        return Known(name, card, look_up("layout", card.layout, LAYOUTS))
+
+    def own_folder(self, folder: Path, name: str | None = None, nested: bool = False) -> Known:
+        """Give a user's folder of class folders as a data set.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder.
+        name : str, optional
+            What to call it; by default as the folder is called.
+        nested : bool
+            Whether classes are whole paths of folders; see `agbench.data.folder.class_folders`.
+
+        Returns
+        -------
+        Known
+
+        Raises
+        ------
+        UserError
+            If it is no folder, or another data set has that name.
+        """
+        place = _existing(folder)
+        if not place.is_dir():
+            raise UserError(f"{folder} is not a folder: give one that holds a folder for each class, or use --csv")
+        if place in (self.folder.resolve(), *self.folder.resolve().parents):
+            raise UserError(
+                f"the workspace is inside {place}, among its images: use --workspace with another folder"
+            )
+        layout = "nested-folders" if nested else "folders"
+        return self._own(name or place.name, Card(title=place.name, layout=layout, addresses=(str(place),)))
+
+    def own_table(self, file: Path, columns: Columns, name: str | None = None) -> Known:
+        """Give a user's table of images and labels as a data set.
+
+        Parameters
+        ----------
+        file : Path
+            As `agbench.data.folder.table` reads it.
+        columns : Columns
+            Its columns.
+        name : str, optional
+            What to call it; by default as the file is called.
+
+        Returns
+        -------
+        Known
+
+        Raises
+        ------
+        UserError
+            If it is no file, or another data set has that name.
+        """
+        place = _existing(file)
+        if not place.is_file():
+            raise UserError(f"{file} is not a file: give a table with a column of images and one of labels")
+        card = Card(title=place.name, layout="csv", addresses=(str(place),), columns=columns)
+        return self._own(name or place.stem, card)
+
+    def own_archive(self, source: str, name: str, nested: bool = False) -> Known:
+        """Give an archive of class folders, on disk or on the web, as a data set.
+
+        Parameters
+        ----------
+        source : str
+            Its address or path.
+        name : str
+            What to call it.
+        nested : bool
+            As for `own_folder`.
+
+        Returns
+        -------
+        Known
+        """
+        address = source if is_web(source) else str(_existing(Path(source)))
+        layout = "nested-folders" if nested else "folders"
+        return self._own(name, _own_card(Card(title=file_name(address), layout=layout), address))
+
+    def _own(self, name: str, card: Card) -> Known:
+        name = slug(name)
+        known = Known(name, card, LAYOUTS[card.layout], new=True)
+        if name not in self._entries():
+            return known
+        found = self.find(name)
+        if (found.card.addresses, found.card.layout, found.card.columns) == (
+            card.addresses,
+            card.layout,
+            card.columns,
+        ):
+            return found
+        raise UserError(
+            f"there is another data set called {name!r}: give this one a name of its own, "
+            f"`agbench prepare --dataset NAME` with --source {card.addresses[0]} or --csv"
+        )
+
+    def _entries(self) -> dict[str, Path | EntryPoint]:
+        entries: dict[str, Path | EntryPoint] = {}
+        for point in entry_points(group=ENTRY_POINTS):
+            entries[point.name.lower()] = point
+        for folder in (shipped(), self.folder):
+            for card in sorted(folder.glob("*.yaml")):
+                if card.is_file():
+                    entries[card.stem.lower()] = card
+        return entries
+
+
+def slug(name: str) -> str:
+    """Give a name that is fit for folders and command lines: lower-case letters, digits, dots, dashes.
+
+    Parameters
+    ----------
+    name : str
+        Any.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    UserError
+        If it is reserved.
+    """
+    made = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "images"
+    if made == DOWNLOADS:
+        raise UserError(f"a data set can't be called {made!r}: archives lie there")
+    return made
+
+
+def _own_card(card: Card, address: str) -> Card:
+    try:
+        return Card.model_validate({**card.model_dump(), "addresses": (address,)})
+    except ValidationError as error:
+        raise UserError(f"{address}: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+
+
+def _existing(path: Path) -> Path:
+    path = path.expanduser()
+    if not path.exists():
+        raise UserError(f"there is no file or folder {path}")
+    return path.resolve()
+
+
+def _adapted(name: str, point: EntryPoint) -> Known:
+    try:
+        adapter = point.load()
+    # Whatever another package does when it is imported, its name belongs into the message.
+    except Exception as error:
+        raise UserError(f"the data set {name!r} can't be loaded from {point.value}: {error}") from error
+    if not isinstance(adapter, Adapter):
+        raise UserError(f"the data set {name!r}: {point.value} is no agbench.data.adapter.Adapter")
+    try:
+        return Known(name, adapter.card, building(adapter.build))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(
+            f"the data set {name!r}: {first['loc'][0]}: {first['msg']}, got {first['input']!r}"
+        ) from error

@@ -1,0 +1,239 @@
+"""A user's own images: a folder of class folders, or a table that names images and their labels."""
+
+from __future__ import annotations
+
+import csv
+import os
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from agbench import images
+from agbench.data.card import Columns
+from agbench.errors import UserError, unknown
+
+SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a data set, before any was opened.
+
+    Parameters
+    ----------
+    root : Path
+        What their paths are relative to.
+    rows : tuple of (str, str)
+        Path with forward slashes, and label; in a stable order.
+    aside : tuple of (str, str)
+        What else lies there, and why it is none of them.
+    """
+
+    root: Path
+    rows: tuple[tuple[str, str], ...]
+    aside: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file below a folder.
+
+    Parameters
+    ----------
+    path : str
+        Relative, with forward slashes.
+    aside : str
+        Why it is no image; empty where it may be one.
+    """
+
+    path: str
+    aside: str = ""
+
+
+def walk(root: Path) -> Iterator[Found]:
+    """Give everything below a folder, sorted by name.
+
+    Hidden names and whatever isn't a file are not opened. Links are followed where they stay inside.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+
+    Yields
+    ------
+    Found
+
+    Raises
+    ------
+    UserError
+        If a folder can't be read: its images must not be missing without a word.
+    """
+    root = root.resolve()
+    yield from _walk(root, root, "", (root,))
+
+
+def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[Found]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"the folder {folder} can't be read: {error.strerror}") from error
+    for entry in entries:
+        path = prefix + entry.name
+        if entry.name.startswith("."):
+            yield Found(path, "hidden")
+            continue
+        try:
+            real = Path(entry.path).resolve(strict=True) if entry.is_symlink() else folder / entry.name
+            kind = real.lstat().st_mode
+        except (OSError, RuntimeError):
+            yield Found(path, "a link to nowhere")
+            continue
+        if real != root and root not in real.parents:
+            yield Found(path, "a link out of the folder")
+        elif stat.S_ISDIR(kind):
+            if real in above:
+                yield Found(path, "a link to a folder that it lies in")
+            else:
+                yield from _walk(root, real, f"{path}/", (*above, real))
+        elif not stat.S_ISREG(kind):
+            yield Found(path, "not a file")
+        elif not _is_image(real):
+            yield Found(path, "not an image")
+        else:
+            yield Found(path)
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        return images.looks_like_one(path)
+    except OSError:
+        return True  # checking says why it can't be read
+
+
+def class_folders(root: Path, nested: bool = False) -> Listing:
+    """Read a folder of class folders.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    nested : bool
+        Whether each folder with images in it is a class, labelled with its whole path. Otherwise the
+        folders directly below `root` are the classes, and all that is below them is theirs.
+
+    Returns
+    -------
+    Listing
+
+    Raises
+    ------
+    UserError
+        If there are no two classes in it, or they look like the parts of a split.
+    """
+    rows, aside = [], []
+    for found in walk(root):
+        if found.aside:
+            aside.append((found.path, found.aside))
+            continue
+        parents = found.path.split("/")[:-1]
+        if not parents:
+            aside.append((found.path, "in no class's folder"))
+            continue
+        rows.append((found.path, "/".join(parents) if nested else parents[0]))
+    labels = {label for _, label in rows}
+    if not rows:
+        reasons = Counter(reason for _, reason in aside)
+        seen = "; ".join(f"{count} {reason}" for reason, count in reasons.items()) or "nothing"
+        raise UserError(f"no images in class folders below {root}: each class needs a folder of its own ({seen})")
+    if len(labels) == 1:
+        (only,) = labels
+        raise UserError(f"{root} has one class folder, {only!r}: classification needs two or more")
+    parts = {label.split("/")[0].lower() for label in labels}
+    if parts <= SPLIT_NAMES:
+        raise UserError(
+            f"the folders in {root} are the parts of a split ({', '.join(sorted(parts))}), not classes: "
+            "agbench splits by itself, so put the images of a class into one folder, or list them with --csv"
+        )
+    return Listing(root, tuple(rows), tuple(aside))
+
+
+def table(file: Path, columns: Columns) -> Listing:
+    """Read a table with a line of column names, and a line an image.
+
+    Parameters
+    ----------
+    file : Path
+        Comma-separated, or tab-separated if it is called ``.tsv``; UTF-8. Nothing in it is interpreted:
+        ``01``, ``nan`` and ``None`` are labels like any other.
+    columns : Columns
+        Which column holds the images' paths, relative to the folder of `file`, and which the labels.
+
+    Returns
+    -------
+    Listing
+
+    Raises
+    ------
+    UserError
+        If it is no such table, lacks a column or a value, or names an image twice.
+    """
+    rows: dict[str, str] = {}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            lines = csv.DictReader(stream, strict=True, delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
+            for column in (columns.image, columns.label):
+                if column not in (lines.fieldnames or ()):
+                    raise unknown("column", column, lines.fieldnames or ())
+            for line in lines:
+                path, label = line[columns.image], line[columns.label]
+                if None in line or not path or not label:
+                    raise UserError(
+                        f"{file}, line {lines.line_num}: it needs a value for each column, and no more"
+                    )
+                path = os.path.normpath(path)
+                if rows.setdefault(path, label) != label:
+                    raise UserError(f"{file} gives {path!r} two labels, {rows[path]!r} and {label!r}")
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{file} is no UTF-8 CSV: {error}") from error
+    except OSError as error:
+        raise UserError(f"{file} can't be read: {error.strerror}") from error
+    if not rows:
+        raise UserError(f"{file} names no images")
+    return Listing(file.resolve().parent, tuple(rows.items()))
+
+
+def as_text(path: str) -> str:
+    """Give a path as text that any table can store; bytes that are no UTF-8 become escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def refuse_bad_labels(labels: Iterable[str]) -> None:
+    """Refuse labels that a report could not show, or a table not store, as what they are.
+
+    Parameters
+    ----------
+    labels : iterable of str
+        All of a data set's.
+
+    Raises
+    ------
+    UserError
+        If one has a control character in it, or isn't text.
+    """
+    for label in labels:
+        wrong = [letter for letter in label if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")]
+        if wrong:
+            what = "bytes that are not UTF-8" if unicodedata.category(wrong[0]) == "Cs" else "a control character"
+            raise UserError(f"the class {label!r} has {what} in its name: rename it")
+
+
+def look_alikes(labels: Iterable[str]) -> list[tuple[str, ...]]:
+    """Give labels that are different, but look the same: in another Unicode normal form, or with other spaces."""
+    seen: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        seen.setdefault(" ".join(unicodedata.normalize("NFKC", label).split()), []).append(label)
+    return [tuple(alike) for alike in seen.values() if len(alike) > 1]

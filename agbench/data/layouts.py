@@ -1,0 +1,152 @@
+"""Layouts: how the images of a data set lie, one entry each.
+
+A layout takes a source (an unpacked archive, a folder, a table), and an empty folder for images that it makes
+itself; it gives a `Listing` of what belongs to the data set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from agbench.data import bundled, cifar, folder
+from agbench.data.card import Card
+from agbench.data.folder import Listing
+from agbench.errors import UserError
+
+Builder = Callable[[Path], Iterable[tuple[Path, str]]]
+"""Fills a folder with images, and gives each one's path below it, and its label."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way in which images lie.
+
+    Parameters
+    ----------
+    read : callable
+        Takes a source, an empty folder for images of its own making, and the card.
+    makes_images : bool
+        Whether it writes into that folder, and the source is not needed any more.
+    needs_source : bool
+        Whether there is a source at all.
+    """
+
+    read: Callable[[Path, Path, Card], Listing]
+    makes_images: bool = False
+    needs_source: bool = True
+
+
+def building(build: Builder) -> Layout:
+    """Give the layout of a data set that needs no source: `build` makes all of its images."""
+    return Layout(lambda source, images, card: _built(build, images), makes_images=True, needs_source=False)
+
+
+def _built(build: Builder, images: Path) -> Listing:
+    return Listing(images, tuple((path.as_posix(), label) for path, label in build(images)))
+
+
+def _published(roots: tuple[str, ...], pattern: str, example: str) -> Layout:
+    """Give the layout of a published archive.
+
+    Parameters
+    ----------
+    roots : tuple of str
+        Where the images lie in it; the first that has some.
+    pattern : str
+        Of their paths below that, with the label as the group ``label``.
+    example : str
+        One of those paths, for whoever has something else.
+    """
+    wanted = re.compile(pattern)
+
+    def read(source: Path, images: Path, card: Card) -> Listing:
+        for root in roots:
+            if not (source / root).is_dir():
+                continue
+            rows, aside = [], []
+            for found in folder.walk(source / root):
+                match = None if found.aside else wanted.fullmatch(found.path)
+                if match:
+                    rows.append((found.path, match["label"]))
+                else:
+                    aside.append((found.path, found.aside or "not of the data set"))
+            if rows:
+                return Listing(source / root, tuple(rows), tuple(aside))
+        raise UserError(
+            f"{source} is not laid out as {card.title} is published: nothing like {roots[0]}/{example} is in it"
+        )
+
+    return Layout(read)
+
+
+def _cifar(which: cifar.Cifar) -> Layout:
+    return Layout(
+        lambda source, images, card: _built(partial(cifar.build, which, source), images),
+        makes_images=True,
+    )
+
+
+def _class_folders(nested: bool) -> Layout:
+    def read(source: Path, images: Path, card: Card) -> Listing:
+        return folder.class_folders(_unwrapped(source), nested)
+
+    return Layout(read)
+
+
+def _unwrapped(source: Path) -> Path:
+    """Step into the one folder that many archives wrap around everything."""
+    inside = [path for path in _entries(source) if not path.name.startswith((".", "__MACOSX"))]
+    if len(inside) == 1 and _is_folder(inside[0]) and any(map(_is_folder, _entries(inside[0]))):
+        return _unwrapped(inside[0])
+    return source
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise UserError(f"the folder {folder} can't be read: {error.strerror}") from error
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _table(source: Path, images: Path, card: Card) -> Listing:
+    if card.columns is None:
+        raise UserError(f"the card of {card.title} has the layout csv, but no columns")
+    return folder.table(source, card.columns)
+
+
+LAYOUTS: dict[str, Layout] = {
+    "dtd": _published(
+        ("dtd/images", "images", "."), r"(?P<label>[^/]+)/(?P=label)_\d+\.jpg", "banded/banded_0002.jpg"
+    ),
+    "pets": _published(
+        ("images", "oxford-iiit-pet/images", "."),
+        r"(?P<label>[^/]+)_\d+\.jpg",
+        "Abyssinian_1.jpg",
+    ),
+    "caltech256": _published(
+        ("256_ObjectCategories", "caltech256/256_ObjectCategories", "."),
+        r"(?P<label>\d{3}\.[^/]+)/\d{3}_\d{4}\.jpg",
+        "001.ak47/001_0001.jpg",
+    ),
+    "sun397": _published(
+        ("SUN397", "."),
+        r"(?P<label>[a-z]/[^/]+(/[^/]+)?)/sun_[^/]+\.jpg",
+        "a/abbey/sun_aaalbzqrimafwbiv.jpg",
+    ),
+    "cifar10": _cifar(cifar.CIFAR10),
+    "cifar100": _cifar(cifar.CIFAR100),
+    "folders": _class_folders(nested=False),
+    "nested-folders": _class_folders(nested=True),
+    "csv": Layout(_table),
+    "patches": building(bundled.build_patches),
+    "digits": building(bundled.build_digits),
+}
+"""By the name that a card gives."""

@@ -1,0 +1,223 @@
+"""Preparing a data set: from its source to an index of checked images, split, and known by a fingerprint."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from agbench import files
+from agbench.data import check, splits
+from agbench.data.card import Card, is_web, write_card
+from agbench.data.catalogue import DOWNLOADS, Known
+from agbench.data.dataset import FORMAT, IMAGES, INDEX, MARKER, QUARANTINE, Dataset, fingerprint_of, load_dataset
+from agbench.data.folder import Listing, as_text, refuse_bad_labels
+from agbench.data.source import UNPACKED, Obtained, obtain
+from agbench.data.splits import TEST, TRAIN, VALIDATION
+from agbench.data.step import Step, Watch, unwatched
+from agbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a user wants a data set to be prepared.
+
+    Parameters
+    ----------
+    source : str, optional
+        Path or address of an archive, or a folder, instead of the card's addresses.
+    accept_unverified : bool
+        Whether a source that isn't what the card says will do; its data set says so ever after.
+    drop_small_classes : bool
+        Whether classes that are too small for three parts are left out.
+    fresh : bool
+        Whether an earlier preparation, and its variants, are thrown away.
+    """
+
+    source: str | None = None
+    accept_unverified: bool = False
+    drop_small_classes: bool = False
+    fresh: bool = False
+
+
+def prepare(
+    known: Known, datasets: Path, request: Request | None = None, workers: int = 1, watch: Watch = unwatched
+) -> Dataset:
+    """Give a data set, and prepare it first where that has not been done.
+
+    Interrupted at any moment, the next call goes on: a download from its last byte, the rest from its last
+    whole step.
+
+    Parameters
+    ----------
+    known : Known
+        The data set, as a catalogue gives it.
+    datasets : Path
+        The workspace's ``datasets`` folder.
+    request : Request, optional
+        How.
+    workers : int
+        Processes for checking images.
+    watch : callable
+        Told how far it is.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    UserError
+        If the source can't be had or is not what the card says, or files changed since they were prepared.
+    """
+    request = request or Request()
+    folder = datasets / known.name
+    datasets.mkdir(parents=True, exist_ok=True)
+    with _alone(known.name, datasets, watch):
+        if request.fresh and (folder / MARKER).is_file():
+            shutil.rmtree(folder)
+        if not folder.exists():
+            _prepare(known, datasets, request, workers, watch)
+        elif not (folder / MARKER).is_file():
+            raise UserError(f"{folder} exists and holds no prepared data set: move it away, then run again")
+    dataset = load_dataset(known.name, datasets)
+    _refuse_another_wish(dataset, request)
+    return dataset
+
+
+@contextmanager
+def _alone(name: str, datasets: Path, watch: Watch) -> Iterator[None]:
+    lock = FileLock(datasets / f".{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        watch(Step(f"waiting for another process that prepares {name}", 0, None, "images"))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _prepare(known: Known, datasets: Path, request: Request, workers: int, watch: Watch) -> None:
+    downloads = datasets / DOWNLOADS / known.name
+    obtained = obtain(known, request.source, request.accept_unverified, downloads, watch)
+    try:
+        with files.appearing(datasets / known.name) as half_made:
+            _fill(half_made, known, obtained, request, workers, watch)
+            if known.new:
+                files.write(datasets / f"{known.name}.yaml", write_card(known.card))
+    except UserError:
+        # What was unpacked is no such data set: another archive must not meet it.
+        _tidy(downloads)
+        raise
+    _tidy(downloads)
+
+
+def _tidy(downloads: Path) -> None:
+    """Leave nothing but downloaded archives."""
+    shutil.rmtree(downloads / UNPACKED, ignore_errors=True)
+    for folder in (downloads, downloads.parent):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _fill(half_made: Path, known: Known, obtained: Obtained, request: Request, workers: int, watch: Watch) -> None:
+    own_images = half_made / IMAGES
+    if known.layout.makes_images:
+        own_images.mkdir()
+    watch(Step("listing images", 0, None, "images"))
+    listing = known.layout.read(obtained.place, own_images, known.card)
+    deviation = _deviation(known.name, known.card, listing, request.accept_unverified)
+    refuse_bad_labels({label for _, label in listing.rows})
+    index, dropped = _checked(listing, request, workers, watch)
+    if known.layout.makes_images:
+        root = IMAGES
+    elif obtained.in_place:
+        root = str(listing.root)
+    else:
+        root = str(Path(IMAGES) / listing.root.relative_to(obtained.place))
+        obtained.place.rename(own_images)
+    index.to_parquet(half_made / INDEX)
+    bad = index["problem"] != ""
+    if bad.any():
+        index.loc[bad, ["image_id", "label", "problem"]].to_csv(half_made / QUARANTINE, index=False)
+    marker = {
+        "format": FORMAT,
+        "name": known.name,
+        "fingerprint": fingerprint_of(index),
+        "classes": int(index.loc[index["split"] != "", "label"].nunique()),
+        "parts": {part: int((index["split"] == part).sum()) for part in (TRAIN, TEST, VALIDATION)},
+        "root": root,
+        "listed_from": str(obtained.place) if obtained.in_place and not known.layout.makes_images else None,
+        "source": asdict(obtained.source),
+        "deviation": deviation,
+        "dropped": dropped,
+        "aside": dict(Counter(reason for _, reason in listing.aside)),
+        "asked_for": request.source and _absolute(request.source),
+    }
+    files.write(half_made / MARKER, json.dumps(marker, indent=2, ensure_ascii=False) + "\n")
+
+
+def _deviation(name: str, card: Card, listing: Listing, accept: bool) -> str:
+    found = (len({label for _, label in listing.rows}), len(listing.rows))
+    expected = (card.classes or found[0], card.images or found[1])
+    if found == expected:
+        return ""
+    said = f"{found[0]:,} classes and {found[1]:,} images, but its card says {expected[0]:,} and {expected[1]:,}"
+    if not accept:
+        raise UserError(f"{name} has {said}: is the source whole? --accept-unverified takes it as it is")
+    return said
+
+
+def _checked(
+    listing: Listing, request: Request, workers: int, watch: Watch
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    index = pd.DataFrame(listing.rows, columns=["image_id", "label"])
+    index = index.join(check.check_all([listing.root / path for path in index["image_id"]], workers, watch))
+    names = index["image_id"].map(as_text)
+    index.loc[names != index["image_id"], "problem"] = "its name is not UTF-8"
+    index["image_id"] = names
+    ready = index["problem"] == ""
+    if not ready.any():
+        first = index.iloc[0]
+        raise UserError(
+            f"none of the {len(index)} images can be read; the first, {first['image_id']!r}: {first['problem']}"
+        )
+    index["split"] = ""
+    kept, dropped = index[ready], _without_images(index)
+    if dropped and not request.drop_small_classes:
+        raise splits.SmallClassesError(dropped, index["label"].nunique())
+    while True:
+        try:
+            index.loc[kept.index, "split"] = splits.split(kept["label"], kept["sha256"])
+            return index, dropped
+        except splits.SmallClassesError as error:
+            if not request.drop_small_classes:
+                raise
+            small = kept["label"].isin(error.counts)
+            dropped |= {str(label): int(count) for label, count in kept.loc[small, "label"].value_counts().items()}
+            kept = kept[~small]
+
+
+def _without_images(index: pd.DataFrame) -> dict[str, int]:
+    readable = (index["problem"] == "").groupby(index["label"]).any()
+    return {str(label): 0 for label in readable.index[~readable]}
+
+
+def _absolute(source: str) -> str:
+    return source if is_web(source) else str(Path(source).expanduser().resolve())
+
+
+def _refuse_another_wish(dataset: Dataset, request: Request) -> None:
+    if request.source is not None and _absolute(request.source) != dataset.asked_for:
+        raise UserError(
+            f"{dataset.name} is prepared already, from {dataset.source.origin}: --fresh prepares it anew"
+        )

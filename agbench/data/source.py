@@ -1,0 +1,187 @@
+"""Getting hold of a data set's source: an archive from the web or the disk, a folder, a table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agbench import files
+from agbench.data.card import Card, file_name, is_web
+from agbench.data.catalogue import Known
+from agbench.data.fetch import DownloadError, download
+from agbench.data.step import Step, Watch
+from agbench.data.unpack import unpack
+from agbench.errors import UserError
+
+STAMP, FILES = "archive.json", "files"
+UNPACKED = "unpacked"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set came from, for whoever wants to repeat it.
+
+    Parameters
+    ----------
+    origin : str
+        Address or path.
+    state : str
+        Whether it is what the card says, in words.
+    checksum : str
+        Of its archive; empty where there was none.
+    """
+
+    origin: str
+    state: str
+    checksum: str = ""
+
+
+@dataclass(frozen=True)
+class Obtained:
+    """A source at hand.
+
+    Parameters
+    ----------
+    place : Path
+        A folder, or a table.
+    source : Source
+        Where it came from.
+    in_place : bool
+        Whether it is the user's own and stays where it is; otherwise it is ours, and may be moved.
+    """
+
+    place: Path
+    source: Source
+    in_place: bool
+
+
+def obtain(known: Known, wanted: str | None, accept_unverified: bool, downloads: Path, watch: Watch) -> Obtained:
+    """Get hold of a data set's source, the first of its addresses that gives it.
+
+    Parameters
+    ----------
+    known : Known
+        The data set.
+    wanted : str, optional
+        A path or address instead of the card's.
+    accept_unverified : bool
+        Whether an archive with another checksum than the card's will do.
+    downloads : Path
+        Where its archive goes, and is unpacked.
+    watch : callable
+        Told how far it is.
+
+    Returns
+    -------
+    Obtained
+
+    Raises
+    ------
+    UserError
+        If none of the addresses gives it, each with its reason. Archives that arrived are kept.
+    """
+    if not known.layout.needs_source:
+        if wanted is not None:
+            raise UserError(f"{known.name} is made from installed packages: it takes no --source")
+        return Obtained(downloads, Source("installed packages", "made on this machine"), in_place=False)
+    places = known.card.addresses if wanted is None else (wanted,)
+    problems = []
+    for place in places:
+        try:
+            if not is_web(place):
+                return _from_disk(known.card, Path(place).expanduser(), accept_unverified, downloads, watch)
+            archive, checksums = _downloaded(known.card, place, accept_unverified, downloads, watch)
+            without_secrets = urlsplit(place)._replace(query="", fragment="").geturl().rpartition("@")[2]
+            return _unpacked(known.card, archive, checksums, without_secrets, downloads, watch)
+        except (DownloadError, _WrongSumError) as error:
+            problems.append(f"{place}: {error}" if is_web(place) else str(error))
+    said = "; ".join(problems) or "its card has no addresses"
+    advice = "" if wanted else f". With the archive on disk: agbench prepare --dataset {known.name} --source FILE"
+    raise UserError(f"{known.name} can't be had: {said}{advice}")
+
+
+class _WrongSumError(Exception):
+    """The archive is not the one that the card knows."""
+
+
+def _from_disk(card: Card, place: Path, accept_unverified: bool, downloads: Path, watch: Watch) -> Obtained:
+    if not place.exists():
+        raise UserError(f"there is no file or folder {place}")
+    place = place.resolve()
+    if place.is_dir():
+        inside = [place / name for name in card.archives if (place / name).is_file()]
+        if not inside:
+            return Obtained(place, Source(str(place), "a folder, used where it is"), in_place=True)
+        place = inside[0]
+    elif card.columns is not None:
+        checksum = f"sha256:{files.digests(place, ['sha256'])['sha256']}"
+        return Obtained(place, Source(str(place), "a table, used where it is", checksum), in_place=True)
+    size = place.stat().st_size
+    digests = files.digests(
+        place, _algorithms(card), lambda done: watch(Step(f"verifying {place.name}", done, size, "bytes"))
+    )
+    _refuse_wrong_sum(card, place, digests, accept_unverified)
+    return _unpacked(card, place, digests, str(place), downloads, watch)
+
+
+def _downloaded(
+    card: Card, address: str, accept_unverified: bool, downloads: Path, watch: Watch
+) -> tuple[Path, dict[str, str]]:
+    archive = downloads / file_name(address)
+    doubtful = archive.with_name(f"{archive.name}.unverified")
+    for kept in (archive, doubtful) if accept_unverified else (archive,):
+        if kept.is_file():
+            return kept, files.digests(kept, _algorithms(card))
+    arrived = download(address, archive, _algorithms(card), watch, trusted=bool(card.checksums))
+    if arrived.resumed and not _is_right(card, arrived.digests):
+        # The two parts may have been of different files: once more, in one go.
+        archive.unlink()
+        arrived = download(address, archive, _algorithms(card), watch, trusted=bool(card.checksums))
+    if not accept_unverified and not _is_right(card, arrived.digests):
+        archive.replace(doubtful)
+        archive = doubtful
+    _refuse_wrong_sum(card, archive, arrived.digests, accept_unverified)
+    return archive, arrived.digests
+
+
+def _unpacked(
+    card: Card, archive: Path, digests: dict[str, str], origin: str, downloads: Path, watch: Watch
+) -> Obtained:
+    home = downloads / UNPACKED
+    stamp = json.dumps({"archive": archive.name, **digests}, sort_keys=True)
+    if not (home / STAMP).is_file() or (home / STAMP).read_text() != stamp:
+        shutil.rmtree(home, ignore_errors=True)
+        with files.appearing(home) as half_made:
+            (half_made / FILES).mkdir()
+            unpack(archive, half_made / FILES, card.unpacked_limit, watch)
+            (half_made / STAMP).write_text(stamp)
+    found = [f"{name}:{digest}" for name, digest in digests.items()]
+    if not card.checksums:
+        state = "not verified: its card has no checksum"
+    elif _is_right(card, digests):
+        state = "verified by its checksum"
+    else:
+        state = f"NOT the archive of its card ({' or '.join(card.checksums)}), accepted unverified"
+    return Obtained(home / FILES, Source(origin, state, " ".join(found)), in_place=False)
+
+
+def _algorithms(card: Card) -> list[str]:
+    return list(dict.fromkeys(checksum.split(":")[0] for checksum in card.checksums)) or ["sha256"]
+
+
+def _is_right(card: Card, digests: dict[str, str]) -> bool:
+    found = {f"{name}:{digest}" for name, digest in digests.items()}
+    return not card.checksums or bool(found & set(card.checksums))
+
+
+def _refuse_wrong_sum(card: Card, archive: Path, digests: dict[str, str], accept_unverified: bool) -> None:
+    if accept_unverified or _is_right(card, digests):
+        return
+    found = " ".join(f"{name}:{digest}" for name, digest in digests.items())
+    raise _WrongSumError(
+        f"{archive} has {found}, expected {' or '.join(card.checksums)}; it is kept, "
+        "and --accept-unverified takes it as it is"
+    )

@@ -1,0 +1,140 @@
+"""Unpacking archives of strangers: nothing outside the folder, nothing without an end, all or nothing."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from agbench.data.step import Step, Watch, unwatched
+from agbench.errors import UserError
+
+MOST_FILES = 1_000_000
+LONGEST_READ = 1 << 24
+"""Bytes that are read at once: a header that claims to be longer is a bomb."""
+
+_COMPRESSIONS: dict[bytes, Callable[[IO[bytes]], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
+
+
+def unpack(archive: Path, folder: Path, limit: int, watch: Watch = unwatched) -> None:
+    """Unpack a tar archive, compressed or not, into a folder of its own.
+
+    Its content, not its name, tells how it is compressed: DTD's ``.tar.gz`` has been served as a plain tar.
+
+    Parameters
+    ----------
+    archive : Path
+        The archive.
+    folder : Path
+        An empty folder; where an error is raised, what is in it is good for nothing.
+    limit : int
+        Bytes that it may unpack to.
+    watch : callable
+        Told of the bytes of the archive that are done.
+
+    Raises
+    ------
+    UserError
+        If it is no archive, ends early, is too large, or has anything in it but files and folders with
+        plain relative names.
+    """
+    try:
+        with _members(archive, limit, watch) as members:
+            for member in members:
+                member.mode = 0o755 if member.isdir() else 0o644
+                members.archive.extract(member, folder, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError, OSError) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UserError(f"{archive} can't be unpacked: {said or type(error).__name__}") from error
+
+
+class _Members:
+    """An archive's members one after the other, each refused if a data set has no business with it."""
+
+    def __init__(self, archive: tarfile.TarFile, stream: _Guarded, limit: int) -> None:
+        self.archive, self._stream, self._limit = archive, stream, limit
+
+    def __iter__(self) -> Iterator[tarfile.TarInfo]:
+        total = 0
+        count = 0
+        while (member := self.archive.next()) is not None:
+            count += 1
+            total += member.size
+            _refuse_hostile(member)
+            if total > self._limit or count > MOST_FILES:
+                raise tarfile.TarError(
+                    f"it unpacks to more than {self._limit:,} bytes or {MOST_FILES:,} files; "
+                    "if that is right, raise unpacked_limit in its card"
+                )
+            yield member
+        # Where the next header is cut off or damaged, tarfile stops as if that were the end.
+        self._stream.seek(self.archive.offset)
+        if self._stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise tarfile.TarError("it is damaged or cut off")
+
+
+@contextmanager
+def _members(path: Path, limit: int, watch: Watch) -> Iterator[_Members]:
+    size = path.stat().st_size
+    with ExitStack() as stack:
+        raw = stack.enter_context(path.open("rb"))
+        head = raw.read(tarfile.BLOCKSIZE)
+        raw.seek(0)
+        stream: IO[bytes] = raw
+        for magic, opener in _COMPRESSIONS.items():
+            if head.startswith(magic):
+                stream = stack.enter_context(opener(raw))
+
+        def tell() -> None:
+            watch(Step(f"unpacking {path.name}", raw.tell(), size, "bytes"))
+
+        guarded = _Guarded(stream, 2 * limit + LONGEST_READ, tell)
+        try:
+            archive = stack.enter_context(tarfile.open(fileobj=guarded, mode="r:"))
+        except tarfile.ReadError as error:
+            start = head.lstrip()[:9].lower()
+            hint = ": a web page was saved under its name" if start in (b"<!doctype", b"<html>") else ""
+            raise tarfile.TarError(f"it is no tar archive{hint}, or damaged") from error
+        yield _Members(archive, guarded, limit)
+
+
+class _Guarded(io.RawIOBase):
+    """A stream that gives neither too much at once nor too much in all."""
+
+    def __init__(self, stream: IO[bytes], limit: int, tell: Callable[[], None]) -> None:
+        self._stream, self._left, self._told = stream, limit, tell
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not 0 <= size <= LONGEST_READ:
+            raise tarfile.TarError("a header in it claims to be many megabytes long")
+        block = self._stream.read(size)
+        self._left -= len(block)
+        if self._left < 0:
+            raise tarfile.TarError("it unpacks to far more than it should")
+        self._told()
+        return block
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+def _refuse_hostile(member: tarfile.TarInfo) -> None:
+    if not (member.isdir() or member.isreg()) or member.issparse() or member.size < 0:
+        raise tarfile.TarError(f"{member.name!r} in it is neither a file nor a folder")
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts:
+        raise tarfile.TarError(f"{member.name!r} in it lies outside")
