@@ -182,7 +182,8 @@ def _receive(client: httpx.Client, address: str, part: _Part, watch: Watch) -> N
                 _refuse_full_disk(part, total)
             with part.growing() as append:
                 if part.size != total:
-                    for block in response.iter_raw(BLOCK):
+                    # As it arrives: gathered into larger blocks, what came before a break would be lost.
+                    for block in response.iter_raw():
                         append(block)
                         watch(Step(f"downloading {part.target.name}", part.size, total, "bytes"))
             if total is not None and part.size != total:

@@ -96,20 +96,20 @@ def obtain(known: Known, wanted: str | None, accept_unverified: bool, downloads:
             archive, checksums = _downloaded(known.card, place, accept_unverified, downloads, watch)
             without_secrets = urlsplit(place)._replace(query="", fragment="").geturl().rpartition("@")[2]
             return _unpacked(known.card, archive, checksums, without_secrets, downloads, watch)
-        except (DownloadError, _WrongSumError) as error:
+        except (DownloadError, _UnavailableError) as error:
             problems.append(f"{place}: {error}" if is_web(place) else str(error))
     said = "; ".join(problems) or "its card has no addresses"
     advice = "" if wanted else f". With the archive on disk: agbench prepare --dataset {known.name} --source FILE"
     raise UserError(f"{known.name} can't be had: {said}{advice}")
 
 
-class _WrongSumError(Exception):
-    """The archive is not the one that the card knows."""
+class _UnavailableError(Exception):
+    """It isn't there, or not what the card knows; the message says which."""
 
 
 def _from_disk(card: Card, place: Path, accept_unverified: bool, downloads: Path, watch: Watch) -> Obtained:
     if not place.exists():
-        raise UserError(f"there is no file or folder {place}")
+        raise _UnavailableError(f"there is no file or folder {place}")
     place = place.resolve()
     if place.is_dir():
         inside = [place / name for name in card.archives if (place / name).is_file()]
@@ -181,7 +181,7 @@ def _refuse_wrong_sum(card: Card, archive: Path, digests: dict[str, str], accept
     if accept_unverified or _is_right(card, digests):
         return
     found = " ".join(f"{name}:{digest}" for name, digest in digests.items())
-    raise _WrongSumError(
+    raise _UnavailableError(
         f"{archive} has {found}, expected {' or '.join(card.checksums)}; it is kept, "
         "and --accept-unverified takes it as it is"
     )

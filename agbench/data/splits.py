@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
@@ -63,16 +65,27 @@ def split(labels: pd.Series, contents: pd.Series, seed: int = SPLIT_SEED) -> pd.
     if labels.nunique() < 2:
         raise UserError(f"classification needs two classes or more, found {labels.nunique()}")
     generator = np.random.default_rng(seed)
-    parts = pd.Series(VALIDATION, index=labels.index, dtype=object)
-    for _, group in labels.groupby(labels, sort=True):
-        shuffled = generator.permutation(group.index.to_numpy())
-        first, second = round(0.6 * len(group)), round(0.8 * len(group))
-        parts[shuffled[:first]] = TRAIN
-        parts[shuffled[first:second]] = TEST
-    parts = parts.groupby(contents).transform("first")
+    placed: dict[str, str] = {}
+    for _, group in contents.groupby(labels, sort=True):
+        _place(generator.permutation(group.to_numpy()), placed)
+    parts = contents.map(placed)
     presence = pd.crosstab(labels, parts).reindex(columns=[TRAIN, TEST, VALIDATION], fill_value=0)
     small = presence.index[(presence == 0).any(axis=1)]
     if len(small):
         different = contents.groupby(labels).nunique()
         raise SmallClassesError({str(name): int(different[name]) for name in small}, len(presence))
     return parts
+
+
+def _place(shuffled: np.ndarray, placed: dict[str, str]) -> None:
+    """Place the contents of one class, the first part first, as far as its share of the class goes."""
+    first, second = round(0.6 * len(shuffled)), round(0.8 * len(shuffled))
+    room = {TRAIN: first, TEST: second - first, VALIDATION: len(shuffled) - second}
+    copies = Counter(shuffled)
+    for content in copies.keys() & placed.keys():
+        room[placed[content]] -= copies[content]
+    for content in dict.fromkeys(shuffled):
+        if content not in placed:
+            fitting = [part for part, left in room.items() if left >= copies[content]]
+            placed[content] = fitting[0] if fitting else max(room, key=lambda part: room[part])
+            room[placed[content]] -= copies[content]

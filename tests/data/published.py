@@ -50,7 +50,7 @@ def dtd(folder: Path, mode: str = "w:gz", each: int = 10) -> Path:
     def members() -> Iterator[tuple[str, bytes]]:
         for place, label in enumerate(("banded", "crosshatched", "waffled")):
             for number in range(each):
-                yield f"dtd/images/{label}/{label}_{number + 1:04d}.jpg", encoded(10 * place + number)
+                yield f"dtd/images/{label}/{label}_{number + 1:04d}.jpg", encoded(100 * place + number)
         yield "dtd/images/waffled/.directory", b"[Dolphin]\n"
         yield "dtd/labels/train1.txt", b"banded/banded_0001.jpg\n"
         yield "dtd/imdb/imdb.mat", JUNK

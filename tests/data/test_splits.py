@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -32,6 +34,14 @@ def test_table_one_comes_out_exactly(sizes, expected):
     labels = labelled(sizes)
     counts = split(labels, all_different(labels)).value_counts()
     assert (counts[TRAIN], counts[TEST], counts[VALIDATION]) == expected
+
+
+def test_table_one_comes_out_exactly_on_the_true_classes_of_sun397():
+    counts = pd.read_csv(Path(__file__).parent / "counts" / "sun397.csv")
+    assert (len(counts), counts["images"].sum()) == (397, 108_754)
+    labels = counts["class"].repeat(counts["images"]).reset_index(drop=True)
+    found = split(labels, all_different(labels)).value_counts()
+    assert (found[TRAIN], found[TEST], found[VALIDATION]) == (65_251, 21_751, 21_752)
 
 
 @given(class_sizes, st.integers(0, 5))
@@ -67,8 +77,16 @@ def test_no_content_is_on_two_sides(data):
     assert (parts.groupby(contents).nunique() == 1).all()
 
 
+def test_copies_leave_the_counts_as_they_are():
+    labels = labelled([50, 50])
+    contents = all_different(labels)
+    contents[[3, 17, 60]] = contents[[4, 18, 5]].to_numpy()  # two pairs within a class, one across
+    counts = split(labels, contents).value_counts()
+    assert (counts[TRAIN], counts[TEST], counts[VALIDATION]) == (60, 20, 20)
+
+
 def test_a_class_that_is_too_small_is_named():
-    with pytest.raises(UserError, match="'class 1'"):
+    with pytest.raises(UserError, match=r"1 of 2 classes \('class 1' \(3\)\)"):
         split(labelled([10, 3]), all_different(labelled([10, 3])))
 
 

@@ -1,0 +1,163 @@
+"""The six published layouts, from archives with their true oddities."""
+
+from __future__ import annotations
+
+import pickle
+import tarfile
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from agbench.data.source import FILES
+from agbench.errors import UserError
+from tests.data import published
+
+LABELS = {
+    "dtd": {"banded", "crosshatched", "waffled"},
+    "pets": {"Abyssinian", "american_pit_bull_terrier", "Egyptian_Mau"},
+    "caltech256": {"001.ak47", "056.dog", "198.spider", "257.clutter"},
+    "sun397": {"a/abbey", "a/apse/indoor", "c/church/indoor", "c/church/outdoor"},
+    "cifar10": set(published.CIFAR10_NAMES),
+    "cifar100": {"apple", "aquarium_fish", "baby"},
+}
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Make a set's small archive, and its card in the test's workspace."""
+
+    def make(name, maker=None):
+        archive = (maker or published.ALL[name][0])(tmp_path / "archives")
+        (tmp_path / f"{name}.yaml").write_text(published.card(name, archive))
+        return archive
+
+    return make
+
+
+@pytest.mark.parametrize("name", published.ALL)
+def test_each_set_has_its_classes_and_images_and_no_junk(name, small, prepared):
+    small(name)
+    dataset = prepared(name)
+    _, classes, images = published.ALL[name]
+    assert set(dataset.classes) == LABELS[name]
+    assert len(dataset.classes) == classes
+    assert len(dataset.index) + len(dataset.quarantined) == images
+    assert dataset.source.state == "verified by its checksum"
+    assert (dataset.index[["width", "height"]] > 0).all(axis=None)
+
+
+def test_the_known_bad_scene_is_quarantined_by_name(small, prepared):
+    small("sun397")
+    dataset = prepared("sun397")
+    assert dataset.quarantined["image_id"].tolist() == [published.SUN_BAD.removeprefix("SUN397/")]
+    assert any("1 image left out, unreadable" in remark for remark in dataset.remarks())
+
+
+def test_dtd_may_be_a_plain_tar_under_its_name(tmp_path, prepared):
+    archive = published.dtd(tmp_path / "archives", mode="w")
+    (tmp_path / "dtd.yaml").write_text(published.card("dtd", archive))
+    assert len(prepared("dtd").index) == 30
+
+
+@pytest.mark.parametrize("name", published.ALL)
+def test_an_unpacked_folder_is_the_same_data_set(name, small, prepared, tmp_path):
+    archive = small(name)
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "by hand", filter="data")
+    from_archive = prepared(name)
+    (inside,) = (tmp_path / "by hand").iterdir() if name != "dtd" else ((tmp_path / "by hand" / "dtd"),)
+    for number, place in enumerate((tmp_path / "by hand", inside)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / f"{name}.yaml").write_text((tmp_path / f"{name}.yaml").read_text())
+        assert prepared(name, folder, source=str(place)).fingerprint == from_archive.fingerprint
+
+
+def test_a_folder_with_the_archive_in_it_will_do(small, prepared):
+    archive = small("dtd")
+    assert prepared("dtd", source=str(archive.parent)).source.origin == str(archive)
+
+
+def test_cifar_pixels_are_those_of_the_records(small, prepared):
+    small("cifar10")
+    dataset = prepared("cifar10").index.set_index("image_id")
+    labels, values = published._cifar10_batch(2)
+    for number in (0, 7, 19):
+        row = dataset.loc[f"data_batch_3/{number:05d}.png"]
+        pixels = np.asarray(Image.open(row["image"]))
+        assert np.array_equal(pixels, values[number].reshape(3, 32, 32).transpose(1, 2, 0))
+        assert row["label"] == published.CIFAR10_NAMES[labels[number]]
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_the_python_archive_is_the_same_data_set(protocol, small, prepared, tmp_path):
+    small("cifar10")
+    binary = prepared("cifar10")
+    (tmp_path / "python").mkdir()
+    archive = published.cifar10_python(tmp_path / "python", protocol)
+    (tmp_path / "python" / "cifar10.yaml").write_text(published.card("cifar10", archive))
+    assert prepared("cifar10", tmp_path / "python").fingerprint == binary.fingerprint
+
+
+class Malicious:
+    def __init__(self, proof):
+        self.proof = proof
+
+    def __reduce__(self):
+        return (open, (str(self.proof), "w"))
+
+
+def test_a_pickle_that_runs_code_is_refused_before_it_does(tmp_path, prepared):
+    proof = tmp_path / "proof"
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": [b"a", b"b"]}))
+    (folder / "data_batch_1").write_bytes(pickle.dumps(Malicious(proof)))
+    with pytest.raises(UserError, match=r"io\.open"):
+        prepared("cifar10", source=str(folder))
+    assert not proof.exists()
+    assert not (tmp_path / "cifar10").exists()
+
+
+@pytest.mark.parametrize("damage", ["short", "label", "missing", "names"])
+def test_damaged_records_are_refused(damage, small, prepared, tmp_path):
+    with tarfile.open(small("cifar10")) as tar:
+        tar.extractall(tmp_path / "hand", filter="data")
+    folder = tmp_path / "hand" / "cifar-10-batches-bin"
+    batch = folder / "data_batch_2.bin"
+    if damage == "short":
+        batch.write_bytes(batch.read_bytes()[:-1])
+    elif damage == "label":
+        batch.write_bytes(b"\x0a" + batch.read_bytes()[1:])
+    elif damage == "missing":
+        batch.unlink()
+    else:
+        (folder / "batches.meta.txt").unlink()
+    with pytest.raises(UserError, match=r"data_batch_2|names of the classes"):
+        prepared("cifar10", source=str(tmp_path / "hand"))
+    assert not (tmp_path / "cifar10").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("dtd", "caltech256"), ("caltech256", "sun397"), ("pets", "dtd"), ("cifar10", "cifar100")]
+)
+def test_the_wrong_data_set_is_refused_even_unverified(name, other, tmp_path, prepared):
+    archive = published.ALL[other][0](tmp_path / "archives")
+    with pytest.raises(UserError) as caught:
+        prepared(name, source=str(archive), accept_unverified=True)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / name).exists()
+
+
+def test_what_was_unpacked_in_vain_is_not_left(tmp_path, prepared):
+    archive = published.caltech256(tmp_path / "archives")
+    with pytest.raises(UserError):
+        prepared("dtd", source=str(archive), accept_unverified=True)
+    assert not list(tmp_path.rglob(FILES))
+
+
+def test_the_label_of_a_record_may_be_any_byte_of_its_classes(small, prepared):
+    small("cifar100")
+    assert Counter(prepared("cifar100").index["label"]) == {"apple": 14, "aquarium_fish": 14, "baby": 12}
