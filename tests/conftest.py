@@ -99,3 +99,26 @@ def store_image(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture
+def odd_images() -> list[tuple[str, Image.Image, dict]]:
+    """Images that have cost somebody a wrong figure: name, image, and how it is saved."""
+    generator = np.random.default_rng(0)
+    frames = [Image.fromarray(generator.integers(0, 256, (30, 30, 3), dtype=np.uint8)) for _ in range(3)]
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return [
+        ("deep.png", Image.fromarray(generator.integers(0, 65536, (30, 30)).astype(np.uint16)), {}),
+        ("alpha.PNG", Image.fromarray(generator.integers(0, 256, (30, 30, 4), dtype=np.uint8)), {}),
+        ("palette.gif", frames[0].quantize(8), {"transparency": 3}),
+        ("one.png", Image.new("RGB", (1, 1), "red"), {}),
+        ("tall.bmp", Image.new("RGB", (1, 3000), "blue"), {}),
+        ("wide.tif", Image.new("RGB", (3000, 1), "blue"), {}),
+        ("ink.jpeg", frames[1].convert("CMYK"), {}),
+        ("new.avif", frames[1], {}),
+        ("new.WebP", frames[2], {}),
+        ("moving.gif", frames[0], {"save_all": True, "append_images": frames[1:]}),
+        ("pages.tiff", frames[1], {"save_all": True, "append_images": frames[:1]}),
+        ("turned.jpg", frames[2], {"exif": turned}),
+    ]

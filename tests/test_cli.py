@@ -13,7 +13,7 @@ def invoke(*arguments):
     return CliRunner().invoke(main, arguments)
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("report",), ("datasets",), ("models",)])
+@pytest.mark.parametrize("command", [(), ("run",), ("report",), ("datasets",), ("models",), ("prepare",)])
 def test_help_is_there(command):
     done = invoke(*command, "--help")
     assert done.exit_code == 0
@@ -49,7 +49,7 @@ def test_reporting_needs_neither_torch_nor_autogluon():
         (["run", "--dataset", "digits", "--epochs", "0"], "0 is not in the range x>=1"),
         (["run", "--dataset", "digits", "--learning-rate", "nan"], "nan is no value for --learning-rate"),
         (["run", "--dataset", "digits", "--seeds", "4294967296"], "4294967296 is not a seed"),
-        (["run"], "Missing option '--dataset'"),
+        (["run"], "which images? give --dataset NAME, --dataset FOLDER, or --csv FILE"),
         (["report"], "no results of any data set: run `agbench run --dataset NAME`"),
         (["report", "--dataset", "digits"], "no results of digits: run `agbench run --dataset digits`"),
         (["rnu"], "No such command 'rnu'"),

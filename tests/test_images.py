@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import struct
+import tracemalloc
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
@@ -88,3 +92,70 @@ def test_pixels_are_not_turned(store_image, photograph):
     with images.opened(path) as image:
         assert images.orientation(image) == 6
         assert images.faithful(image).size == photograph.size
+
+
+def test_ink_comes_out_the_right_way_up(store_image, photograph):
+    path = store_image("ink.jpg", photograph.convert("CMYK"), quality=95)
+    difference = np.abs(np.asarray(read(path)).astype(int) - np.asarray(photograph).astype(int))
+    assert difference.mean() < 12, "inverted inks differ by about a hundred"
+
+
+def test_a_transparent_colour_of_a_palette_is_laid_on_white(store_image):
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    path = store_image("palette.gif", image, transparency=0)
+    with images.opened(path) as opened:
+        assert not images.reads_faithfully(opened)
+    assert np.asarray(read(path)).tolist() == [[[255, 255, 255], [0, 0, 255]]]
+
+
+def test_an_animation_is_its_first_frame(store_image):
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
+    path = store_image("moving.gif", frames[0], save_all=True, append_images=frames[1:])
+    assert np.asarray(read(path))[0, 0].tolist() == [255, 0, 0]
+
+
+def test_pixels_without_an_agreed_range_are_refused(store_image):
+    for name, values in (
+        ("float.tif", np.full((2, 2), 0.5, np.float32)),
+        ("long.tif", np.full((2, 2), 7, np.int32)),
+    ):
+        with pytest.raises(UnreadableImageError, match="no agreed range"):
+            read(store_image(name, values))
+
+
+def test_what_needs_another_program_to_be_read_is_no_image(store_image, photograph):
+    path = store_image("photo.eps", photograph)
+    with pytest.raises(UnreadableImageError, match="cannot identify"):
+        read(path)
+
+
+def test_a_real_bomb_is_refused_from_its_header(tmp_path):
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1_000_000))), (b"IEND", b"")]
+    content = b"".join(struct.pack(">I", len(c)) + k + c + struct.pack(">I", zlib.crc32(k + c)) for k, c in chunks)
+    (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    tracemalloc.start()
+    with pytest.raises(UnreadableImageError, match="decompression bomb"):
+        read(tmp_path / "bomb.png")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_one"),
+    [
+        ("x.JPG", b"", True),
+        ("x", b"\xff\xd8\xff\xe0", True),
+        ("x.bin", b"RIFF\0\0\0\0WEBPVP8 ", True),
+        ("x.bin", b"\0\0\0\x20ftypavif", True),
+        ("x.bin", b"RIFF\0\0\0\0WAVEfmt ", False),
+        ("x.bin", b"%!PS-Adobe-3.0 E", False),
+        ("Thumbs.db", b"\xd0\xcf\x11\xe0", False),
+        ("x", b"", False),
+    ],
+)
+def test_a_file_is_an_image_by_its_name_or_its_first_bytes(tmp_path, name, content, is_one):
+    (tmp_path / name).write_bytes(content)
+    assert images.looks_like_one(tmp_path / name) is is_one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -61,12 +62,12 @@ def test_the_wheel_works_without_the_checkout(wheel, tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
         "from pathlib import Path\n"
-        "from agbench.data import card\n"
-        "assert Path(card.__file__).is_relative_to(sys.path[0]), card.__file__\n"
-        "print(card.Catalogue(Path('none')).names())"
+        "from agbench.data import catalogue\n"
+        "assert Path(catalogue.__file__).is_relative_to(sys.path[0]), catalogue.__file__\n"
+        "print(catalogue.Catalogue(Path('none')).names())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "patches" in done.stdout
+    assert {"patches", "dtd", "sun397"} <= set(ast.literal_eval(done.stdout))
 
 
 def test_run_sh_hands_its_arguments_to_agbench_from_any_folder(tmp_path):

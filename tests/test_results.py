@@ -40,6 +40,7 @@ def result(accuracy=0.5):
         bytes=12345678901,
         bytes_original=2,
         notes={"learners": "a, b"},
+        dataset={"remarks": ["é is a letter"]},
     )
 
 
@@ -55,6 +56,7 @@ def test_a_result_comes_back_as_it_went_in(store, log):
     assert record.notes == {"learners": "a, b"}
     assert record.software == environment.digest_of_software(environment.software())
     assert record.environment == HERE
+    assert record.dataset == {"remarks": ["é is a letter"]}
     assert store.curve(record) == [0.25, 0.5, 0.375]
     assert record.predictions["label"].tolist() == LABELS
     assert (record.folder / "log.txt").read_text() == "what was printed\n"

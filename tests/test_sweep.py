@@ -63,10 +63,11 @@ def numbers(workspace):
 
 def test_a_sweep_says_a_line_a_trial_with_accuracy_and_time_left(swept):
     lines = swept.stderr.splitlines()
-    assert lines[0] == "4 conditions: 0 done, 4 to run"
-    assert lines[1:3] == ["loading AutoGluon", "compressing 1797 images"]
-    assert len(lines) == 7, swept.stderr
-    for number, line in enumerate(lines[3:], 1):
+    assert lines[:2] == ["listing images", "checking images"]
+    start = lines.index("4 conditions: 0 done, 4 to run")
+    assert lines[start + 1 : start + 3] == ["loading AutoGluon", "compressing 1797 images"]
+    assert len(lines) == start + 7, swept.stderr
+    for number, line in enumerate(lines[start + 3 :], 1):
         assert line.startswith(f"[{number}/4] digits, ")
         assert "accuracy 0." in line
         assert line.endswith("left")

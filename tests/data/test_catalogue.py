@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from agbench.data.card import write_card
 from agbench.data.catalogue import Catalogue
 from agbench.data.layouts import LAYOUTS
 from agbench.errors import UserError
+from tests.data.test_folder import several
 
 
 def test_every_shipped_card_is_valid_and_has_a_layout(tmp_path):
@@ -49,3 +51,84 @@ def test_names_are_the_same_in_any_case(tmp_path):
     assert "mydigits" in Catalogue(tmp_path).names()
     assert "folder" not in Catalogue(tmp_path).names()
     assert Catalogue(tmp_path).card("MYDIGITS").title == "Mine"
+
+
+def test_the_papers_six_data_sets_are_there_with_its_table_one(tmp_path):
+    table = {
+        "cifar100": (100, 60_000, 36_000, 12_000, 12_000),
+        "caltech256": (257, 30_592, 18_356, 6_119, 6_117),
+        "pets": (37, 7_400, 4_440, 1_480, 1_480),
+        "sun397": (397, 108_754, 65_251, 21_751, 21_752),
+        "dtd": (47, 5_640, 3_384, 1_128, 1_128),
+        "cifar10": (10, 60_000, 36_000, 12_000, 12_000),
+    }
+    for name, row in table.items():
+        card = Catalogue(tmp_path).card(name.upper())
+        assert card.paper is not None
+        assert tuple(card.paper.model_dump().values()) == row
+        assert card.addresses
+        assert card.checksums
+        assert "not stated" not in (card.licence, card.citation)
+
+
+GOOD = "title: a\nlayout: folders\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("adresses: [/x]", "mine.yaml: adresses: "),
+        ("addresses: [ftp://x/y.tar]", "mine.yaml: addresses.0: an address is"),
+        ("addresses: [relative/x.tar]", "mine.yaml: addresses.0: an address is"),
+        ("addresses: ['https:///x.tar']", "mine.yaml: addresses.0: an address needs a host"),
+        ("addresses: /x.tar", "mine.yaml: addresses: "),
+        ("checksums: [abc]", "mine.yaml: checksums.0: a checksum is"),
+        ("checksums: ['md5:FFF73e5086ae6bdbea199a49dfb8a4c1']", "mine.yaml: checksums.0: a checksum is"),
+        ("unpacked_limit: much", "mine.yaml: unpacked_limit: "),
+        ("unpacked_limit: 0", "mine.yaml: unpacked_limit: "),
+        ("images: -1", "mine.yaml: images: "),
+        ("paper: {classes: 1}", "mine.yaml: paper.images: "),
+        ("columns: {image: a}", "mine.yaml: columns.label: "),
+    ],
+)
+def test_a_bad_key_or_value_is_one_line_with_file_and_key(tmp_path, line, said):
+    (tmp_path / "mine.yaml").write_text(GOOD + line + "\n")
+    with pytest.raises(UserError) as caught:
+        Catalogue(tmp_path).find("mine")
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_layout_gets_a_hint(tmp_path):
+    (tmp_path / "mine.yaml").write_text("title: a\nlayout: folder\n")
+    with pytest.raises(UserError, match="did you mean 'folders'"):
+        Catalogue(tmp_path).find("mine")
+
+
+def test_a_card_is_written_as_it_is_read(tmp_path):
+    card = Catalogue(tmp_path).card("pets")
+    (tmp_path / "mine.yaml").write_text(write_card(card))
+    assert Catalogue(tmp_path).card("mine") == card
+
+
+def test_a_folder_does_not_take_another_data_sets_name(tmp_path, prepared):
+    first, second = several(tmp_path / "a" / "dtd", "x", "y"), several(tmp_path / "b" / "pics", "x", "y")
+    work = tmp_path / "work"
+    with pytest.raises(UserError, match="another data set called 'dtd'"):
+        Catalogue(work).own_folder(first)
+    prepared(Catalogue(work).own_folder(first, "mine"), work)
+    assert Catalogue(work).own_folder(first, "mine").new is False
+    with pytest.raises(UserError, match="another data set called 'mine'"):
+        Catalogue(work).own_folder(second, "mine")
+
+
+def test_a_workspace_among_the_images_is_refused(tmp_path):
+    root = several(tmp_path / "pics", "x", "y")
+    with pytest.raises(UserError, match="the workspace is inside"):
+        Catalogue(root / "datasets").own_folder(root)
+
+
+@pytest.mark.parametrize("name", ["downloads", "Downloads!"])
+def test_a_reserved_name_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="can't be called 'downloads'"):
+        Catalogue(tmp_path / "work").own_folder(several(tmp_path / "x", "a", "b"), name)

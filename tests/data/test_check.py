@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 from agbench.data.check import check, check_all
 
@@ -21,3 +22,11 @@ def test_a_reason_does_not_repeat_the_path(tmp_path):
     path = tmp_path / "x.png"
     path.write_text("no image")
     assert str(tmp_path) not in check(path).problem
+
+
+def test_a_pipe_a_folder_and_nothing_are_no_images(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    assert check(tmp_path / "pipe.jpg").problem == "not a file"
+    assert check(tmp_path / "folder.jpg").problem == "not a file"
+    assert check(tmp_path / "gone.jpg").problem == "no such file"
