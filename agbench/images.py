@@ -25,8 +25,9 @@ SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", 
 """What images are called, in lower case; which format it is, a file's content tells."""
 
 _SIGNATURES = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{12}|GIF8[79]a|RIFF.{4}WEBP|II\*\0|MM\0\*|.{4}ftypavi[fs]", re.DOTALL
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|.{4}ftypavi[fs]", re.DOTALL
 )
+_TIFF_SIGNATURE = re.compile(rb"II\*\0|MM\0\*")
 _UPRIGHT = 1
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
@@ -40,7 +41,9 @@ def looks_like_one(path: Path) -> bool:
     if path.suffix.lower() in SUFFIXES:
         return True
     with path.open("rb") as stream:
-        return _SIGNATURES.match(stream.read(16)) is not None
+        head = stream.read(16)
+    # Cameras' raw files are TIFFs too, with a thumbnail where the image should be: those go by their names.
+    return bool(_SIGNATURES.match(head) or (not path.suffix and _TIFF_SIGNATURE.match(head)))
 
 
 @contextmanager

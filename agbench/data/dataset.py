@@ -127,6 +127,10 @@ class Dataset:
     def facts(self) -> dict[str, Any]:
         """Give what a result must keep of its data set, as JSON values."""
         return {
+            "title": self.card.title,
+            "note": self.card.note,
+            "licence": self.card.licence,
+            "citation": self.card.citation,
             "source": {"origin": self.source.origin, "state": self.source.state, "checksum": self.source.checksum},
             "classes": len(self.classes),
             "parts": self.parts,

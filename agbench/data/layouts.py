@@ -46,7 +46,11 @@ def building(build: Builder) -> Layout:
 
 
 def _built(build: Builder, images: Path) -> Listing:
-    return Listing(images, tuple((path.as_posix(), label) for path, label in build(images)))
+    rows = tuple((path.as_posix(), label) for path, label in build(images))
+    outside = [path for path, _ in rows if path.startswith("/") or ".." in path.split("/")]
+    if outside:
+        raise UserError(f"{outside[0]!r} is not below the folder that was to be filled: yield relative paths")
+    return Listing(images, rows)
 
 
 def _published(roots: tuple[str, ...], pattern: str, example: str) -> Layout:

@@ -79,14 +79,17 @@ def prepare(
     """
     request = request or Request()
     folder = datasets / known.name
-    datasets.mkdir(parents=True, exist_ok=True)
-    with _alone(known.name, datasets, watch):
-        if request.fresh and (folder / MARKER).is_file():
-            shutil.rmtree(folder)
-        if not folder.exists():
-            _prepare(known, datasets, request, workers, watch)
-        elif not (folder / MARKER).is_file():
-            raise UserError(f"{folder} exists and holds no prepared data set: move it away, then run again")
+    try:
+        datasets.mkdir(parents=True, exist_ok=True)
+        with _alone(known.name, datasets, watch):
+            if request.fresh and (folder / MARKER).is_file():
+                shutil.rmtree(folder)
+            if not folder.exists():
+                _prepare(known, datasets, request, workers, watch)
+            elif not (folder / MARKER).is_file():
+                raise UserError(f"{folder} exists and holds no prepared data set: move it away, then run again")
+    except OSError as error:  # a full disk, a folder that may not be written
+        raise UserError(f"{known.name} can't be prepared: {error}") from error
     dataset = load_dataset(known.name, datasets)
     _refuse_another_wish(dataset, request)
     return dataset

@@ -119,10 +119,7 @@ def _from_disk(card: Card, place: Path, accept_unverified: bool, downloads: Path
     elif card.columns is not None:
         checksum = f"sha256:{files.digests(place, ['sha256'])['sha256']}"
         return Obtained(place, Source(str(place), "a table, used where it is", checksum), in_place=True)
-    size = place.stat().st_size
-    digests = files.digests(
-        place, _algorithms(card), lambda done: watch(Step(f"verifying {place.name}", done, size, "bytes"))
-    )
+    digests = _digests(card, place, watch)
     _refuse_wrong_sum(card, place, digests, accept_unverified)
     return _unpacked(card, place, digests, str(place), downloads, watch)
 
@@ -134,7 +131,7 @@ def _downloaded(
     doubtful = archive.with_name(f"{archive.name}.unverified")
     for kept in (archive, doubtful) if accept_unverified else (archive,):
         if kept.is_file():
-            return kept, files.digests(kept, _algorithms(card))
+            return kept, _digests(card, kept, watch)
     arrived = download(address, archive, _algorithms(card), watch, trusted=bool(card.checksums))
     if arrived.resumed and not _is_right(card, arrived.digests):
         # The two parts may have been of different files: once more, in one go.
@@ -152,7 +149,8 @@ def _unpacked(
 ) -> Obtained:
     home = downloads / UNPACKED
     stamp = json.dumps({"archive": archive.name, **digests}, sort_keys=True)
-    if not (home / STAMP).is_file() or (home / STAMP).read_text() != stamp:
+    whole = (home / FILES).is_dir() and (home / STAMP).is_file() and (home / STAMP).read_text() == stamp
+    if not whole:
         shutil.rmtree(home, ignore_errors=True)
         with files.appearing(home) as half_made:
             (half_made / FILES).mkdir()
@@ -166,6 +164,15 @@ def _unpacked(
     else:
         state = f"NOT the archive of its card ({' or '.join(card.checksums)}), accepted unverified"
     return Obtained(home / FILES, Source(origin, state, " ".join(found)), in_place=False)
+
+
+def _digests(card: Card, archive: Path, watch: Watch) -> dict[str, str]:
+    size = archive.stat().st_size
+
+    def tell(done: int) -> None:
+        watch(Step(f"verifying {archive.name}", done, size, "bytes"))
+
+    return files.digests(archive, _algorithms(card), tell)
 
 
 def _algorithms(card: Card) -> list[str]:

@@ -53,7 +53,7 @@ def unpack(archive: Path, folder: Path, limit: int, watch: Watch = unwatched) ->
         with _members(archive, limit, watch) as members:
             for member in members:
                 member.mode = 0o755 if member.isdir() else 0o644
-                members.archive.extract(member, folder, filter="data")
+                members.archive.extract(member, folder)
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError, OSError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise UserError(f"{archive} can't be unpacked: {said or type(error).__name__}") from error
@@ -106,6 +106,8 @@ def _members(path: Path, limit: int, watch: Watch) -> Iterator[_Members]:
             start = head.lstrip()[:9].lower()
             hint = ": a web page was saved under its name" if start in (b"<!doctype", b"<html>") else ""
             raise tarfile.TarError(f"it is no tar archive{hint}, or damaged") from error
+        # The second lock on the door; Pythons before 3.10.12 and 3.11.4 have only the first, `_refuse_hostile`.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
         yield _Members(archive, guarded, limit)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -82,6 +83,7 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace) -> str:
     )
     pages.filters["md"] = tables.escape
     records = evidence.records or evidence.failures
+    facts = _facts(evidence, workspace)
     environments = {json.dumps(record.environment, sort_keys=True): record.environment for record in records}
     grown = [
         level
@@ -92,11 +94,10 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace) -> str:
         )
     ]
     return pages.get_template(f"{PAGE}.j2").render(
-        card=Catalogue(workspace.datasets).card(evidence.dataset),
         evidence=evidence,
         metrics=records[0].metrics,
-        facts={"remarks": [], "source": None, "quarantined": [], **records[0].dataset},
-        quarantined=tables.quarantine_table(evidence).markdown(),
+        facts=facts,
+        quarantined=tables.quarantine_table(facts["quarantined"]).markdown(),
         figure=FIGURE,
         seeds=sorted({record.condition.seed for record in evidence.records}),
         environments=list(environments.values()),
@@ -117,3 +118,12 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace) -> str:
         trials=tables.trials_table(evidence).markdown(),
         failures=tables.failures_table(evidence).markdown(),
     )
+
+
+def _facts(evidence: Evidence, workspace: Workspace) -> dict[str, Any]:
+    """Give what is known of the images: by the last result, or by their card where none says."""
+    kept = max(evidence.records, key=lambda record: record.started).dataset if evidence.records else {}
+    if kept:
+        return kept
+    card = Catalogue(workspace.datasets).card(evidence.dataset)
+    return {**card.model_dump(), "remarks": [], "source": None, "quarantined": []}

@@ -197,10 +197,9 @@ def failures_table(evidence: Evidence) -> Table:
     )
 
 
-def quarantine_table(evidence: Evidence) -> Table:
+def quarantine_table(unreadable: Iterable[dict[str, str]]) -> Table:
     """Name the images that could not be read, and why."""
-    facts = evidence.records[0].dataset if evidence.records else {}
-    rows = tuple((row["image_id"], row["problem"]) for row in facts.get("quarantined", ()))
+    rows = tuple((row["image_id"], row["problem"]) for row in unreadable)
     return Table(("image", "why it can't be read"), rows)
 
 

@@ -46,14 +46,14 @@ def tar(path: Path, members: Iterator[tuple[str, bytes]], mode: str = "w:gz") ->
     return path
 
 
-def dtd(folder: Path, mode: str = "w:gz", each: int = 10) -> Path:
+def dtd(folder: Path, mode: str = "w:gz", each: int = 10, extra: bytes = JUNK) -> Path:
     def members() -> Iterator[tuple[str, bytes]]:
         for place, label in enumerate(("banded", "crosshatched", "waffled")):
             for number in range(each):
                 yield f"dtd/images/{label}/{label}_{number + 1:04d}.jpg", encoded(100 * place + number)
         yield "dtd/images/waffled/.directory", b"[Dolphin]\n"
         yield "dtd/labels/train1.txt", b"banded/banded_0001.jpg\n"
-        yield "dtd/imdb/imdb.mat", JUNK
+        yield "dtd/imdb/imdb.mat", extra
 
     return tar(folder / "dtd-r1.0.1.tar.gz", members(), mode)
 
