@@ -90,7 +90,7 @@ def datasets(workspace: Workspace) -> None:
 
 @main.command()
 @images_options
-@click.option("--fresh", is_flag=True, help="Throw an earlier preparation, and its variants, away.")
+@click.option("--fresh", is_flag=True, help="Replace an earlier preparation, and its variants.")
 @click.pass_obj
 def prepare(workspace: Workspace, /, fresh: bool, **options: Any) -> None:
     """Download, verify, unpack, check and split a data set.

@@ -79,14 +79,15 @@ def digests(
 
 
 @contextmanager
-def appearing(folder: Path) -> Iterator[Path]:
+def appearing(folder: Path, replacing: bool = False) -> Iterator[Path]:
     """Fill a folder under another name, and give it its own when that has ended well.
 
     Parameters
     ----------
     folder : Path
-        Must not exist yet; its parent is made. The caller holds a lock on it: what an earlier process
-        left half made is removed.
+        Its parent is made. The caller holds a lock on it: what an earlier process left half made is removed.
+    replacing : bool
+        Whether it may exist, and is then replaced as a whole. Otherwise it must not exist yet.
 
     Yields
     ------
@@ -103,7 +104,13 @@ def appearing(folder: Path) -> Iterator[Path]:
     try:
         yield half_made
         half_made.chmod(0o777 & ~_umask())
-        half_made.rename(folder)
+        if replacing and folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+            folder.rename(old / folder.name)
+            half_made.rename(folder)
+            shutil.rmtree(old)
+        else:
+            half_made.rename(folder)
     except BaseException:
         shutil.rmtree(half_made, ignore_errors=True)
         raise

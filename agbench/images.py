@@ -29,6 +29,7 @@ _SIGNATURES = re.compile(
 )
 _TIFF_SIGNATURE = re.compile(rb"II\*\0|MM\0\*")
 _UPRIGHT = 1
+_PHOTOMETRIC = 262
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
 
@@ -117,6 +118,11 @@ def faithful(image: Image.Image) -> Image.Image:
             raise UnreadableImageError("32-bit and signed pixels have no agreed range; store 8 or 16 bits")
         if values.min() < 0 or values.max() > 0xFFFF:
             raise UnreadableImageError("32-bit pixels have no agreed range; store 8 or 16 bits")
+        if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0:  # type: ignore[attr-defined]
+            raise UnreadableImageError("16-bit gray with white as zero, which Pillow does not turn round")
+        hidden = image.info.get("transparency")
+        if isinstance(hidden, int):
+            values[values == hidden] = 0xFFFF
         return Image.fromarray(np.rint(values / 257).astype(np.uint8))
     if _has_transparency(image):
         layer = image.convert("RGBA")

@@ -78,10 +78,12 @@ class Images:
         UserError
             If there is none, or the options contradict each other.
         """
-        from agbench.data.card import Columns, is_web
+        from agbench.data.card import Columns, is_web, refuse_bad_source
         from agbench.data.catalogue import Catalogue
 
         catalogue = Catalogue(workspace.datasets)
+        if self.source is not None:
+            refuse_bad_source(self.source)
         if self.table is not None:
             if self.nested or self.source:
                 raise UserError("--csv goes without --nested and --source: the table says what is what")

@@ -162,3 +162,20 @@ def test_a_real_bomb_is_refused_from_its_header(tmp_path):
 def test_a_file_is_an_image_by_its_name_or_its_first_bytes(tmp_path, name, content, is_one):
     (tmp_path / name).write_bytes(content)
     assert images.looks_like_one(tmp_path / name) is is_one
+
+
+def test_a_transparent_value_of_sixteen_bits_is_laid_on_white(tmp_path):
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    pixels = zlib.compress(b"\0" + struct.pack(">HH", 257, 32896))
+    header = struct.pack(">IIBBBBB", 2, 1, 16, 0, 0, 0, 0)
+    content = [(b"IHDR", header), (b"tRNS", struct.pack(">H", 257)), (b"IDAT", pixels), (b"IEND", b"")]
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in content))
+    assert np.asarray(read(tmp_path / "x.png")).tolist() == [[255, 128]]
+
+
+def test_sixteen_bits_with_white_as_zero_are_refused(store_image):
+    path = store_image("negative.tif", np.array([[0, 65535]], np.uint16), tiffinfo={262: 0})
+    with pytest.raises(UnreadableImageError, match="white as zero"):
+        read(path)

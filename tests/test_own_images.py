@@ -104,13 +104,16 @@ def bad(tmp_path):
         (("--csv", "{}/photo.jpg"), "is no UTF-8 CSV"),
         (("--csv", "{}/empty"), "is not a file"),
         ((), "which images?"),
+        (("--dataset", "dtd", "--source", ""), "is no address and no path"),
+        (("--dataset", "dtd", "--source", "http://[bad/x"), "is no address and no path"),
     ],
 )
 @pytest.mark.parametrize("command", ["prepare", "run"])
 def test_what_can_not_be_prepared_is_one_line_and_exit_status_two(agbench, bad, command, arguments, said):
     done = agbench("--workspace", bad / "w", command, *(one.format(bad) for one in arguments))
     assert done.returncode == 2
-    lines = [line for line in done.stderr.splitlines() if not line.startswith(("listing", "checking"))]
+    progress = ("listing", "checking", "verifying")
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(progress)]
     assert len(lines) == 1, done.stderr
     assert said in lines[0]
     assert not list((bad / "w" / "datasets").glob("*/dataset.json"))

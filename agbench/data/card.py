@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError
 
 from agbench.errors import UserError
 
@@ -33,6 +33,9 @@ def _is_checksum(text: str) -> str:
     return text
 
 
+Count = Annotated[int, Field(gt=0, strict=True)]
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,11 +49,11 @@ class PaperCounts(_Strict):
         As printed there.
     """
 
-    classes: PositiveInt
-    images: PositiveInt
-    train: PositiveInt
-    test: PositiveInt
-    validation: PositiveInt
+    classes: Count
+    images: Count
+    train: Count
+    test: Count
+    validation: Count
 
 
 class Columns(_Strict):
@@ -100,8 +103,8 @@ class Card(_Strict):
     checksums: tuple[Annotated[str, AfterValidator(_is_checksum)], ...] = ()
     unpacked_limit: ByteSize = Field(default=UNPACKED_LIMIT, gt=0)
     columns: Columns | None = None
-    classes: PositiveInt | None = None
-    images: PositiveInt | None = None
+    classes: Count | None = None
+    images: Count | None = None
     paper: PaperCounts | None = None
     licence: str = "not stated"
     citation: str = "not stated"
@@ -116,6 +119,15 @@ class Card(_Strict):
 def is_web(address: str) -> bool:
     """Tell whether an address is to be downloaded."""
     return address.lower().startswith(("http://", "https://"))
+
+
+def refuse_bad_source(source: str) -> None:
+    """Refuse what is neither an address nor a path."""
+    try:
+        if not source or (is_web(source) and not urlsplit(source).hostname):
+            raise ValueError("nothing is there")
+    except ValueError as error:
+        raise UserError(f"--source {source!r} is no address and no path: {error}") from error
 
 
 def file_name(address: str) -> str:
@@ -143,6 +155,8 @@ def read_card(file: Path) -> Card:
     """
     try:
         plain: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise UserError(f"{file.name} is not YAML: it is nested without an end") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from error
     except OSError as error:

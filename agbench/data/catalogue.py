@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from agbench.data.adapter import ENTRY_POINTS, Adapter
 from agbench.data.card import Card, Columns, file_name, is_web, read_card
+from agbench.data.folder import as_text
 from agbench.data.layouts import LAYOUTS, Layout, building
 from agbench.errors import UserError, look_up
 
@@ -106,7 +107,12 @@ class Catalogue:
         if isinstance(entry, EntryPoint):
             return _adapted(name, entry)
         card = read_card(entry)
-        return Known(name, card, look_up("layout", card.layout, LAYOUTS))
+        try:
+            layout = look_up("layout", card.layout, LAYOUTS)
+        except UserError as error:
+            raise UserError(f"{entry.name}: layout: {error}") from error
+        _refuse_contradictions(entry.name, card, layout)
+        return Known(name, card, layout)
 
     def own_folder(self, folder: Path, name: str | None = None, nested: bool = False) -> Known:
         """Give a user's folder of class folders as a data set.
@@ -237,6 +243,16 @@ def slug(name: str) -> str:
     return made
 
 
+def _refuse_contradictions(file: str, card: Card, layout: Layout) -> None:
+    is_table = card.layout == "csv"
+    if is_table != (card.columns is not None):
+        raise UserError(f"{file}: columns: go with the layout csv, and only with that")
+    if is_table and any(map(is_web, card.addresses)):
+        raise UserError(f"{file}: addresses: a table has to be on the disk, beside its images")
+    if card.addresses and not layout.needs_source:
+        raise UserError(f"{file}: addresses: the layout {card.layout} makes its images by itself")
+
+
 def _own_card(card: Card, address: str) -> Card:
     try:
         return Card.model_validate({**card.model_dump(), "addresses": (address,)})
@@ -248,7 +264,10 @@ def _existing(path: Path) -> Path:
     path = path.expanduser()
     if not path.exists():
         raise UserError(f"there is no file or folder {path}")
-    return path.resolve()
+    place = path.resolve()
+    if as_text(str(place)) != str(place):
+        raise UserError(f"the path {as_text(str(place))} has bytes in it that are not UTF-8: rename it")
+    return place
 
 
 def _adapted(name: str, point: EntryPoint) -> Known:
@@ -260,7 +279,7 @@ def _adapted(name: str, point: EntryPoint) -> Known:
     if not isinstance(adapter, Adapter):
         raise UserError(f"the data set {name!r}: {point.value} is no agbench.data.adapter.Adapter")
     try:
-        return Known(name, adapter.card, building(adapter.build))
+        return Known(name, adapter.card, building(adapter.build, name))
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(

@@ -11,6 +11,8 @@ from agbench import images, processes
 from agbench.data.step import Step, Watch, unwatched
 from agbench.files import Content
 
+NO_SUCH_FILE = "no such file"
+
 CHUNK = 32
 """Images a task: enough to hide what handing a task over costs."""
 
@@ -49,7 +51,7 @@ def check(path: Path) -> Checked:
     """
     try:
         if not path.is_file():  # a pipe would never end
-            return Checked(0, 0, "", problem="not a file" if path.exists() else "no such file")
+            return Checked(0, 0, "", problem="not a file" if path.exists() else NO_SUCH_FILE)
         content = asdict(Content.of(path))
     except OSError as error:
         return Checked(0, 0, "", problem=error.strerror or str(error))

@@ -92,11 +92,13 @@ def build(cifar: Cifar, source: Path, images: Path) -> Iterator[tuple[Path, str]
     UserError
         If a file is missing, damaged, or has more in it than arrays.
     """
-    folder, read, names = _find(cifar, source)
+    read, names = _find(cifar, source)
+    if len(set(names)) != len(names):
+        raise UserError("the archive is damaged: two of its classes have the same name")
     for batch in cifar.batches:
         labels, pixels = read(cifar, batch)
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
-            raise UserError(f"{folder / batch} is damaged: a label in it is none of 0 to {len(names) - 1}")
+            raise UserError(f"{batch} is damaged: a label in it is none of 0 to {len(names) - 1}")
         (images / batch).mkdir(parents=True)
         for number, (label, values) in enumerate(zip(labels, pixels, strict=True)):
             path = Path(batch) / f"{number:05d}.png"
@@ -107,14 +109,13 @@ def build(cifar: Cifar, source: Path, images: Path) -> Iterator[tuple[Path, str]
 Reader = Callable[[Cifar, str], tuple[np.ndarray, np.ndarray]]
 
 
-def _find(cifar: Cifar, source: Path) -> tuple[Path, Reader, list[str]]:
+def _find(cifar: Cifar, source: Path) -> tuple[Reader, list[str]]:
     for inside in (cifar.binary, cifar.python, "."):
         folder = source / inside
         if (folder / f"{cifar.batches[0]}.bin").is_file():
-            return folder, partial(_read_binary, folder), _binary_names(folder / cifar.names)
+            return partial(_read_binary, folder), _binary_names(folder / cifar.names)
         if (folder / cifar.batches[0]).is_file() and (folder / cifar.meta).is_file():
-            meta = _unpickled(folder / cifar.meta)
-            return folder, partial(_read_python, folder), [_text(name) for name in meta[cifar.label_names]]
+            return partial(_read_python, folder), _python_names(folder / cifar.meta, cifar.label_names)
     raise UserError(f"{source} has neither {cifar.binary}/ nor {cifar.python}/ in it, or not all of their files")
 
 
@@ -122,16 +123,23 @@ def _binary_names(file: Path) -> list[str]:
     try:
         return [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file}, the names of the classes, can't be read") from error
+        raise UserError(f"{file.name}, the names of the classes, can't be read") from error
+
+
+def _python_names(file: Path, key: bytes) -> list[str]:
+    names = _unpickled(file).get(key)
+    if not isinstance(names, (list, tuple)):
+        raise UserError(f"{file.name} is damaged: it has no names of classes")
+    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
 
 
 def _read_binary(folder: Path, cifar: Cifar, batch: str) -> tuple[np.ndarray, np.ndarray]:
     file = folder / f"{batch}.bin"
     if not file.is_file():
-        raise UserError(f"{file} is missing: is the archive whole?")
+        raise UserError(f"{file.name} is missing: is the archive whole?")
     values = np.fromfile(file, dtype=np.uint8)
     if not len(values) or len(values) % (cifar.label_bytes + PIXELS):
-        raise UserError(f"{file} is damaged: {len(values):,} bytes are no whole number of records")
+        raise UserError(f"{file.name} is damaged: {len(values):,} bytes are no whole number of records")
     records = values.reshape(-1, cifar.label_bytes + PIXELS)
     return records[:, cifar.label_bytes - 1], records[:, cifar.label_bytes :]
 
@@ -141,11 +149,13 @@ def _read_python(folder: Path, cifar: Cifar, batch: str) -> tuple[np.ndarray, np
     content = _unpickled(file)
     try:
         pixels = np.asarray(content[b"data"])
-        labels = np.asarray(content[cifar.labels], dtype=np.int64)
+        labels = np.asarray(content[cifar.labels])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{file} is damaged: it has no data or no labels") from error
+        raise UserError(f"{file.name} is damaged: it has no data or no labels") from error
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise UserError(f"{file.name} is damaged: its labels are no list of whole numbers")
     if pixels.dtype != np.uint8 or pixels.shape != (len(labels), PIXELS):
-        raise UserError(f"{file} is damaged: {len(labels)} labels, but pixels of shape {pixels.shape}")
+        raise UserError(f"{file.name} is damaged: {len(labels)} labels, but pixels of shape {pixels.shape}")
     return labels, pixels
 
 
@@ -187,14 +197,12 @@ def _unpickled(file: Path) -> dict[bytes, Any]:
         with file.open("rb") as stream:
             content = _ArraysOnly(stream, encoding="bytes").load()
     except FileNotFoundError as error:
-        raise UserError(f"{file} is missing: is the archive whole?") from error
+        raise UserError(f"{file.name} is missing: is the archive whole?") from error
     # A damaged pickle ends in nearly any error; none of its objects has been called.
     except Exception as error:
-        raise UserError(f"{file} is refused: {str(error) or type(error).__name__}") from error
+        raise UserError(f"{file.name} is refused: {str(error) or type(error).__name__}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{file} is damaged: it holds no dictionary")
-    return {key.encode() if isinstance(key, str) else key: value for key, value in content.items()}
-
-
-def _text(name: Any) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+        raise UserError(f"{file.name} is damaged: it holds no dictionary")
+    return {
+        key.encode("utf-8", "replace") if isinstance(key, str) else key: value for key, value in content.items()
+    }

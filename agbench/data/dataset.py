@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ import pandas as pd
 
 from agbench.data.card import Card
 from agbench.data.catalogue import Catalogue, Known
+from agbench.data.check import NO_SUCH_FILE
 from agbench.data.folder import as_text, look_alikes
 from agbench.data.source import Source
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 from agbench.errors import UserError
 from agbench.files import Content
+
+BADLY_NAMED = "its name is not UTF-8"
 
 FORMAT = 2
 """Of what lies in a prepared folder; raise it when that changes, and data sets are prepared again."""
@@ -181,8 +185,8 @@ def load_dataset(name: str, datasets: Path) -> Dataset:
         aside=marker["aside"],
         asked_for=marker["asked_for"],
     )
-    for row in dataset.index.to_dict("records"):
-        if not Content(row["bytes"], row["modified"], row["sha256"]).is_that_of(Path(row["image"])):
+    for row in index.to_dict("records"):
+        if not _is_as_it_was(row):
             raise _changed(dataset.name, f"{row['image_id']} is gone or changed")
     return dataset
 
@@ -211,6 +215,15 @@ def _read(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
             f"`agbench prepare --dataset {name} --fresh` makes it anew"
         )
     return index, marker
+
+
+def _is_as_it_was(row: Mapping[Any, Any]) -> bool:
+    path = Path(row["image"])
+    if row["problem"] == NO_SUCH_FILE:
+        return not path.exists()
+    if not row["sha256"] or row["problem"] == BADLY_NAMED:  # it could not be read at all, or not be named
+        return True
+    return Content(row["bytes"], row["modified"], row["sha256"]).is_that_of(path)
 
 
 def _refuse_another_listing(known: Known, index: pd.DataFrame, marker: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ DELAYS = (1.0, 2.0, 4.0, 8.0)
 
 TIMEOUT = httpx.Timeout(60, connect=15)
 BLOCK = 1 << 20
+CHECKED_EVERY = 16 * BLOCK
 KEPT_FREE = 100 * 10**6
 """Bytes of the disk that a download leaves to others."""
 
@@ -61,6 +62,7 @@ def download(
     algorithms: Iterable[str],
     watch: Watch = unwatched,
     *,
+    title: str = "",
     trusted: bool = False,
     delays: Sequence[float] = DELAYS,
     timeout: httpx.Timeout = TIMEOUT,
@@ -77,6 +79,8 @@ def download(
         What to hash it with, `hashlib`'s names.
     watch : callable
         Told of every block.
+    title : str
+        What to call it to whoever watches; by default as `target` is called.
     trusted : bool
         Whether somebody compares the digests: then a part may go on from another address, or from a server
         that doesn't say which version of the file it sends.
@@ -97,15 +101,15 @@ def download(
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(target, address, list(algorithms), trusted)
     resumed = part.size > 0
-    failures = 0
+    failures, most = 0, part.size
     with httpx.Client(follow_redirects=True, timeout=timeout) as client:
         while True:
-            before = part.size
             try:
-                _receive(client, address, part, watch)
+                _receive(client, address, part, title or target.name, watch)
                 break
             except _InterruptedError as error:
-                failures = 0 if part.size > before else failures + 1
+                failures = 0 if part.size > most else failures + 1
+                most = max(most, part.size)
                 if failures > len(delays):
                     raise DownloadError(str(error)) from error
                 time.sleep(delays[max(0, failures - 1)] if delays else 0)
@@ -122,7 +126,7 @@ class _Part:
         self.algorithms = algorithms
         self.validator = self._noted()
         self._hashes = self._new_hashes()
-        self.size = 0
+        self.size = self.checked = 0
         if self.path.is_file() and (trusted or self.validator):
             with self.path.open("rb") as stream:
                 while block := stream.read(BLOCK):
@@ -168,7 +172,7 @@ class _Part:
             one.update(block)
 
 
-def _receive(client: httpx.Client, address: str, part: _Part, watch: Watch) -> None:
+def _receive(client: httpx.Client, address: str, part: _Part, title: str, watch: Watch) -> None:
     # A compressed transfer would have no ranges, and other bytes than the archive's.
     headers = {"Accept-Encoding": "identity"}
     if part.size:
@@ -185,7 +189,8 @@ def _receive(client: httpx.Client, address: str, part: _Part, watch: Watch) -> N
                     # As it arrives: gathered into larger blocks, what came before a break would be lost.
                     for block in response.iter_raw():
                         append(block)
-                        watch(Step(f"downloading {part.target.name}", part.size, total, "bytes"))
+                        _refuse_endless(part, total)
+                        watch(Step(f"downloading {title}", part.size, total, "bytes"))
             if total is not None and part.size != total:
                 raise _InterruptedError(f"the server sent {part.size:,} of {total:,} bytes")
     except httpx.InvalidURL as error:
@@ -193,7 +198,7 @@ def _receive(client: httpx.Client, address: str, part: _Part, watch: Watch) -> N
     except (httpx.TransportError, httpx.StreamError) as error:
         raise _InterruptedError(str(error) or type(error).__name__) from error
     except httpx.HTTPError as error:
-        raise DownloadError(str(error) or type(error).__name__) from error
+        raise DownloadError(str(error).rstrip(".") or type(error).__name__) from error
     except OSError as error:
         raise DownloadError(f"{part.path} can't be written: {error.strerror}") from error
 
@@ -203,10 +208,10 @@ def _agree(response: httpx.Response, part: _Part) -> int | None:
     status = response.status_code
     if status == HTTPStatus.PARTIAL_CONTENT:
         start, size = _content_range(response)
-        if start == part.size:
+        if start == part.size and size is not None:
             return size
         part.begin_anew(None)
-        raise _InterruptedError("the server sent another part of the file than was asked for")
+        raise _InterruptedError("the server did not send the part of the file that was asked for")
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and part.size:
         if _content_range(response)[1] == part.size:
             return part.size
@@ -217,8 +222,7 @@ def _agree(response: httpx.Response, part: _Part) -> int | None:
     if status != HTTPStatus.OK:
         raise DownloadError(f"HTTP {status} {response.reason_phrase}")
     part.begin_anew(_validator(response))
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
+    return _number(response.headers.get("Content-Length", ""))
 
 
 def _content_range(response: httpx.Response) -> tuple[int | None, int | None]:
@@ -226,7 +230,11 @@ def _content_range(response: httpx.Response) -> tuple[int | None, int | None]:
     _, _, text = response.headers.get("Content-Range", "").partition(" ")
     span, _, size = text.partition("/")
     start = span.partition("-")[0]
-    return (int(start) if start.isdigit() else None), (int(size) if size.isdigit() else None)
+    return _number(start), _number(size)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() and len(text) < 19 else None
 
 
 def _validator(response: httpx.Response) -> str | None:
@@ -234,6 +242,16 @@ def _validator(response: httpx.Response) -> str | None:
     if tag and not tag.startswith("W/"):
         return tag
     return str(response.headers.get("Last-Modified", "")) or None
+
+
+def _refuse_endless(part: _Part, total: int | None) -> None:
+    """Stop what doesn't say how long it is before the disk is full."""
+    if total is None and part.size // CHECKED_EVERY != part.checked:
+        part.checked = part.size // CHECKED_EVERY
+        if shutil.disk_usage(part.path.parent).free < KEPT_FREE:
+            size = part.size
+            part.begin_anew(None)
+            raise DownloadError(f"it has no end: {size:,} bytes came, and the disk is full")
 
 
 def _refuse_full_disk(part: _Part, total: int) -> None:

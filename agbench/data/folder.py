@@ -15,6 +15,7 @@ from agbench import images
 from agbench.data.card import Columns
 from agbench.errors import UserError, unknown
 
+DEEPEST = 100
 SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"))
 
 
@@ -81,6 +82,8 @@ def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...]) -> Ite
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         raise UserError(f"the folder {folder} can't be read: {error.strerror}") from error
+    if len(above) > DEEPEST:
+        raise UserError(f"{root} has folders nested more than {DEEPEST} deep")
     for entry in entries:
         path = prefix + entry.name
         if entry.name.startswith("."):
@@ -89,7 +92,7 @@ def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...]) -> Ite
         try:
             real = Path(entry.path).resolve(strict=True) if entry.is_symlink() else folder / entry.name
             kind = real.lstat().st_mode
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError):  # Pythons before 3.13 say RuntimeError of a link to itself
             yield Found(path, "a link to nowhere")
             continue
         if real != root and root not in real.parents:
@@ -188,6 +191,8 @@ def table(file: Path, columns: Columns) -> Listing:
             for column in (columns.image, columns.label):
                 if column not in (lines.fieldnames or ()):
                     raise unknown("column", column, lines.fieldnames or ())
+                if list(lines.fieldnames or ()).count(column) > 1:
+                    raise UserError(f"{file} has several columns called {column!r}")
             for line in lines:
                 path, label = line[columns.image], line[columns.label]
                 if None in line or not path or not label:

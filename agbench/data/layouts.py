@@ -40,13 +40,37 @@ class Layout:
     needs_source: bool = True
 
 
-def building(build: Builder) -> Layout:
-    """Give the layout of a data set that needs no source: `build` makes all of its images."""
-    return Layout(lambda source, images, card: _built(build, images), makes_images=True, needs_source=False)
+def building(build: Builder, package: str = "") -> Layout:
+    """Give the layout of a data set that needs no source.
+
+    Parameters
+    ----------
+    build : callable
+        Makes all of its images.
+    package : str
+        The data set's name, where `build` is another package's: its errors are said to be that one's.
+    """
+
+    def read(source: Path, images: Path, card: Card) -> Listing:
+        try:
+            return _built(build, images)
+        except UserError:
+            raise
+        # Whatever another package does; its own traceback follows in Python's chain.
+        except Exception as error:
+            if not package:
+                raise
+            said = f"{type(error).__name__}: {error}"
+            raise UserError(f"the data set {package!r} can't be built by its package: {said}") from error
+
+    return Layout(read, makes_images=True, needs_source=False)
 
 
 def _built(build: Builder, images: Path) -> Listing:
-    rows = tuple((path.as_posix(), label) for path, label in build(images))
+    rows = tuple((Path(path).as_posix(), label) for path, label in build(images))
+    odd = [label for _, label in rows if not isinstance(label, str)]
+    if odd:
+        raise UserError(f"the label {odd[0]!r} is no text: yield a path and a str")
     outside = [path for path, _ in rows if path.startswith("/") or ".." in path.split("/")]
     if outside:
         raise UserError(f"{outside[0]!r} is not below the folder that was to be filled: yield relative paths")

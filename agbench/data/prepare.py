@@ -17,7 +17,17 @@ from agbench import files
 from agbench.data import check, splits
 from agbench.data.card import Card, is_web, write_card
 from agbench.data.catalogue import DOWNLOADS, Known
-from agbench.data.dataset import FORMAT, IMAGES, INDEX, MARKER, QUARANTINE, Dataset, fingerprint_of, load_dataset
+from agbench.data.dataset import (
+    BADLY_NAMED,
+    FORMAT,
+    IMAGES,
+    INDEX,
+    MARKER,
+    QUARANTINE,
+    Dataset,
+    fingerprint_of,
+    load_dataset,
+)
 from agbench.data.folder import Listing, as_text, refuse_bad_labels
 from agbench.data.source import UNPACKED, Obtained, obtain
 from agbench.data.splits import TEST, TRAIN, VALIDATION
@@ -38,7 +48,7 @@ class Request:
     drop_small_classes : bool
         Whether classes that are too small for three parts are left out.
     fresh : bool
-        Whether an earlier preparation, and its variants, are thrown away.
+        Whether an earlier preparation, and its variants, are replaced when the new one is whole.
     """
 
     source: str | None = None
@@ -82,11 +92,10 @@ def prepare(
     try:
         datasets.mkdir(parents=True, exist_ok=True)
         with _alone(known.name, datasets, watch):
-            if request.fresh and (folder / MARKER).is_file():
-                shutil.rmtree(folder)
-            if not folder.exists():
+            ours = (folder / MARKER).is_file()
+            if not folder.exists() or (request.fresh and ours):
                 _prepare(known, datasets, request, workers, watch)
-            elif not (folder / MARKER).is_file():
+            elif not ours:
                 raise UserError(f"{folder} exists and holds no prepared data set: move it away, then run again")
     except OSError as error:  # a full disk, a folder that may not be written
         raise UserError(f"{known.name} can't be prepared: {error}") from error
@@ -113,20 +122,20 @@ def _prepare(known: Known, datasets: Path, request: Request, workers: int, watch
     downloads = datasets / DOWNLOADS / known.name
     obtained = obtain(known, request.source, request.accept_unverified, downloads, watch)
     try:
-        with files.appearing(datasets / known.name) as half_made:
+        with files.appearing(datasets / known.name, replacing=request.fresh) as half_made:
             _fill(half_made, known, obtained, request, workers, watch)
             if known.new:
                 files.write(datasets / f"{known.name}.yaml", write_card(known.card))
     except UserError:
         # What was unpacked is no such data set: another archive must not meet it.
-        _tidy(downloads)
+        _tidy(downloads, known.card)
         raise
-    _tidy(downloads)
+    _tidy(downloads, known.card)
 
 
-def _tidy(downloads: Path) -> None:
-    """Leave nothing but downloaded archives."""
-    shutil.rmtree(downloads / UNPACKED, ignore_errors=True)
+def _tidy(downloads: Path, card: Card) -> None:
+    """Leave nothing but downloaded archives, and those only where a checksum will tell what they are."""
+    shutil.rmtree(downloads / UNPACKED if card.checksums else downloads, ignore_errors=True)
     for folder in (downloads, downloads.parent):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -186,7 +195,7 @@ def _checked(
     index = pd.DataFrame(listing.rows, columns=["image_id", "label"])
     index = index.join(check.check_all([listing.root / path for path in index["image_id"]], workers, watch))
     names = index["image_id"].map(as_text)
-    index.loc[names != index["image_id"], "problem"] = "its name is not UTF-8"
+    index.loc[names != index["image_id"], "problem"] = BADLY_NAMED
     index["image_id"] = names
     ready = index["problem"] == ""
     if not ready.any():

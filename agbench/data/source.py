@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,11 +14,11 @@ from agbench.data.card import Card, file_name, is_web
 from agbench.data.catalogue import Known
 from agbench.data.fetch import DownloadError, download
 from agbench.data.step import Step, Watch
-from agbench.data.unpack import unpack
+from agbench.data.unpack import BadArchiveError, unpack
 from agbench.errors import UserError
 
 STAMP, FILES = "archive.json", "files"
-UNPACKED = "unpacked"
+UNPACKED = ".unpacked"
 
 
 @dataclass(frozen=True)
@@ -91,15 +92,14 @@ def obtain(known: Known, wanted: str | None, accept_unverified: bool, downloads:
     problems = []
     for place in places:
         try:
-            if not is_web(place):
-                return _from_disk(known.card, Path(place).expanduser(), accept_unverified, downloads, watch)
-            archive, checksums = _downloaded(known.card, place, accept_unverified, downloads, watch)
-            without_secrets = urlsplit(place)._replace(query="", fragment="").geturl().rpartition("@")[2]
-            return _unpacked(known.card, archive, checksums, without_secrets, downloads, watch)
-        except (DownloadError, _UnavailableError) as error:
+            if is_web(place):
+                return _from_web(known.card, place, accept_unverified, downloads, watch)
+            return _from_disk(known.card, Path(place).expanduser(), accept_unverified, downloads, watch)
+        except (DownloadError, BadArchiveError, _UnavailableError) as error:
             problems.append(f"{place}: {error}" if is_web(place) else str(error))
     said = "; ".join(problems) or "its card has no addresses"
-    advice = "" if wanted else f". With the archive on disk: agbench prepare --dataset {known.name} --source FILE"
+    on_disk = f". With the archive on disk: agbench prepare --dataset {known.name} --source FILE"
+    advice = on_disk if wanted is None and any(map(is_web, places)) else ""
     raise UserError(f"{known.name} can't be had: {said}{advice}")
 
 
@@ -117,31 +117,47 @@ def _from_disk(card: Card, place: Path, accept_unverified: bool, downloads: Path
             return Obtained(place, Source(str(place), "a folder, used where it is"), in_place=True)
         place = inside[0]
     elif card.columns is not None:
-        checksum = f"sha256:{files.digests(place, ['sha256'])['sha256']}"
+        digests = _digests(card, place, watch)
+        _refuse_wrong_sum(card, place, digests, accept_unverified)
+        checksum = " ".join(f"{name}:{digest}" for name, digest in digests.items())
         return Obtained(place, Source(str(place), "a table, used where it is", checksum), in_place=True)
     digests = _digests(card, place, watch)
     _refuse_wrong_sum(card, place, digests, accept_unverified)
     return _unpacked(card, place, digests, str(place), downloads, watch)
 
 
-def _downloaded(
-    card: Card, address: str, accept_unverified: bool, downloads: Path, watch: Watch
-) -> tuple[Path, dict[str, str]]:
+def _from_web(card: Card, address: str, accept_unverified: bool, downloads: Path, watch: Watch) -> Obtained:
+    # A file has its own name only when its sum is right, or there is none to compare it with.
     archive = downloads / file_name(address)
     doubtful = archive.with_name(f"{archive.name}.unverified")
-    for kept in (archive, doubtful) if accept_unverified else (archive,):
-        if kept.is_file():
-            return kept, _digests(card, kept, watch)
-    arrived = download(address, archive, _algorithms(card), watch, trusted=bool(card.checksums))
+    kept = [one for one in (archive, doubtful) if one.is_file() and (accept_unverified or one is archive)]
+    digests = _digests(card, kept[0], watch) if kept else {}
+    if not kept or not (accept_unverified or _is_right(card, digests)):
+        digests = _download(card, address, doubtful, watch)
+        _refuse_wrong_sum(card, doubtful, digests, accept_unverified)
+        kept = [doubtful]
+    if kept[0] is doubtful and _is_right(card, digests):
+        kept = [doubtful.replace(archive)]
+    parts = urlsplit(address)
+    without_secrets = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    try:
+        return _unpacked(card, kept[0], digests, without_secrets, downloads, watch)
+    except BadArchiveError:
+        if not card.checksums or not _is_right(card, digests):
+            kept[0].unlink()  # or it would be taken for the archive again and again
+        raise
+
+
+def _download(card: Card, address: str, target: Path, watch: Watch) -> dict[str, str]:
+    get = partial(
+        download, address, target, _algorithms(card), watch, title=file_name(address), trusted=bool(card.checksums)
+    )
+    arrived = get()
     if arrived.resumed and not _is_right(card, arrived.digests):
         # The two parts may have been of different files: once more, in one go.
-        archive.unlink()
-        arrived = download(address, archive, _algorithms(card), watch, trusted=bool(card.checksums))
-    if not accept_unverified and not _is_right(card, arrived.digests):
-        archive.replace(doubtful)
-        archive = doubtful
-    _refuse_wrong_sum(card, archive, arrived.digests, accept_unverified)
-    return archive, arrived.digests
+        target.unlink()
+        arrived = get()
+    return arrived.digests
 
 
 def _unpacked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -16,6 +17,8 @@ from typing import IO, Any
 from agbench.data.step import Step, Watch, unwatched
 from agbench.errors import UserError
 
+_OUR_OWN_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
+
 MOST_FILES = 1_000_000
 LONGEST_READ = 1 << 24
 """Bytes that are read at once: a header that claims to be longer is a bomb."""
@@ -25,6 +28,10 @@ _COMPRESSIONS: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,
 }
+
+
+class BadArchiveError(UserError):
+    """The archive is to blame, not this machine."""
 
 
 def unpack(archive: Path, folder: Path, limit: int, watch: Watch = unwatched) -> None:
@@ -45,18 +52,25 @@ def unpack(archive: Path, folder: Path, limit: int, watch: Watch = unwatched) ->
 
     Raises
     ------
+    BadArchiveError
+        If it is no archive, ends early, is damaged or too large, or has anything in it but files and folders
+        with plain relative names.
     UserError
-        If it is no archive, ends early, is too large, or has anything in it but files and folders with
-        plain relative names.
+        If the folder can't be written.
     """
     try:
         with _members(archive, limit, watch) as members:
             for member in members:
                 member.mode = 0o755 if member.isdir() else 0o644
                 members.archive.extract(member, folder)
-    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError, OSError) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UserError(f"{archive} can't be unpacked: {said or type(error).__name__}") from error
+    except OSError as error:
+        if error.errno in _OUR_OWN_TROUBLES:
+            raise UserError(f"{folder} can't be written: {error.strerror}") from error
+        raise BadArchiveError(f"{archive} can't be unpacked: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise BadArchiveError(f"{archive} can't be unpacked: it is nested without an end") from error
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError) as error:
+        raise BadArchiveError(f"{archive} can't be unpacked: {str(error) or type(error).__name__}") from error
 
 
 class _Members:
@@ -82,6 +96,9 @@ class _Members:
         self._stream.seek(self.archive.offset)
         if self._stream.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.TarError("it is damaged or cut off")
+        # What a compression knows of damage stands behind its last byte.
+        while self._stream.read(LONGEST_READ):
+            pass
 
 
 @contextmanager
@@ -103,8 +120,8 @@ def _members(path: Path, limit: int, watch: Watch) -> Iterator[_Members]:
         try:
             archive = stack.enter_context(tarfile.open(fileobj=guarded, mode="r:"))
         except tarfile.ReadError as error:
-            start = head.lstrip()[:9].lower()
-            hint = ": a web page was saved under its name" if start in (b"<!doctype", b"<html>") else ""
+            is_page = head.lstrip().lower().startswith((b"<!doctype", b"<html"))
+            hint = ": a web page was saved under its name" if is_page else ""
             raise tarfile.TarError(f"it is no tar archive{hint}, or damaged") from error
         # The second lock on the door; Pythons before 3.10.12 and 3.11.4 have only the first, `_refuse_hostile`.
         archive.extraction_filter = getattr(tarfile, "data_filter", None)

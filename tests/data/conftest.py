@@ -44,6 +44,10 @@ class Server:
         Whether ranges are served.
     tag : str
         The ETag; none where it is empty.
+    total : str
+        What a Content-Range gives as the whole size; the true one where it is empty.
+    lengths : bool
+        Whether the length of an answer is announced.
     """
 
     address: str = ""
@@ -53,6 +57,8 @@ class Server:
     statuses: list[int] = field(default_factory=list)
     ranges: bool = True
     tag: str = '"1"'
+    total: str = ""
+    lengths: bool = True
 
     def put(self, name: str, content: bytes) -> str:
         self.files[f"/{name}"] = content
@@ -81,12 +87,13 @@ def server() -> Iterator[Server]:
                 return
             headers = {"ETag": state.tag} if state.tag else {}
             if start:
-                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+                headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{state.total or len(content)}"
             self.reply(206 if start else 200, content[start:], headers)
 
         def reply(self, status, body, headers):
             self.send_response(status)
-            for name, value in (headers | {"Content-Length": str(len(body))}).items():
+            length = {"Content-Length": str(len(body))} if state.lengths else {"Connection": "close"}
+            for name, value in (headers | length).items():
                 self.send_header(name, value)
             self.end_headers()
             if state.cut:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from agbench.data.card import write_card
@@ -89,6 +91,8 @@ GOOD = "title: a\nlayout: folders\n"
         ("images: -1", "mine.yaml: images: "),
         ("paper: {classes: 1}", "mine.yaml: paper.images: "),
         ("columns: {image: a}", "mine.yaml: columns.label: "),
+        ("columns: {image: a, label: b}", "mine.yaml: columns: go with the layout csv"),
+        ("classes: true", "mine.yaml: classes: "),
     ],
 )
 def test_a_bad_key_or_value_is_one_line_with_file_and_key(tmp_path, line, said):
@@ -101,7 +105,7 @@ def test_a_bad_key_or_value_is_one_line_with_file_and_key(tmp_path, line, said):
 
 def test_an_unknown_layout_gets_a_hint(tmp_path):
     (tmp_path / "mine.yaml").write_text("title: a\nlayout: folder\n")
-    with pytest.raises(UserError, match="did you mean 'folders'"):
+    with pytest.raises(UserError, match=r"mine.yaml: layout: .*did you mean 'folders'"):
         Catalogue(tmp_path).find("mine")
 
 
@@ -132,3 +136,37 @@ def test_a_workspace_among_the_images_is_refused(tmp_path):
 def test_a_reserved_name_is_refused(tmp_path, name):
     with pytest.raises(UserError, match="can't be called 'downloads'"):
         Catalogue(tmp_path / "work").own_folder(several(tmp_path / "x", "a", "b"), name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("title: a\nlayout: csv\naddresses: [/x.csv]\n", "columns: go with the layout csv"),
+        (
+            "title: a\nlayout: csv\naddresses: ['http://x/y.csv']\ncolumns: {image: a, label: b}\n",
+            "addresses: a table has to be on the disk",
+        ),
+        ("title: a\nlayout: digits\naddresses: [/x.tar]\n", "addresses: the layout digits makes its images"),
+        ("[" * 2000, "nested without an end"),
+    ],
+)
+def test_a_card_that_contradicts_itself_is_one_line(tmp_path, text, said):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UserError, match=said):
+        Catalogue(tmp_path).find("mine")
+
+
+def test_a_table_with_another_checksum_is_refused(tmp_path, prepared):
+    several(tmp_path / "root", "x", "y")
+    table = tmp_path / "root" / "labels.csv"
+    table.write_text("image,label\n" + "".join(f"{kind}/{n}.jpg,{kind}\n" for kind in "xy" for n in range(5)))
+    card = f"title: a\nlayout: csv\naddresses: [{table}]\ncolumns: {{image: image, label: label}}\n"
+    (tmp_path / "mine.yaml").write_text(f"{card}checksums: ['sha256:{'0' * 64}']\n")
+    with pytest.raises(UserError, match="expected sha256:000"):
+        prepared("mine")
+
+
+def test_a_path_that_is_no_text_is_refused(tmp_path):
+    root = several(tmp_path / os.fsdecode(b"n\xff"), "x", "y")
+    with pytest.raises(UserError, match="not UTF-8"):
+        Catalogue(tmp_path / "work").own_folder(root)

@@ -115,6 +115,36 @@ def test_a_full_disk_is_noticed_before_it_is_full(server, tmp_path, monkeypatch)
         get(server.put("file.tar", CONTENT), tmp_path)
 
 
+def test_a_server_that_takes_back_what_it_sent_is_given_up(server, tmp_path):
+    address = server.put("file.tar", CONTENT)
+    server.ranges = False
+    server.cut = [2_000_000, 1_000_000] * 20
+    with pytest.raises(DownloadError):
+        get(address, tmp_path)
+    assert len(server.seen) < 8
+
+
+def test_a_part_of_unknown_size_is_not_the_whole(server, tmp_path):
+    address = server.put("file.tar", CONTENT)
+    leave_a_part(server, address, tmp_path)
+    server.total = "*"
+    assert get(address, tmp_path).digests["sha256"] == SHA
+
+
+def test_a_file_without_an_end_does_not_fill_the_disk(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(fetch, "KEPT_FREE", 1 << 60)
+    monkeypatch.setattr(fetch, "CHECKED_EVERY", 1 << 20)
+    server.lengths = False
+    with pytest.raises(DownloadError, match="it has no end"):
+        get(server.put("file.tar", CONTENT), tmp_path)
+    assert not (tmp_path / "file.tar.part").exists()
+
+
+def test_a_file_of_unannounced_length_arrives(server, tmp_path):
+    server.lengths = False
+    assert get(server.put("file.tar", CONTENT), tmp_path).digests["sha256"] == SHA
+
+
 def leave_a_part(server, address, tmp_path):
     server.cut = [2_000_000]
     with pytest.raises(DownloadError):

@@ -191,6 +191,7 @@ def test_tabs_separate_where_the_name_says_so(tmp_path):
         ("image,label\na.jpg,x,y\n", "line 2: it needs a value"),
         ("image,label\na.jpg,x\n./a.jpg,y\n", "two labels, 'x' and 'y'"),
         ("image,label\n", "names no images"),
+        ("image,label,label\na.jpg,x,y\n", "several columns called 'label'"),
         ("", "no column called 'image'"),
         (b"image,label\n\xff.jpg,x\n", "no UTF-8 CSV"),
         ('image,label\n"a.jpg,x\n', "no UTF-8 CSV"),

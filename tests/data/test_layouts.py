@@ -161,3 +161,29 @@ def test_what_was_unpacked_in_vain_is_not_left(tmp_path, prepared):
 def test_the_label_of_a_record_may_be_any_byte_of_its_classes(small, prepared):
     small("cifar100")
     assert Counter(prepared("cifar100").index["label"]) == {"apple": 14, "aquarium_fish": 14, "baby": 12}
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("batches.meta", {b"num": 3}),
+        ("batches.meta", {b"label_names": 7}),
+        ("batches.meta", {b"label_names": [b"a", b"a"]}),
+        ("batches.meta", [1]),
+        ("data_batch_1", {b"labels": 5, b"data": np.zeros((1, 3072), np.uint8)}),
+        ("data_batch_1", {b"labels": [[1]], b"data": np.zeros((1, 3072), np.uint8)}),
+        ("data_batch_1", {b"labels": [1.7], b"data": np.zeros((1, 3072), np.uint8)}),
+        ("data_batch_1", {b"labels": [1], b"data": np.zeros((1, 3072), np.float32)}),
+        ("data_batch_1", {b"labels": [1], b"data": np.zeros((2, 3072), np.uint8)}),
+        ("data_batch_1", {b"labels": [1]}),
+        ("data_batch_1", {"\ud800": 1}),
+    ],
+)
+def test_pickles_of_something_else_are_refused_by_name(tmp_path, prepared, file, content):
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": [b"a", b"b"]}))
+    (folder / "data_batch_1").write_bytes(pickle.dumps({b"labels": [], b"data": np.zeros((0, 3072), np.uint8)}))
+    (folder / file).write_bytes(pickle.dumps(content))
+    with pytest.raises(UserError, match=rf"{file}|same name"):
+        prepared("cifar10", source=str(folder))

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -171,8 +172,6 @@ def test_a_wrong_sum_of_a_file_on_disk_is_refused_and_leaves_it(tmp_path, dtd, p
 
 
 def test_half_a_folder_is_not_a_smaller_data_set(tmp_path, dtd, prepared):
-    import tarfile
-
     with tarfile.open(dtd) as tar:
         tar.extractall(tmp_path / "hand", filter="data")
     with pytest.raises(UserError, match="3 classes and 30 images, but its card says 47 and 5,640"):
@@ -198,7 +197,7 @@ def test_killed_in_the_middle_of_a_download_the_next_call_goes_on(tmp_path, serv
     command = [sys.executable, "-m", "agbench", "--workspace", str(workspace), "prepare", "--dataset", "dtd"]
     server.cut = [10_000_000, 0, 0, 0, 0, 0]
     running = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    part = workspace / "datasets" / DOWNLOADS / "dtd" / "dtd.tar.gz.part"
+    part = workspace / "datasets" / DOWNLOADS / "dtd" / "dtd.tar.gz.unverified.part"
     deadline = time.monotonic() + 60
     while not (part.exists() and part.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -241,6 +240,42 @@ def test_killed_while_the_images_were_moved_the_next_call_unpacks_again(tmp_path
     home.mkdir(parents=True)
     (home / STAMP).write_text(json.dumps({"archive": dtd.name, "md5": published.md5(dtd)}))
     assert prepared("dtd").fingerprint == first.fingerprint
+
+
+def test_what_was_accepted_once_is_not_accepted_for_ever(tmp_path, dtd, server, prepared):
+    other = published.dtd(tmp_path / "other", each=12)
+    (tmp_path / "dtd.yaml").write_text(published.card("dtd", dtd, server.put("dtd.tar.gz", other.read_bytes())))
+    prepared("dtd", accept_unverified=True)
+    with pytest.raises(UserError, match="--accept-unverified takes it"):
+        prepared("dtd", fresh=True)
+    assert len(load_dataset("dtd", tmp_path).index) == 36, "what was ready is still there"
+
+
+def test_a_web_page_is_not_taken_for_the_archive_where_another_address_has_it(tmp_path, dtd, server, prepared):
+    page, right = server.put("a/dtd.tar.gz", b"<html>moved</html>"), server.put("b/dtd.tar.gz", dtd.read_bytes())
+    (tmp_path / "dtd.yaml").write_text(published.card("dtd", dtd, page, right))
+    assert prepared("dtd", accept_unverified=True).source.state == "verified by its checksum"
+
+
+def test_a_bad_answer_to_an_own_address_does_not_stick(tmp_path, server, prepared):
+    several(tmp_path / "pics", "a", "b")
+    with tarfile.open(tmp_path / "pics.tar", "w") as archive:
+        archive.add(tmp_path / "pics", "pics")
+    address = server.put("pics.tar", b"<html>busy</html>")
+    known = Catalogue(tmp_path).own_archive(address, "mine")
+    with pytest.raises(UserError, match="a web page"):
+        prepared(known)
+    server.put("pics.tar", (tmp_path / "pics.tar").read_bytes())
+    server.tag = '"2"'
+    assert len(prepared(known).index) == 10
+
+
+def test_preparing_anew_from_nowhere_leaves_what_was_ready(digits, tmp_path, dtd, prepared):
+    (tmp_path / "dtd.yaml").write_text(published.card("dtd", dtd))
+    before = prepared("dtd").fingerprint
+    with pytest.raises(UserError, match="no file or folder"):
+        prepared("dtd", source=str(tmp_path / "nowhere.tar"), fresh=True)
+    assert load_dataset("dtd", tmp_path).fingerprint == before
 
 
 # A user's own images
@@ -287,6 +322,16 @@ def test_unreadable_images_are_quarantined_by_name(tmp_path, own):
     assert dataset.quarantined["image_id"].tolist() == ["cat/3.jpg"]
     assert "runcated" in (dataset.folder / module.QUARANTINE).read_text()
     assert len(dataset.index) == 15
+
+
+def test_an_unreadable_image_that_was_mended_is_noticed(tmp_path, own):
+    root = several(tmp_path / "root", "cat", "dog", each=8)
+    good = (root / "cat" / "3.jpg").read_bytes()
+    (root / "cat" / "3.jpg").write_bytes(good[:-200])
+    assert len(own(root).quarantined) == 1
+    (root / "cat" / "3.jpg").write_bytes(good)
+    with pytest.raises(UserError, match=r"cat/3\.jpg is gone or changed"):
+        own(root)
 
 
 def test_no_readable_image_at_all_is_an_error(tmp_path, own):

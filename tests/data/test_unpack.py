@@ -140,3 +140,29 @@ def test_what_is_no_archive_is_said(tmp_path, content, said):
     (tmp_path / "x.tar.gz").write_bytes(content)
     with pytest.raises(UserError, match=said):
         unpacked(tmp_path / "x.tar.gz", tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["a byte inside", "the sum behind it", "the last bytes missing"])
+def test_damage_that_only_the_compression_knows_of_is_refused(tmp_path, damage):
+    path = archive(tmp_path, member("a.bmp", random.Random(0).randbytes(50_000)))
+    content = bytearray(path.read_bytes())
+    if damage == "a byte inside":
+        content[len(content) // 2] ^= 0xFF
+    elif damage == "the sum behind it":
+        content[-8:] = bytes(8)
+    else:
+        del content[-4:]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="can't be unpacked"):
+        unpacked(path, tmp_path)
+
+
+def test_headers_and_folders_without_an_end_are_refused(tmp_path):
+    long_name = tarfile.TarInfo("././@LongLink")
+    long_name.type, long_name.size = tarfile.GNUTYPE_LONGNAME, 1
+    chain = archive(tmp_path, *((long_name, b"x") for _ in range(3000)))
+    with pytest.raises(UserError, match="can't be unpacked"):
+        unpacked(chain, tmp_path / "chain")
+    deep = archive(tmp_path, member("a/" * 1500 + "b"))
+    with pytest.raises(UserError, match="can't be unpacked"):
+        unpacked(deep, tmp_path / "deep")
