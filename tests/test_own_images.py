@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 
 import pytest
@@ -85,6 +86,7 @@ def bad(tmp_path):
     for path in (tmp_path / "unreadable").rglob("*.jpg"):
         path.write_text("no image")
     (tmp_path / "photo.jpg").write_bytes(encoded(0))
+    os.mkfifo(tmp_path / "pipe.tar")
     return tmp_path
 
 
@@ -104,6 +106,7 @@ def bad(tmp_path):
         (("--csv", "{}/photo.jpg"), "is no UTF-8 CSV"),
         (("--csv", "{}/empty"), "is not a file"),
         ((), "which images?"),
+        (("--dataset", "dtd", "--source", "{}/pipe.tar"), "is neither a file nor a folder"),
         (("--dataset", "dtd", "--source", ""), "is no address and no path"),
         (("--dataset", "dtd", "--source", "http://[bad/x"), "is no address and no path"),
     ],

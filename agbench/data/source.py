@@ -116,7 +116,9 @@ def _from_disk(card: Card, place: Path, accept_unverified: bool, downloads: Path
         if not inside:
             return Obtained(place, Source(str(place), "a folder, used where it is"), in_place=True)
         place = inside[0]
-    elif card.columns is not None:
+    if not place.is_file():  # a pipe would never end
+        raise _UnavailableError(f"{place} is neither a file nor a folder")
+    if card.columns is not None:
         digests = _digests(card, place, watch)
         _refuse_wrong_sum(card, place, digests, accept_unverified)
         checksum = " ".join(f"{name}:{digest}" for name, digest in digests.items())
