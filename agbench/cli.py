@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agbench.errors import UserError, look_up
+from agbench.errors import UserError
 from agbench.options import Images, images_options
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from agbench.data.dataset import Dataset
     from agbench.progress import Progress
     from agbench.workspace import Workspace
+
+STUDY_HELP = (
+    "compression, model-size, storage, noise, convergence, tabular, transfer, paper, quick, or a YAML file."
+)
 
 FAILED_TRIALS = 3
 """Exit status of a sweep in which trials failed."""
@@ -125,7 +129,7 @@ def models(workspace: Workspace) -> None:
 
 @main.command()
 @images_options
-@click.option("--study", "studies", multiple=True, metavar="NAME", help="compression, storage, tabular, quick.")
+@click.option("--study", "studies", multiple=True, metavar="NAME|FILE", help=STUDY_HELP)
 @click.option("--models", type=_Listed(str, "model"), metavar="A,B", help="Instead of the study's own.")
 @click.option("--levels", type=_Listed(float, "level"), metavar="1.0,0.3", help="Instead of the study's own.")
 @click.option("--noise", is_flag=True, help="Add the paper's noise to all images first.")
@@ -159,13 +163,13 @@ def run(
 
     The same command again runs nothing; killed, it goes on where it was.
     """
-    from agbench import study
+    from agbench import study, study_file
     from agbench.data.dataset import is_prepared
     from agbench.progress import Progress
 
     images = Images.taken_from(options)
     budget = _budget(study.QUICK if quick else study.STANDARD, options)
-    chosen = [look_up("study", one, study.STUDIES) for one in studies or _default_studies(quick)]
+    chosen = [one for name in studies or _default_studies(quick) for one in study_file.find(name)]
     grid = partial(
         study.conditions,
         chosen,

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agbench.condition import Budget, Condition, Preprocessing
+from agbench.condition import ORIGINAL_LEVEL, Budget, Condition, Preprocessing
 from agbench.errors import UserError
 from agbench.models import registry, weights
 
 DEEP = "automm:efficientnet_lite0"
 """The default deep model: its weights need no download."""
 
+SIZES = ("automm:efficientnet_lite0", "automm:efficientnet_lite1", "automm:efficientnet_lite2")
+"""One family, from small to large, whose weights need no download; ``--models`` takes the paper's B0 to B4."""
+
 TABULAR = ("tabular:pixels", "tabular:dct", "tabular:pixels+dct")
 PAPER_LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+PAPER_NOISE = 1.0
+"""Variance of the noise (section III-A: a standard normal distribution)."""
 
 LARGEST_SEED = 2**32 - 1
 """NumPy's and scikit-learn's."""
@@ -27,8 +32,39 @@ QUICK = Budget(epochs=6, learning_rate=1e-3, batch_size=32, image_size=64, loade
 
 
 @dataclass(frozen=True)
+class Treatment:
+    """What the images of a condition go through.
+
+    Parameters
+    ----------
+    level : float
+        The paper's compression ratio.
+    noise : float, optional
+        Variance of the noise that is added first, to training and test images.
+    test_level : float, optional
+        Of the test images, where it is another.
+    """
+
+    level: float = ORIGINAL_LEVEL
+    noise: float | None = None
+    test_level: float | None = None
+
+    @property
+    def train(self) -> Preprocessing:
+        """Of training and validation images."""
+        return Preprocessing.at(self.level, noise=self.noise)
+
+    @property
+    def test(self) -> Preprocessing | None:
+        """Of test images, where it is another."""
+        if self.test_level is None or self.test_level == self.level:
+            return None
+        return Preprocessing.at(self.test_level, noise=self.noise)
+
+
+@dataclass(frozen=True)
 class Study:
-    """A grid of conditions.
+    """A grid of conditions: each model on images of each treatment.
 
     Parameters
     ----------
@@ -36,21 +72,42 @@ class Study:
         The question it answers.
     models : tuple of str
         Names of models.
-    levels : tuple of float
-        The paper's compression ratios.
+    treatments : tuple of Treatment
+        What is done to the images.
     """
 
     summary: str
     models: tuple[str, ...]
-    levels: tuple[float, ...]
+    treatments: tuple[Treatment, ...]
 
+
+def at_levels(*levels: float) -> tuple[Treatment, ...]:
+    """Give one treatment a level, without noise."""
+    return tuple(Treatment(level) for level in levels)
+
+
+def crossed(*levels: float) -> tuple[Treatment, ...]:
+    """Give each level for training with each for testing."""
+    return tuple(Treatment(train, test_level=test) for train in levels for test in levels)
+
+
+NOISY = (Treatment(), Treatment(noise=PAPER_NOISE), Treatment(0.3, noise=PAPER_NOISE))
 
 STUDIES = {
-    "compression": Study("accuracy over level (figure 2)", (DEEP,), PAPER_LEVELS),
-    "storage": Study("bytes saved, and accuracy kept, at level 0.3 (table III)", (DEEP,), (1.0, 0.3)),
-    "tabular": Study("tabular models beside the deep one", (DEEP, *TABULAR), (1.0, 0.3)),
-    "quick": Study("all of these on a small grid", (DEEP, "tabular:pixels", "tabular:dct"), (1.0, 0.5, 0.3, 0.1)),
+    "compression": Study("accuracy over level (figure 2)", (DEEP,), at_levels(*PAPER_LEVELS)),
+    "model-size": Study("compressing beside a larger model (table II)", SIZES, at_levels(1.0, 0.3)),
+    "storage": Study("bytes saved, and accuracy kept, at level 0.3 (table III)", (DEEP,), at_levels(1.0, 0.3)),
+    "noise": Study("whether compressing rescues noisy images (table IV)", (DEEP,), NOISY),
+    "convergence": Study("accuracy per epoch (figure 3)", (DEEP,), at_levels(*PAPER_LEVELS)),
+    "tabular": Study("tabular models beside the deep one", (DEEP, *TABULAR), at_levels(1.0, 0.3)),
+    "transfer": Study("training at one level, testing at another", (DEEP,), crossed(1.0, 0.5, 0.3, 0.1)),
+    "quick": Study(
+        "several of these on a small grid", (DEEP, "tabular:pixels", "tabular:dct"), at_levels(1.0, 0.5, 0.3, 0.1)
+    ),
 }
+
+PAPER = ("compression", "model-size", "storage", "noise", "convergence", "tabular")
+"""What ``--study paper`` stands for: all of the paper's."""
 
 
 def conditions(
@@ -78,7 +135,7 @@ def conditions(
     models, levels : tuple, optional
         Instead of the studies' own.
     noise : float, optional
-        Variance of the noise that all images get first.
+        Variance of the noise that all images get first, instead of the studies' own.
 
     Returns
     -------
@@ -94,17 +151,20 @@ def conditions(
         raise UserError(f"{wrong[0]} is not a seed: use 0 to {LARGEST_SEED}")
     found: dict[str, Condition] = {}
     for study in studies:
+        treatments = study.treatments if levels is None else at_levels(*levels)
         for model in models or study.models:
             family, variant = registry.find(model)
             checkpoint = None if variant in family.variants else weights.local_digest(variant)
             if checkpoint is not None:
                 model = f"{model.partition(':')[0]}:{Path(variant).resolve()}"
-            for level in levels or study.levels:
+            for treatment in treatments:
+                images = treatment if noise is None else replace(treatment, noise=noise)
                 for seed in seeds:
                     condition = Condition(
                         dataset=dataset,
                         fingerprint=fingerprint,
-                        train=Preprocessing.at(level, noise=noise),
+                        train=images.train,
+                        test=images.test,
                         model=model,
                         budget=budget.only(family.reads),
                         seed=seed,

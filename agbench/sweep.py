@@ -20,7 +20,7 @@ from agbench.condition import Budget, Condition
 from agbench.data.dataset import Dataset
 from agbench.errors import UserError
 from agbench.results import LOG, Record, Result, Store, latest
-from agbench.trial import Resources, variants
+from agbench.trial import Resources, fit_of, variants
 from agbench.worker import Failure
 from agbench.workspace import Workspace
 
@@ -168,24 +168,38 @@ def _run_alone(
     yield Preparing(f"compressing {len(dataset.index)} images")
     variants(dataset, list(todo), cpus)
     surroundings = environment.describe(resources.cpus, resources.gpus)
-    for number, condition in enumerate(todo, 1):
-        yield Started(condition, number, len(todo))
-        run_id = store.begin(condition, surroundings)
-        folder = _scratch(store) / run_id
+    groups = _sharing_a_fit(todo)
+    number = 1
+    for place, group in enumerate(groups):
+        yield Started(group[0], number, len(todo))
+        run_ids = [store.begin(condition, surroundings) for condition in group]
+        folder = _scratch(store) / run_ids[0]
         folder.mkdir(parents=True)
-        log = folder / LOG
         try:
-            outcome = process.call(worker.work, condition, workspace.datasets.resolve(), folder, resources)
+            outcome = process.call(worker.work, group, workspace.datasets.resolve(), folder, resources)
         except BrokenProcessPool:
             outcome = Failure("the trial's process died; the end of its log may say why")
-        if isinstance(outcome, Failure):
-            store.fail(run_id, outcome.reason, log)
-        else:
-            store.finish(run_id, outcome, log)
-            if keep_models:
-                worker.keep_model(folder, store.folder / "models" / condition.id)
+        outcomes: list[Result | Failure] = [outcome] * len(group) if isinstance(outcome, Failure) else [*outcome]
+        for run_id, one in zip(run_ids, outcomes, strict=True):
+            if isinstance(one, Failure):
+                store.fail(run_id, one.reason, folder / LOG)
+            else:
+                store.finish(run_id, one, folder / LOG)
+        if keep_models and not isinstance(outcome, Failure):
+            worker.keep_model(folder, store.folder / "models" / fit_of(group[0]).id)
         shutil.rmtree(folder, ignore_errors=True)
-        yield Ended(condition, number, len(todo), outcome, _seconds_left(todo[number:], store.records()))
+        seconds_left = _seconds_left([later[0] for later in groups[place + 1 :]], store.records())
+        for condition, one in zip(group, outcomes, strict=True):
+            yield Ended(condition, number, len(todo), one, seconds_left)
+            number += 1
+
+
+def _sharing_a_fit(todo: Sequence[Condition]) -> list[tuple[Condition, ...]]:
+    """Put conditions together that differ in their test images alone: they are trained once."""
+    groups: dict[Condition, list[Condition]] = {}
+    for condition in todo:
+        groups.setdefault(fit_of(condition), []).append(condition)
+    return [tuple(group) for group in groups.values()]
 
 
 def _scratch(store: Store) -> Path:

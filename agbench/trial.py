@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -63,62 +63,63 @@ def variants(
     return {condition: (made[train], made[test]) for condition, (train, test) in recipes.items()}
 
 
-def run_trial(
-    condition: Condition,
+def run_trials(
+    conditions: Sequence[Condition],
     datasets: Path,
     folder: Path,
     resources: Resources,
     on_epoch: Callable[[int, float], None] = lambda epoch, accuracy: None,
-) -> Result:
-    """Run one condition.
+) -> list[Result]:
+    """Run conditions that share their training: one fit, tested under each one's preprocessing.
 
     Parameters
     ----------
-    condition : Condition
-        What to run.
+    conditions : sequence of Condition
+        What to run; equal but for their test images (`fit_of` gives the same for all).
     datasets : Path
         The workspace's ``datasets`` folder.
     folder : Path
         Scratch space.
     resources : Resources
-        What it may use.
+        What they may use.
     on_epoch : callable
         Called with the number of epochs done and the last validation accuracy.
 
     Returns
     -------
-    Result
+    list of Result
+        In the order of `conditions`; loading and fitting take the same seconds in all of them.
 
     Raises
     ------
     UserError
-        If the data set is no longer the condition's.
+        If the data set is no longer the conditions'.
     ModelError
-        If the model did not do what the condition asks for.
+        If the model did not do what the conditions ask for.
     """
     started = time.monotonic()
+    condition = conditions[0]
+    if any(fit_of(other) != fit_of(condition) for other in conditions):
+        raise ValueError("conditions that are run together must share their training")
     dataset = load_dataset(condition.dataset, datasets)
     if dataset.fingerprint != condition.fingerprint:
         raise UserError(
             f"{condition.dataset} has fingerprint {dataset.fingerprint}, "
             f"but the condition was made for {condition.fingerprint}"
         )
-    train, test = variants(dataset, [condition], resources.cpus)[condition]
+    pairs = variants(dataset, list(conditions), resources.cpus)
+    train = pairs[condition][0]
     # Labels may look like numbers, or like nothing at all ("nan"): AutoGluon is given codes instead.
     codes = {label: f"class {place:05d}" for place, label in enumerate(dataset.classes)}
-    labels = {code: label for label, code in codes.items()}
-    parts = {
-        part: _part(dataset, variant, part, codes)
-        for part, variant in ((TRAIN, train), (VALIDATION, train), (TEST, test))
-    }
+    tests = [_part(dataset, pairs[one][1], TEST, codes) for one in conditions]
     loaded = time.monotonic()
     family, variant_name = registry.find(condition.model)
     fitted = family.fit_predict(
         registry.Task(
             variant=variant_name,
-            train=parts[TRAIN],
-            validation=parts[VALIDATION],
-            test=parts[TEST],
+            train=_part(dataset, train, TRAIN, codes),
+            validation=_part(dataset, train, VALIDATION, codes),
+            tests=tuple(tests),
             budget=condition.budget,
             seed=condition.seed,
             folder=folder,
@@ -127,23 +128,35 @@ def run_trial(
             on_epoch=on_epoch,
         )
     )
-    predictions = _predictions(parts[TEST], fitted.probabilities, labels)
-    return Result(
-        condition=condition,
-        accuracy=float((predictions["label"] == predictions["predicted"]).mean()),
-        predictions=predictions,
-        curve=fitted.curve,
-        seconds={"load": loaded - started, **fitted.seconds, "total": time.monotonic() - started},
-        counts={
-            "classes": len(codes),
-            **{part: len(rows) for part, rows in parts.items()},
-            "quarantined": len(dataset.quarantined),
-        },
-        dataset=dataset.facts(),
-        bytes=train.bytes,
-        bytes_original=int(dataset.index["bytes"].sum()),
-        notes={**fitted.notes, "variant": train.manifest["library"], "settings": train.manifest["settings"]},
-    )
+    shared = {"load": loaded - started, **fitted.seconds}
+    results = []
+    for one, test, predicted in zip(conditions, tests, fitted.predictions, strict=True):
+        predictions = _predictions(test, predicted.probabilities, {code: label for label, code in codes.items()})
+        seconds = {**shared, "predict": predicted.seconds}
+        results.append(
+            Result(
+                condition=one,
+                accuracy=float((predictions["label"] == predictions["predicted"]).mean()),
+                predictions=predictions,
+                curve=fitted.curve,
+                seconds={**seconds, "total": sum(seconds.values())},
+                counts={"classes": len(codes), **dataset.parts, "quarantined": len(dataset.quarantined)},
+                bytes=train.bytes,
+                bytes_original=int(dataset.index["bytes"].sum()),
+                notes={
+                    **fitted.notes,
+                    "variant": train.manifest["library"],
+                    "settings": train.manifest["settings"],
+                },
+                dataset=dataset.facts(),
+            )
+        )
+    return results
+
+
+def fit_of(condition: Condition) -> Condition:
+    """Give the condition with the test images of its training: what conditions that share a fit have in common."""
+    return replace(condition, test=None)
 
 
 def _part(dataset: Dataset, variant: Variant, part: str, codes: dict[str, str]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from agbench.condition import Budget, Condition
 from agbench.errors import UserError
 from agbench.models import registry
 from agbench.results import LOG, Result
-from agbench.trial import Resources, run_trial
+from agbench.trial import Resources, run_trials
 
 MODEL = "model"
 
@@ -64,13 +64,15 @@ def look_around(models: list[tuple[str, Budget]]) -> int:
     return int(torch.cuda.device_count())
 
 
-def work(condition: Condition, datasets: Path, folder: Path, resources: Resources) -> Result | Failure:
-    """Run a trial in a folder of its own, with everything that is printed in the folder's log.
+def work(
+    conditions: tuple[Condition, ...], datasets: Path, folder: Path, resources: Resources
+) -> list[Result] | Failure:
+    """Run trials that share a fit in a folder of their own, with everything that is printed in the folder's log.
 
     Parameters
     ----------
-    condition : Condition
-        What to run.
+    conditions : tuple of Condition
+        What to run; equal but for their test images.
     datasets : Path
         The workspace's ``datasets`` folder, absolute.
     folder : Path
@@ -80,7 +82,8 @@ def work(condition: Condition, datasets: Path, folder: Path, resources: Resource
 
     Returns
     -------
-    Result or Failure
+    list of Result, or Failure
+        The failure is that of all of them.
     """
     import torch
 
@@ -88,11 +91,15 @@ def work(condition: Condition, datasets: Path, folder: Path, resources: Resource
     with (folder / LOG).open("w", buffering=1, encoding="utf-8") as log:
         _redirect(log)
         os.chdir(folder)
-        print(f"{condition}\ncondition {condition.id}: {condition.budget}", flush=True)
+        for condition in conditions:
+            print(f"{condition}\ncondition {condition.id}: {condition.budget}", flush=True)
         try:
-            result = run_trial(condition, datasets, folder, resources)
-            print(f"accuracy {result.accuracy:.4f} on {len(result.predictions)} test images", flush=True)
-            return result
+            results = run_trials(conditions, datasets, folder, resources)
+            for result in results:
+                images = len(result.predictions)
+                tested = result.condition.test_preprocessing
+                print(f"accuracy {result.accuracy:.4f} on {images} test images ({tested})", flush=True)
+            return results
         except (UserError, registry.ModelError) as error:
             print(f"failed: {error}", flush=True)
             return Failure(str(error))

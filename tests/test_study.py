@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from agbench import study
+from agbench import study, study_file
 from agbench.condition import Budget
 from agbench.errors import UserError
+from agbench.trial import fit_of
 
 
 def ids(*names, **arguments):
@@ -56,3 +57,74 @@ def test_a_local_checkpoint_is_part_of_the_condition(tmp_path, monkeypatch):
 def test_wrong_values_are_refused_before_anything_runs(arguments):
     with pytest.raises(UserError):
         ids("quick", **arguments)
+
+
+def read(name):
+    (found,) = study_file.find(str(name))
+    return study.conditions([found], "d", "f", study.QUICK)
+
+
+def test_the_papers_studies_together_run_shared_conditions_once():
+    together = ids(*study.PAPER)
+    assert len(together) == len(set(together)) == 10 + 2 * 2 + 2 + 3 * 2
+    assert [one.summary for one in study_file.find("paper")] == [study.STUDIES[one].summary for one in study.PAPER]
+
+
+def test_noise_is_compared_clean_noisy_and_compressed():
+    found = study.conditions([study.STUDIES["noise"]], "d", "f", study.QUICK)
+    assert [(one.train.noise, one.train.level, one.test) for one in found] == [
+        (None, 1.0, None),
+        (1.0, 1.0, None),
+        (1.0, 0.3, None),
+    ]
+
+
+def test_transfer_crosses_four_trainings_with_four_tests():
+    found = study.conditions([study.STUDIES["transfer"]], "d", "f", study.QUICK)
+    assert len(found) == 16
+    assert len({fit_of(one) for one in found}) == 4
+    assert {one.id for one in found} > set(ids("quick", budget=study.QUICK, models=(study.DEEP,)))
+
+
+def test_a_study_of_ones_own_is_a_file(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "summary: mine\nmodels: [tabular:dct]\nlevels: [1.0, 0.25]\n"
+        "treatments:\n  - {level: 1.0, test_level: 0.25}\n  - {level: 0.5, noise: 0.1}\n"
+    )
+    assert [str(one) for one in read(tmp_path / "mine.yaml")] == [
+        "d, original, tabular:dct, seed 0",
+        "d, jpeg 0.25, tabular:dct, seed 0",
+        "d, original (tested on jpeg 0.25), tabular:dct, seed 0",
+        "d, noise 0.1 + jpeg 0.5, tabular:dct, seed 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("models: [tabular:dct]\n", "mine.yaml: the file: it needs levels, or treatments"),
+        ("models: []\nlevels: [1.0]\n", "mine.yaml: models: "),
+        ("levels: [1.0]\n", "mine.yaml: models: "),
+        (
+            "models: [tabular:dtc]\nlevels: [1.0]\n",
+            "mine.yaml: models.0: no model called 'tabular:dtc'",
+        ),
+        ("models: [tabular:dct]\nlevels: [1.5]\n", "mine.yaml: levels.0: 1.5 is not a level"),
+        ("models: [tabular:dct]\nlevel: [1.0]\n", "mine.yaml: level: "),
+        ("models: [tabular:dct]\ntreatments: [{noise: -1}]\n", "mine.yaml: treatments.0.noise: "),
+        ("[", "mine.yaml is not YAML"),
+    ],
+)
+def test_a_wrong_study_is_one_line_with_file_and_key(tmp_path, text, said):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        study_file.find(str(tmp_path / "mine.yaml"))
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_that_is_not_there_is_said():
+    with pytest.raises(UserError, match="did you mean 'noise'"):
+        study_file.find("nosie")
+    with pytest.raises(UserError, match="can't be read"):
+        study_file.find("nowhere.yaml")

@@ -10,7 +10,7 @@ from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import load_dataset
 from agbench.data.prepare import prepare
 from agbench.errors import UserError
-from agbench.trial import Resources, run_trial
+from agbench.trial import Resources, run_trials
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,8 @@ def condition(datasets):
 
 
 def run(condition, datasets, tmp_path):
-    return run_trial(condition, datasets, tmp_path, Resources(cpus=2))
+    (result,) = run_trials([condition], datasets, tmp_path, Resources(cpus=2))
+    return result
 
 
 def test_a_trial_predicts_every_test_image_once(condition, datasets, tmp_path):
@@ -58,3 +59,19 @@ def test_another_preprocessing_for_the_test_images_is_used_for_them_alone(condit
 def test_a_data_set_that_is_no_longer_the_conditions_is_refused(condition, datasets, tmp_path):
     with pytest.raises(UserError, match="has fingerprint"):
         run(replace(condition, fingerprint="0" * 16), datasets, tmp_path)
+
+
+def test_one_training_is_tested_under_several_preprocessings(condition, datasets, tmp_path):
+    crossed = replace(condition, test=Preprocessing())
+    (tmp_path / "together").mkdir()
+    (tmp_path / "alone").mkdir()
+    together = run_trials([condition, crossed], datasets, tmp_path / "together", Resources(cpus=2))
+    alone = run(crossed, datasets, tmp_path / "alone")
+    assert [result.condition for result in together] == [condition, crossed]
+    assert together[0].seconds["fit"] == together[1].seconds["fit"]
+    assert together[1].predictions.equals(alone.predictions), "company changes no number"
+
+
+def test_conditions_with_different_trainings_are_not_run_together(condition, datasets, tmp_path):
+    with pytest.raises(ValueError, match="share their training"):
+        run_trials([condition, replace(condition, seed=1)], datasets, tmp_path, Resources(cpus=2))

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from agbench.condition import Budget
 from agbench.errors import UserError
 from agbench.models import weights
-from agbench.models.registry import Fitted, ModelError, Task
+from agbench.models.registry import Fitted, ModelError, Task, predictions
 
 IMAGE, LABEL = "image", "label"
 PATH_SEPARATOR = ";"
@@ -75,7 +75,7 @@ def fit_predict(task: Task) -> Fitted:
     ModelError
         If an epoch is missing, or AutoMM could not read an image.
     """
-    paths = pd.concat([task.train, task.validation, task.test])[IMAGE]
+    paths = pd.concat([task.train, task.validation, *task.tests])[IMAGE]
     if paths.str.contains(PATH_SEPARATOR, regex=False).any():
         raise ModelError(f"AutoMM can't take a path with {PATH_SEPARATOR!r} in it: {paths.iloc[0]}")
     unread = _UnreadImages(task.folder / "unread.txt")
@@ -101,8 +101,7 @@ def fit_predict(task: Task) -> Fitted:
         seed=task.seed,
     )
     trained = time.monotonic()
-    probabilities = predictor.predict_proba(task.test[[IMAGE]], as_pandas=True)
-    predicted = time.monotonic()
+    predicted = predictions(lambda test: predictor.predict_proba(test[[IMAGE]], as_pandas=True), task.tests)
     epochs = task.budget.epochs
     if epochs is not None and len(curve.accuracies) != epochs:
         raise ModelError(
@@ -112,9 +111,9 @@ def fit_predict(task: Task) -> Fitted:
     unread.refuse_any()
     backbone = settings.get("model.timm_image.checkpoint_name") or _preset_backbone(task.budget.preset)
     return Fitted(
-        probabilities=probabilities,
+        predictions=predicted,
         curve=tuple(curve.accuracies),
-        seconds={"fit": trained - started, "predict": predicted - trained},
+        seconds={"fit": trained - started},
         notes={
             "backbone": Path(backbone).name if task.variant in weights.PACKAGED else backbone,
             "parameters": str(predictor.total_parameters),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,8 +27,10 @@ class Task:
     ----------
     variant : str
         The model's name behind the colon; empty where there is none.
-    train, validation, test : DataFrame
+    train, validation : DataFrame
         ``image`` (absolute path) and ``label`` (str), one row an image.
+    tests : tuple of DataFrame
+        The same of the test images, once for each preprocessing that they are tested under.
     budget : Budget
         What it may spend.
     seed : int
@@ -43,7 +46,7 @@ class Task:
     variant: str
     train: pd.DataFrame
     validation: pd.DataFrame
-    test: pd.DataFrame
+    tests: tuple[pd.DataFrame, ...]
     budget: Budget
     seed: int
     folder: Path
@@ -63,30 +66,58 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What a family gives back.
+class Prediction:
+    """What a fitted model says of one of a task's sets of test images.
 
     Parameters
     ----------
     probabilities : DataFrame
         A row a test image in the task's order, a column a label.
-    curve : tuple of float
-        Validation accuracy after each epoch; empty where a model has no epochs.
-    seconds : dict of str to float
-        By phase.
-    notes : dict of str to str
-        What was really used: backbone, parameters, learners.
+    seconds : float
+        What it took.
     """
 
     probabilities: pd.DataFrame
-    curve: tuple[float, ...]
-    seconds: dict[str, float]
-    notes: dict[str, str]
+    seconds: float
 
     def __post_init__(self) -> None:
         values = self.probabilities.to_numpy(dtype=np.float64)
         if not np.isfinite(values).all() or not np.allclose(values.sum(axis=1), 1, atol=1e-3):
             raise ModelError("the predicted probabilities are not probabilities")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a family gives back.
+
+    Parameters
+    ----------
+    predictions : tuple of Prediction
+        One for each of the task's tests.
+    curve : tuple of float
+        Validation accuracy after each epoch; empty where a model has no epochs.
+    seconds : dict of str to float
+        By phase, without predicting.
+    notes : dict of str to str
+        What was really used: backbone, parameters, learners.
+    """
+
+    predictions: tuple[Prediction, ...]
+    curve: tuple[float, ...]
+    seconds: dict[str, float]
+    notes: dict[str, str]
+
+
+def predictions(
+    predict: Callable[[pd.DataFrame], pd.DataFrame], tests: Iterable[pd.DataFrame]
+) -> tuple[Prediction, ...]:
+    """Predict each of several sets of test images, and take the time."""
+    made = []
+    for test in tests:
+        started = time.monotonic()
+        probabilities = predict(test)
+        made.append(Prediction(probabilities, time.monotonic() - started))
+    return tuple(made)
 
 
 @dataclass(frozen=True)

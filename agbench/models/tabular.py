@@ -15,7 +15,7 @@ from autogluon.tabular.registry import ag_model_registry
 from agbench.condition import Budget
 from agbench.errors import look_up, unknown
 from agbench.models import features
-from agbench.models.registry import Fitted, ModelError, Task
+from agbench.models.registry import Fitted, ModelError, Task, predictions
 
 LABEL = "label"
 
@@ -50,12 +50,12 @@ def fit_predict(task: Task) -> Fitted:
         If no learner could be trained.
     """
     started = time.monotonic()
-    parts = [task.train, task.validation, task.test]
+    parts = [task.train, task.validation, *task.tests]
     images = pd.concat(parts, ignore_index=True)
     table = features.extract([Path(path) for path in images["image"]], tuple(task.variant.split("+")), task.cpus)
     table[LABEL] = images[LABEL]
     starts = np.cumsum([len(part) for part in parts])[:-1]
-    train, validation, test = (table.loc[rows] for rows in np.split(np.asarray(table.index), starts))
+    train, validation, *tests = (table.loc[rows] for rows in np.split(np.asarray(table.index), starts))
     extracted = time.monotonic()
     # AutoGluon's models take their seed from here; no argument of fit sets it for all of them.
     AbstractModel.default_random_seed = task.seed
@@ -81,18 +81,18 @@ def fit_predict(task: Task) -> Fitted:
     trained = time.monotonic()
     if not predictor.model_names():
         raise ModelError("TabularPredictor trained no model; its log says why")
-    probabilities = predictor.predict_proba(test.drop(columns=LABEL), as_multiclass=True)
-    predicted = time.monotonic()
+    predicted = predictions(
+        lambda test: predictor.predict_proba(test.drop(columns=LABEL), as_multiclass=True), tests
+    )
     return Fitted(
-        probabilities=probabilities,
+        predictions=predicted,
         curve=(),
         seconds={
             "features": extracted - started,
             "fit": trained - extracted,
-            "predict": predicted - trained,
         },
         notes={
-            "features": str(test.shape[1] - 1),
+            "features": str(train.shape[1] - 1),
             "best": predictor.model_best,
             "learners": ", ".join(predictor.model_names()),
             "failed": _failures(predictor.model_failures()),

@@ -60,8 +60,7 @@ def write_report(dataset: str, store: Store, workspace: Workspace) -> Report:
     evidence = gather(dataset, store.records(dataset))
     if not evidence.records and not evidence.failures:
         raise UserError(
-            f"{dataset} has only trials with noise, or with another preprocessing for the test images, "
-            "which reports do not show: run it without"
+            f"{dataset} has no trials on the images as they are now: run `agbench run --dataset {dataset}`"
         )
     folder = workspace.reports / dataset
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +113,8 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace) -> str:
         difference=tables.difference_table(evidence).markdown(),
         storage=tables.storage_table(evidence).markdown(),
         tabular=tables.tabular_table(evidence).markdown(),
+        noise=tables.noise_table(evidence).markdown(),
+        transfer=tables.transfer_table(evidence).markdown(),
         settings=tables.settings_table(evidence).markdown(),
         trials=tables.trials_table(evidence).markdown(),
         failures=tables.failures_table(evidence).markdown(),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import statistics as plain
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL, Budget
 from agbench.models.registry import FAMILIES
 from agbench.results import FINISHED, Record, latest
 from agbench.statistics import Comparison, Interval
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,52 @@ class Series:
 
 
 @dataclass(frozen=True)
+class NoisySeries:
+    """One model on noisy images.
+
+    Parameters
+    ----------
+    name : str
+        The model's, as in `Series`.
+    noise : float
+        Variance of the noise.
+    clean : Cell, optional
+        On the original images, without noise.
+    cells : dict of float to Cell
+        On noisy images, by the level that they were compressed to.
+    """
+
+    name: str
+    noise: float
+    clean: Cell | None
+    cells: dict[float, Cell]
+
+    def against_noisy(self, level: float) -> dict[int, Comparison]:
+        """Compare compressed noisy images with uncompressed ones, seed by seed."""
+        return _paired(self.cells.get(level), self.cells.get(ORIGINAL_LEVEL))
+
+
+@dataclass(frozen=True)
+class CrossedSeries:
+    """One model, trained at some levels and tested at others.
+
+    Parameters
+    ----------
+    name : str
+        The model's, as in `Series`.
+    cells : dict of (float, float) to Cell
+        By the levels of training and of testing.
+    """
+
+    name: str
+    cells: dict[tuple[float, float], Cell]
+
+    def against_own(self, train: float, test: float) -> dict[int, Comparison]:
+        """Compare with the same training tested at its own level, seed by seed."""
+        return _paired(self.cells.get((train, test)), self.cells.get((train, train)))
+
+
+@dataclass(frozen=True)
 class Evidence:
     """The results of one data set that belong together.
 
@@ -87,17 +137,23 @@ class Evidence:
         Of its images, labels and split.
     series : tuple of Series
         By family, deep models first.
+    noisy : tuple of NoisySeries
+        Models on clean, noisy and compressed noisy images.
+    crossed : tuple of CrossedSeries
+        Models that were tested at another level than their training's.
     records : tuple of Record
-        The trials behind them.
+        The trials behind all of them.
     failures : tuple of Record
         The last trials of conditions, where they did not finish.
     left_out : int
-        Finished trials on other images, or with noise or another preprocessing for the test images.
+        Finished trials on other images.
     """
 
     dataset: str
     fingerprint: str
     series: tuple[Series, ...]
+    noisy: tuple[NoisySeries, ...]
+    crossed: tuple[CrossedSeries, ...]
     records: tuple[Record, ...]
     failures: tuple[Record, ...]
     left_out: int
@@ -145,38 +201,56 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
     """
     fingerprint = records[-1].condition.fingerprint
     finished = latest(records)
-    chosen = {
-        name: record
-        for name, record in finished.items()
-        if record.condition.fingerprint == fingerprint
-        and record.condition.test is None
-        and record.condition.train.noise is None
-    }
+    chosen = {name: record for name, record in finished.items() if record.condition.fingerprint == fingerprint}
     last = {record.condition.id: record for record in records if record.condition.fingerprint == fingerprint}
     failures = [record for record in last.values() if record.status != FINISHED]
-    groups: dict[tuple[str, Budget, str | None], dict[float, list[Record]]] = {}
+    groups: dict[tuple[str, Budget, str | None], list[Record]] = {}
     for record in chosen.values():
         condition = record.condition
-        levels = groups.setdefault((condition.model, condition.budget, condition.weights), {})
-        levels.setdefault(condition.train.level, []).append(record)
+        groups.setdefault((condition.model, condition.budget, condition.weights), []).append(record)
     models = [model for model, *_ in groups]
-    series = tuple(
-        Series(
-            name=model if models.count(model) == 1 else f"{model} ({budget})",
-            model=model,
-            budget=budget,
-            cells={level: Cell(tuple(sorted(cell, key=_seed))) for level, cell in levels.items()},
+    series, noisy, crossed = [], [], []
+    for (model, budget, _), own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
+        name = model if models.count(model) == 1 else f"{model} ({budget})"
+        clean = _cells(
+            (record.condition.train.level, record)
+            for record in own
+            if record.condition.test is None and record.condition.train.noise is None
         )
-        for (model, budget, _), levels in sorted(groups.items(), key=lambda group: _place(group[0][0]))
-    )
+        if clean:
+            series.append(Series(name=name, model=model, budget=budget, cells=clean))
+        noises = {record.condition.train.noise for record in own if record.condition.train.noise is not None}
+        for noise in sorted(noises):
+            at_levels = _cells(
+                (record.condition.train.level, record)
+                for record in own
+                if record.condition.test is None and record.condition.train.noise == noise
+            )
+            noisy.append(NoisySeries(name, noise, clean.get(ORIGINAL_LEVEL), at_levels))
+        if any(record.condition.test is not None for record in own):
+            pairs = _cells(
+                ((record.condition.train.level, record.condition.test_preprocessing.level), record)
+                for record in own
+                if record.condition.train.noise is None
+            )
+            crossed.append(CrossedSeries(name, pairs))
     return Evidence(
         dataset=dataset,
         fingerprint=fingerprint,
-        series=series,
+        series=tuple(series),
+        noisy=tuple(noisy),
+        crossed=tuple(crossed),
         records=tuple(chosen.values()),
         failures=tuple(failures),
         left_out=len(finished) - len(chosen),
     )
+
+
+def _cells(placed: Iterable[tuple[K, Record]]) -> dict[K, Cell]:
+    found: dict[K, list[Record]] = {}
+    for place, record in placed:
+        found.setdefault(place, []).append(record)
+    return {place: Cell(tuple(sorted(records, key=_seed))) for place, records in found.items()}
 
 
 def _place(model: str) -> int:

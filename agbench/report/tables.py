@@ -11,6 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL
 from agbench.report.evidence import Cell, Evidence, Series
+from agbench.results import Record
 from agbench.statistics import Comparison, Interval
 
 MISSING = "not run"
@@ -141,6 +142,55 @@ def tabular_table(evidence: Evidence) -> Table:
     return Table(header, tuple(rows))
 
 
+def noise_table(evidence: Evidence) -> Table:
+    """Table IV: clean, noisy, and compressed noisy images, and what compressing gains on the noisy ones."""
+    rows = []
+    for series in evidence.noisy:
+        for level, cell in sorted(series.cells.items(), reverse=True):
+            if level == ORIGINAL_LEVEL:
+                continue
+            noisy = series.cells.get(ORIGINAL_LEVEL)
+            for seed, comparison in series.against_noisy(level).items() or ((None, None),):
+                rows.append(
+                    (
+                        series.name,
+                        f"{series.noise:g}",
+                        f"{level:g}",
+                        MISSING if seed is None else str(seed),
+                        _accuracy(series.clean if seed is None or series.clean is None else series.clean.of(seed)),
+                        _accuracy(noisy if seed is None or noisy is None else noisy.of(seed)),
+                        _accuracy(cell if seed is None else cell.of(seed)),
+                        MISSING if comparison is None else _difference(comparison.difference),
+                        MISSING if comparison is None else f"{comparison.p_value:.2g}",
+                    )
+                )
+    header = ("model", "noise", "level", "seed", "clean", "noisy", "JPEG of noisy", "gain over noisy", "McNemar p")
+    return Table(header, tuple(rows))
+
+
+def transfer_table(evidence: Evidence) -> Table:
+    """Give what a model trained at one level keeps at another, against its own level."""
+    rows = []
+    for series in evidence.crossed:
+        for train, test in sorted(series.cells, reverse=True):
+            if train == test:
+                continue
+            for seed, comparison in series.against_own(train, test).items():
+                rows.append(
+                    (
+                        series.name,
+                        _level(train),
+                        _level(test),
+                        str(seed),
+                        _accuracy(series.cells[train, test].of(seed)),
+                        _difference(comparison.difference),
+                        comparison.verdict(),
+                    )
+                )
+    header = ("model", "trained at", "tested at", "seed", "accuracy", "against its own level", "margin 1 point")
+    return Table(header, tuple(rows))
+
+
 def settings_table(evidence: Evidence) -> Table:
     """Say what each model was, and what it could spend."""
     rows = []
@@ -168,7 +218,7 @@ def trials_table(evidence: Evidence) -> Table:
             (
                 record.condition.id,
                 record.condition.model,
-                str(record.condition.train),
+                _images(record),
                 str(record.condition.seed),
                 f"{record.metrics['accuracy']:.4f}",
                 ", ".join(f"{name} {value:.1f}" for name, value in phases.items()),
@@ -186,7 +236,7 @@ def failures_table(evidence: Evidence) -> Table:
             (
                 record.condition.id,
                 record.condition.model,
-                str(record.condition.train),
+                _images(record),
                 str(record.condition.seed),
                 record.status.lower(),
                 record.reason or "still running, or its sweep was killed",
@@ -213,6 +263,11 @@ def size(count: int) -> str:
     return f"{value:.1f} TB"
 
 
+def _images(record: Record) -> str:
+    tested = record.condition.test
+    return str(record.condition.train) if tested is None else f"{record.condition.train}, tested on {tested}"
+
+
 def _level(level: float) -> str:
     return "1.0 (original)" if level == ORIGINAL_LEVEL else f"{level:g}"
 
@@ -223,7 +278,7 @@ def _size_cells(evidence: Evidence, level: float) -> Iterable[str]:
 
 
 def _accuracy(cell: Cell | None) -> str:
-    if cell is None:
+    if cell is None or not cell.records:
         return MISSING
     interval = cell.interval
     spread = "" if cell.spread is None else f", SD over {len(cell.records)} seeds {cell.spread:.4f}"

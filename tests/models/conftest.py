@@ -31,6 +31,9 @@ def make_task(tmp_path):
             parts[part] = pd.DataFrame(rows)
         folder = tmp_path / f"trial-{seed}"
         folder.mkdir()
-        return Task(variant=variant, **parts, budget=budget or Budget(), seed=seed, folder=folder, cpus=2)
+        tests = (parts.pop("test"),)
+        return Task(
+            variant=variant, **parts, tests=tests, budget=budget or Budget(), seed=seed, folder=folder, cpus=2
+        )
 
     return make

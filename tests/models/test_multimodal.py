@@ -27,14 +27,15 @@ def test_epochs_are_exact_even_when_validation_is_perfect(make_task):
     assert 1.0 in fitted.curve[:-1], "the images are made to be learned before the last epoch"
     assert len(fitted.curve) == 5
     assert seen == list(enumerate(fitted.curve, 1))
-    assert fitted.probabilities.shape == (8, 2)
-    assert (fitted.probabilities.idxmax(axis=1).to_numpy() == task.test["label"].to_numpy()).mean() > 0.8
+    assert fitted.predictions[0].probabilities.shape == (8, 2)
+    predicted = fitted.predictions[0].probabilities.idxmax(axis=1).to_numpy()
+    assert (predicted == task.tests[0]["label"].to_numpy()).mean() > 0.8
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(make_task):
     def probabilities(seed):
         task = make_task(budget=BUDGET, seed=seed, variant=LITE0)
-        values = multimodal.fit_predict(task).probabilities.to_numpy()
+        values = multimodal.fit_predict(task).predictions[0].probabilities.to_numpy()
         shutil.rmtree(task.folder)
         return values
 

@@ -6,7 +6,7 @@ import pytest
 
 from agbench.errors import UserError
 from agbench.models import registry
-from agbench.models.registry import Fitted, ModelError
+from agbench.models.registry import ModelError, Prediction
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -30,4 +30,4 @@ def test_other_names_are_refused(name):
 @pytest.mark.parametrize("values", [[[0.5, 0.4]], [[np.nan, 1.0]], [[2.0, 0.0]]])
 def test_what_is_no_probability_is_refused(values):
     with pytest.raises(ModelError):
-        Fitted(pd.DataFrame(values), (), {}, {})
+        Prediction(pd.DataFrame(values), 0.0)

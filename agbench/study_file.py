@@ -1,0 +1,118 @@
+"""Finding a study: by its name, or in a YAML file of a user's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from agbench.condition import Preprocessing
+from agbench.errors import UserError, unknown
+from agbench.models import registry
+from agbench.study import PAPER, STUDIES, Study, Treatment, at_levels
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def _is_level(level: float) -> float:
+    try:
+        Preprocessing.at(level)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    return level
+
+
+def _is_model(name: str) -> str:
+    try:
+        registry.find(name)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+Level = Annotated[float, AfterValidator(_is_level)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Treatment(_Strict):
+    level: Level = 1.0
+    noise: Annotated[float, Field(gt=0)] | None = None
+    test_level: Level | None = None
+
+
+class _Study(_Strict):
+    summary: str = "a study of one's own"
+    models: Annotated[tuple[Annotated[str, AfterValidator(_is_model)], ...], Field(min_length=1)]
+    levels: tuple[Level, ...] = ()
+    treatments: tuple[_Treatment, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_images(self) -> _Study:
+        if not self.levels and not self.treatments:
+            raise ValueError("it needs levels, or treatments")
+        return self
+
+
+def find(name: str) -> list[Study]:
+    """Give the studies that a name stands for.
+
+    Parameters
+    ----------
+    name : str
+        One of `agbench.study.STUDIES`, ``"paper"`` for all of the paper's, or the path of a YAML file.
+
+    Returns
+    -------
+    list of Study
+
+    Raises
+    ------
+    UserError
+        If there is no such study, or the file is wrong: one line with file, key and value.
+    """
+    if name == "paper":
+        return [STUDIES[one] for one in PAPER]
+    if name.lower().endswith(SUFFIXES):
+        return [read_study(Path(name).expanduser())]
+    if name not in STUDIES:
+        raise unknown("study", name, [*STUDIES, "paper", "FILE.yaml"])
+    return [STUDIES[name]]
+
+
+def read_study(file: Path) -> Study:
+    """Read a user's own study.
+
+    Parameters
+    ----------
+    file : Path
+        YAML with ``models``, and ``levels`` or ``treatments`` (each with ``level``, ``noise``, ``test_level``).
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    UserError
+        If it is wrong: one line with file, key and value.
+    """
+    try:
+        plain: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"the study {file} can't be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        read = _Study.model_validate(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the file"
+        said = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{file.name}: {key}: {said}, got {first['input']!r}") from error
+    treatments = tuple(Treatment(one.level, one.noise, one.test_level) for one in read.treatments)
+    return Study(read.summary, read.models, (*at_levels(*read.levels), *treatments))
