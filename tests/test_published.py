@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.data import published
@@ -27,7 +29,12 @@ def test_one_command_downloads_prepares_and_runs(name, agbench, tmp_path, server
     _, classes, images = published.ALL[name]
     assert f"{classes} classes" in page
     assert f"verified by its checksum (`md5:{published.md5(archive)}`)" in page
+    (accuracy,) = re.findall(r"tabular:dct, seed 0: accuracy (\d\.\d+)", done.stderr)
+    assert float(accuracy) >= 0.75, "images of a class are alike: labels and images are in step"
     bad = int(name == "sun397")
     assert f"Bytes are those of all {images - bad} images' files" in page
     if bad:
         assert "sun_bhenjvsvrtumjuri.jpg" in page
+    assert "## The paper's numbers" in page
+    if name == "cifar10":
+        assert "either the accuracy is 0.9435" in page

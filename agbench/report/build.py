@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from agbench import files
 from agbench.data.catalogue import Catalogue
 from agbench.errors import UserError
-from agbench.report import figures, tables
+from agbench.report import figures, published, tables
 from agbench.report.evidence import Evidence, gather
 from agbench.results import Store
 from agbench.workspace import Workspace
@@ -115,6 +115,7 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace) -> str:
         tabular=tables.tabular_table(evidence).markdown(),
         noise=tables.noise_table(evidence).markdown(),
         transfer=tables.transfer_table(evidence).markdown(),
+        published=tables.published_table(evidence).markdown() if published.printed(evidence.dataset) else "",
         settings=tables.settings_table(evidence).markdown(),
         trials=tables.trials_table(evidence).markdown(),
         failures=tables.failures_table(evidence).markdown(),

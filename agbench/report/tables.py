@@ -10,6 +10,7 @@ from statsmodels.stats.multitest import multipletests
 
 from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL
+from agbench.report import published
 from agbench.report.evidence import Cell, Evidence, Series
 from agbench.results import Record
 from agbench.statistics import Comparison, Interval
@@ -189,6 +190,36 @@ def transfer_table(evidence: Evidence) -> Table:
                 )
     header = ("model", "trained at", "tested at", "seed", "accuracy", "against its own level", "margin 1 point")
     return Table(header, tuple(rows))
+
+
+def published_table(evidence: Evidence) -> Table:
+    """Give the paper's cells for this data set, ours beside them, and which of the paper's can't be right."""
+    wrong = {(one.table, one.column): one for one in published.audit() if one.dataset == evidence.dataset}
+    rows = []
+    for cell in published.printed(evidence.dataset):
+        doubt = wrong.get((cell.table, cell.column))
+        remark = "" if doubt is None else f"the other cells give {doubt.derived:.4f}: {doubt.remark}"
+        is_size = cell.quantity == "size"
+        paper = f"{cell.value:,.1f} MB" if is_size else f"{cell.value:.4f}"
+        rows.append((cell.table, cell.column, paper, _ours(evidence, cell), remark))
+    return Table(("table", "cell", "paper", "ours", "remark"), tuple(rows))
+
+
+def _ours(evidence: Evidence, printed: published.Printed) -> str:
+    if not printed.quantity:
+        return "see above"
+    for series in evidence.series:
+        cell = series.cells.get(printed.level)
+        if cell is None or (printed.model and series.model != printed.model):
+            continue
+        if printed.quantity == "accuracy":
+            return _accuracy(cell)
+        return (
+            f"{cell.bytes / 1e6:,.1f} MB"
+            if printed.quantity == "size"
+            else (f"{cell.bytes / cell.bytes_original:.4f}")
+        )
+    return MISSING
 
 
 def settings_table(evidence: Evidence) -> Table:

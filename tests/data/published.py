@@ -15,10 +15,12 @@ from PIL import Image
 JUNK = b"\0\5\x16\7 no image"
 
 
-def pixels(number: int, side: int = 40) -> np.ndarray:
-    """Different pixels for each number, and alike within a class of ten."""
+def pixels(number: int, side: int = 40, kind: int | None = None) -> np.ndarray:
+    """Different pixels for each number, and alike within a kind; by default within ten numbers."""
     generator = np.random.default_rng(number)
-    base = np.random.default_rng(number // 10).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    base = np.random.default_rng(number // 10 if kind is None else kind).integers(
+        0, 256, (5, 5, 3), dtype=np.uint8
+    )
     image = np.asarray(Image.fromarray(base).resize((side, side), Image.Resampling.BICUBIC)).astype(int)
     return np.clip(image + generator.integers(-20, 21, image.shape), 0, 255).astype(np.uint8)
 
@@ -109,8 +111,8 @@ CIFAR10_BATCHES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_ba
 
 def _cifar10_batch(place: int) -> tuple[list[int], np.ndarray]:
     labels = [(place + number) % 10 for number in range(20)]
-    images = [pixels(1000 * place + number, 32) // 2 + 12 * label for number, label in enumerate(labels)]
-    return labels, np.stack([image.astype(np.uint8).transpose(2, 0, 1).ravel() for image in images])
+    images = [pixels(1000 * place + number, 32, kind=label) for number, label in enumerate(labels)]
+    return labels, np.stack([image.transpose(2, 0, 1).ravel() for image in images])
 
 
 def cifar10(folder: Path) -> Path:
@@ -148,8 +150,7 @@ def cifar100(folder: Path) -> Path:
         for place, batch in enumerate(("train", "test")):
             rows = []
             for number in range(20):
-                values = pixels(1000 * place + number, 32) // 2 + 40 * (number % 3)
-                planes = values.astype(np.uint8).transpose(2, 0, 1)
+                planes = pixels(1000 * place + number, 32, kind=number % 3).transpose(2, 0, 1)
                 rows.append(bytes([19, number % 3]) + planes.tobytes())
             yield f"{inside}/{batch}.bin", b"".join(rows)
 
