@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agbench.condition import Budget, Condition
     from agbench.data.dataset import Dataset
     from agbench.progress import Progress
+    from agbench.study import Study
     from agbench.workspace import Workspace
 
 STUDY_HELP = (
@@ -169,7 +170,10 @@ def run(
 
     images = Images.taken_from(options)
     budget = _budget(study.QUICK if quick else study.STANDARD, options)
+    progress = Progress()
     chosen = [one for name in studies or _default_studies(quick) for one in study_file.find(name)]
+    if models is None:
+        chosen = _runnable(chosen, progress)
     grid = partial(
         study.conditions,
         chosen,
@@ -184,7 +188,6 @@ def run(
     if dry_run and not is_prepared(name, workspace.datasets):
         _print_unprepared(name, conditions)
         return
-    progress = Progress()
     dataset = _prepared(workspace, images, progress)
     for remark in dataset.remarks():
         progress.say(f"{dataset.name}: {remark}")
@@ -254,6 +257,19 @@ def _prepared(workspace: Workspace, images: Images, progress: Progress, fresh: b
             environment.available_cpus(),
             progress.advance,
         )
+
+
+def _runnable(studies: list[Study], progress: Progress) -> list[Study]:
+    """Take the models that stand in for the paper's where the model hub can't be reached."""
+    from agbench.models import weights
+
+    wanted = dict.fromkeys(model for study in studies if study.offline for model in study.models)
+    if not wanted or weights.hub_answers():
+        return studies
+    instead = dict.fromkeys(model for study in studies for model in study.offline if model not in wanted)
+    missed = ", ".join(model for model in wanted if all(model not in study.offline for study in studies))
+    progress.say(f"the model hub doesn't answer: {', '.join(instead)} in place of {missed}")
+    return [study.without_hub() for study in studies]
 
 
 def _default_studies(quick: bool) -> tuple[str, ...]:

@@ -6,8 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +19,24 @@ from filelock import FileLock
 from agbench.condition import Condition
 from agbench.environment import digest_of_software
 from agbench.errors import UserError
+from agbench.record import (
+    CURVE,
+    DATABASE,
+    DATASET,
+    ENVIRONMENT,
+    EXAMPLES,
+    FAILED,
+    FINISHED,
+    KILLED,
+    LOG,
+    NOTE,
+    PREDICTIONS,
+    RUNNING,
+    TAG,
+    Record,
+    artifacts_of,
+    record_of,
+)
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -29,13 +46,6 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
-
-DATABASE = "agbench.db"
-CURVE = "validation_accuracy"
-PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
-DATASET = "dataset.json"
-_TAG = "agbench."
 _PAGE = 1000
 
 
@@ -63,6 +73,10 @@ class Result:
         What was really used.
     dataset : dict
         Where its images came from, and what is to be known of them, as JSON values.
+    reading : dict of str to float
+        What reading the training images' files took, as `agbench.preprocess.reading.Reading.metrics` gives it.
+    examples : DataFrame, optional
+        A few test images' files, as `agbench.trial.examples` gives them.
     """
 
     condition: Condition
@@ -75,66 +89,8 @@ class Result:
     bytes_original: int
     notes: dict[str, str]
     dataset: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Record:
-    """A trial as the store has it.
-
-    Parameters
-    ----------
-    run_id : str
-        MLflow's.
-    condition : Condition
-        What was run.
-    status : str
-        ``"FINISHED"``, ``"FAILED"``, ``"KILLED"`` or ``"RUNNING"``.
-    reason : str
-        Why it did not finish; empty where it did.
-    owner : str
-        Machine and folder of the store's workspace; others may share the store.
-    started : int
-        Milliseconds since 1970.
-    software : str
-        Digest of the versions that it ran with.
-    metrics : mapping of str to float
-        The last value of each.
-    notes : mapping of str to str
-        What was really used.
-    folder : Path
-        Where predictions, log and environment are.
-    """
-
-    run_id: str
-    condition: Condition
-    status: str
-    reason: str
-    owner: str
-    started: int
-    software: str
-    metrics: Mapping[str, float]
-    notes: Mapping[str, str]
-    folder: Path
-
-    @property
-    def predictions(self) -> pd.DataFrame:
-        """The test predictions, by ``image_id``."""
-        return pd.read_parquet(self.folder / PREDICTIONS).set_index("image_id")
-
-    @property
-    def environment(self) -> dict[str, Any]:
-        """Versions, hardware and commit that it ran with."""
-        environment: dict[str, Any] = json.loads((self.folder / ENVIRONMENT).read_text())
-        return environment
-
-    @property
-    def dataset(self) -> dict[str, Any]:
-        """Where its images came from, and what is to be known of them; empty where it did not finish."""
-        try:
-            facts: dict[str, Any] = json.loads((self.folder / DATASET).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return facts
+    reading: dict[str, float] = field(default_factory=dict)
+    examples: pd.DataFrame | None = None
 
 
 class Store:
@@ -184,7 +140,7 @@ class Store:
         run = self._client.create_run(
             self._experiment(condition.dataset),
             run_name=str(condition),
-            tags={_TAG + name: value for name, value in tags.items()},
+            tags={TAG + name: value for name, value in tags.items()},
         )
         run_id = str(run.info.run_id)
         self._client.log_batch(run_id, params=[Param(*pair) for pair in _params(condition).items()])
@@ -200,21 +156,26 @@ class Store:
             "bytes_original": result.bytes_original,
             **{f"seconds_{phase}": value for phase, value in result.seconds.items()},
             **{f"images_{part}": value for part, value in result.counts.items()},
+            **result.reading,
         }
         metrics = [Metric(name, float(value), now, 0) for name, value in values.items()]
         metrics += [Metric(CURVE, value, now, epoch) for epoch, value in enumerate(result.curve, 1)]
-        tags = [RunTag(f"{_TAG}note.{name}", value) for name, value in result.notes.items()]
+        tags = [RunTag(f"{NOTE}{name}", value) for name, value in result.notes.items()]
         self._client.log_batch(run_id, metrics=metrics, tags=tags)
         with TemporaryDirectory() as scratch:
             path = Path(scratch) / PREDICTIONS
             result.predictions.to_parquet(path, index=False)
             self._client.log_artifact(run_id, str(path))
+            if result.examples is not None:
+                path = Path(scratch) / EXAMPLES
+                result.examples.to_parquet(path, index=False)
+                self._client.log_artifact(run_id, str(path))
         self._client.log_dict(run_id, result.dataset, DATASET)
         self._end(run_id, FINISHED, log)
 
     def fail(self, run_id: str, reason: str, log: Path, status: str = FAILED) -> None:
         """Keep why a trial did not finish."""
-        self._client.set_tag(run_id, _TAG + "reason", reason)
+        self._client.set_tag(run_id, TAG + "reason", reason)
         self._end(run_id, status, log)
 
     def close_abandoned(self, reason: str, scratch: Path) -> None:
@@ -256,17 +217,17 @@ class Store:
             token = page.token
             if not token:
                 break
-        records = [self._record(run) for run in runs if _TAG + "condition" in run.data.tags]
+        records = [self._record(run) for run in runs if TAG + "condition" in run.data.tags]
         return sorted(records, key=lambda record: (record.started, record.run_id))
 
     def datasets(self) -> list[str]:
         """Give the names of the data sets that have results, sorted."""
         return sorted({record.condition.dataset for record in self.records()})
 
-    def curve(self, record: Record) -> list[float]:
+    def curve(self, record: Record) -> tuple[float, ...]:
         """Give a trial's validation accuracy after each epoch."""
         history = self._client.get_metric_history(record.run_id, CURVE)
-        return [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
+        return tuple(metric.value for metric in sorted(history, key=lambda metric: metric.step))
 
     def _make_database(self) -> None:
         # MLflow builds its tables step by step: whoever looks in between, or is killed there, finds half of them.
@@ -293,52 +254,23 @@ class Store:
         self._client.set_terminated(run_id, status)
 
     def _record(self, run: Run) -> Record:
-        tags = run.data.tags
-        folder = self._artifacts(run)
-        status, reason = run.info.status, tags.get(_TAG + "reason", "")
-        if status == FINISHED and not (folder / PREDICTIONS).is_file():
-            status, reason = FAILED, "its predictions are gone from the store"
-        return Record(
-            run_id=run.info.run_id,
-            condition=Condition.from_dict(json.loads(tags[_TAG + "condition"])),
-            status=status,
-            reason=reason,
-            owner=tags.get(_TAG + "owner", ""),
-            started=run.info.start_time,
-            software=tags[_TAG + "software"],
-            metrics=run.data.metrics,
-            notes={
-                name.removeprefix(f"{_TAG}note."): value
-                for name, value in tags.items()
-                if name.startswith(f"{_TAG}note.")
-            },
-            folder=folder,
+        return record_of(
+            run.info.run_id,
+            run.info.status,
+            run.info.start_time,
+            run.data.tags,
+            run.data.metrics,
+            self._artifacts(run),
         )
 
     def _artifacts(self, run: Run) -> Path:
         if not self._elsewhere:
             # MLflow keeps an absolute address; this one holds when the workspace has moved.
-            return self.folder / "artifacts" / str(run.info.run_id) / "artifacts"
+            return artifacts_of(self.folder, run.info.run_id)
         address = urlparse(run.info.artifact_uri)
         if address.scheme in ("", "file"):
             return Path(url2pathname(address.path))
         return Path(self._client.download_artifacts(run.info.run_id, ""))
-
-
-def latest(records: list[Record]) -> dict[str, Record]:
-    """Give the last finished trial of each condition.
-
-    Parameters
-    ----------
-    records : list of Record
-        The oldest first.
-
-    Returns
-    -------
-    dict of str to Record
-        By the condition's id.
-    """
-    return {record.condition.id: record for record in records if record.status == FINISHED}
 
 
 def _params(condition: Condition) -> dict[str, str]:

@@ -10,11 +10,17 @@ from agbench.condition import ORIGINAL_LEVEL, Budget, Condition, Preprocessing
 from agbench.errors import UserError
 from agbench.models import registry, weights
 
-DEEP = "automm:efficientnet_lite0"
-"""The default deep model: its weights need no download."""
+AUTOGLUON = "automm"
+"""The paper's own deep model: AutoGluon with its preset's backbone, from the model hub."""
 
-SIZES = ("automm:efficientnet_lite0", "automm:efficientnet_lite1", "automm:efficientnet_lite2")
-"""One family, from small to large, whose weights need no download; ``--models`` takes the paper's B0 to B4."""
+OFFLINE = "automm:efficientnet_lite0"
+"""What stands in for it where the hub can't be reached: its weights need no download."""
+
+SIZES = tuple(f"automm:efficientnet_b{size}" for size in range(5))
+"""The paper's family, from small to large (section II-B)."""
+
+OFFLINE_SIZES = tuple(f"automm:efficientnet_lite{size}" for size in range(3))
+"""What stands in for it."""
 
 TABULAR = ("tabular:pixels", "tabular:dct", "tabular:pixels+dct")
 PAPER_LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
@@ -74,11 +80,18 @@ class Study:
         Names of models.
     treatments : tuple of Treatment
         What is done to the images.
+    offline : tuple of str
+        Models that stand in for `models` where the model hub can't be reached; by default there are none.
     """
 
     summary: str
     models: tuple[str, ...]
     treatments: tuple[Treatment, ...]
+    offline: tuple[str, ...] = ()
+
+    def without_hub(self) -> Study:
+        """Give the study that can be run without the model hub."""
+        return replace(self, models=self.offline or self.models, offline=())
 
 
 def at_levels(*levels: float) -> tuple[Treatment, ...]:
@@ -94,15 +107,23 @@ def crossed(*levels: float) -> tuple[Treatment, ...]:
 NOISY = (Treatment(), Treatment(noise=PAPER_NOISE), Treatment(0.3, noise=PAPER_NOISE))
 
 STUDIES = {
-    "compression": Study("accuracy over level (figure 2)", (DEEP,), at_levels(*PAPER_LEVELS)),
-    "model-size": Study("compressing beside a larger model (table II)", SIZES, at_levels(1.0, 0.3)),
-    "storage": Study("bytes saved, and accuracy kept, at level 0.3 (table III)", (DEEP,), at_levels(1.0, 0.3)),
-    "noise": Study("whether compressing rescues noisy images (table IV)", (DEEP,), NOISY),
-    "convergence": Study("accuracy per epoch (figure 3)", (DEEP,), at_levels(*PAPER_LEVELS)),
-    "tabular": Study("tabular models beside the deep one", (DEEP, *TABULAR), at_levels(1.0, 0.3)),
-    "transfer": Study("training at one level, testing at another", (DEEP,), crossed(1.0, 0.5, 0.3, 0.1)),
+    "compression": Study("accuracy over level (figure 2)", (AUTOGLUON,), at_levels(*PAPER_LEVELS), (OFFLINE,)),
+    "model-size": Study("compressing beside a larger model (table II)", SIZES, at_levels(1.0, 0.3), OFFLINE_SIZES),
+    "storage": Study(
+        "bytes saved, and accuracy kept, at level 0.3 (table III)", SIZES[:1], at_levels(1.0, 0.3), (OFFLINE,)
+    ),
+    "noise": Study("whether compressing rescues noisy images (table IV)", (AUTOGLUON,), NOISY, (OFFLINE,)),
+    "convergence": Study("accuracy per epoch (figure 3)", (AUTOGLUON,), at_levels(*PAPER_LEVELS), (OFFLINE,)),
+    "tabular": Study(
+        "tabular models beside the deep one", (AUTOGLUON, *TABULAR), at_levels(1.0, 0.3), (OFFLINE, *TABULAR)
+    ),
+    "transfer": Study(
+        "training at one level, testing at another", (AUTOGLUON,), crossed(1.0, 0.5, 0.3, 0.1), (OFFLINE,)
+    ),
     "quick": Study(
-        "several of these on a small grid", (DEEP, "tabular:pixels", "tabular:dct"), at_levels(1.0, 0.5, 0.3, 0.1)
+        "several of these on a small grid",
+        (OFFLINE, "tabular:pixels", "tabular:dct"),
+        at_levels(1.0, 0.5, 0.3, 0.1),
     ),
 }
 

@@ -19,7 +19,8 @@ from agbench import environment, files, processes, worker
 from agbench.condition import Budget, Condition
 from agbench.data.dataset import Dataset
 from agbench.errors import UserError
-from agbench.results import LOG, Record, Result, Store, latest
+from agbench.record import LOG, Record, latest
+from agbench.results import Result, Store
 from agbench.trial import Resources, fit_of, variants
 from agbench.worker import Failure
 from agbench.workspace import Workspace

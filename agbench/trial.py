@@ -14,8 +14,12 @@ from agbench.data.dataset import Dataset, load_dataset
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 from agbench.errors import UserError
 from agbench.models import registry
+from agbench.preprocess import reading
 from agbench.preprocess.variant import Recipe, Variant, materialise
 from agbench.results import Result
+
+LARGEST_EXAMPLE = 1_000_000
+"""Bytes of a file that is kept with a result, for a look at it."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ def run_trials(
         )
     )
     shared = {"load": loaded - started, **fitted.seconds}
+    measured = reading.measure(list(_part(dataset, train, TRAIN, codes)["image"])).metrics()
     results = []
     for one, test, predicted in zip(conditions, tests, fitted.predictions, strict=True):
         predictions = _predictions(test, predicted.probabilities, {code: label for label, code in codes.items()})
@@ -149,9 +154,38 @@ def run_trials(
                     "settings": train.manifest["settings"],
                 },
                 dataset=dataset.facts(),
+                reading=measured,
+                examples=examples(dataset, train) if one.test is None else None,
             )
         )
     return results
+
+
+def examples(dataset: Dataset, variant: Variant) -> pd.DataFrame:
+    """Give a few of the test images as they are at a condition's level, the same for every condition.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose images.
+    variant : Variant
+        Its images at that level.
+
+    Returns
+    -------
+    DataFrame
+        ``image_id``, ``bytes`` (as in the variant's index), and ``file`` (what is in the file): the images at
+        the quartiles of the original sizes, without those of files too large to keep.
+    """
+    tests = dataset.index[dataset.index["split"] == TEST].sort_values(["bytes", "image_id"])
+    ids = dict.fromkeys(tests["image_id"].iloc[len(tests) * part // 4] for part in (1, 2, 3))
+    rows = []
+    for image_id in ids:
+        row = variant.index.loc[image_id]
+        file = Path(row["image"])
+        if file.stat().st_size <= LARGEST_EXAMPLE:
+            rows.append({"image_id": image_id, "bytes": int(row["bytes"]), "file": file.read_bytes()})
+    return pd.DataFrame(rows, columns=["image_id", "bytes", "file"])
 
 
 def fit_of(condition: Condition) -> Condition:

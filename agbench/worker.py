@@ -13,7 +13,8 @@ from typing import TextIO
 from agbench.condition import Budget, Condition
 from agbench.errors import UserError
 from agbench.models import registry
-from agbench.results import LOG, Result
+from agbench.record import LOG
+from agbench.results import Result
 from agbench.trial import Resources, run_trials
 
 MODEL = "model"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from agbench import environment
 from agbench.condition import Budget, Condition, Preprocessing
 from agbench.errors import UserError
-from agbench.results import FAILED, FINISHED, KILLED, RUNNING, Result, Store, latest
+from agbench.record import FAILED, FINISHED, KILLED, RUNNING, latest, read_records
+from agbench.results import Result, Store
 
 CONDITION = Condition("cats, dogs", "f" * 16, Preprocessing.at(0.3), "tabular:dct", Budget(learners=("RF", "XT")))
 HERE = environment.describe(cpus=2, gpus=0)
@@ -57,7 +59,7 @@ def test_a_result_comes_back_as_it_went_in(store, log):
     assert record.software == environment.digest_of_software(environment.software())
     assert record.environment == HERE
     assert record.dataset == {"remarks": ["é is a letter"]}
-    assert store.curve(record) == [0.25, 0.5, 0.375]
+    assert store.curve(record) == (0.25, 0.5, 0.375)
     assert record.predictions["label"].tolist() == LABELS
     assert (record.folder / "log.txt").read_text() == "what was printed\n"
     assert store.datasets() == ["cats, dogs"]
@@ -133,3 +135,34 @@ def test_another_workspaces_trials_are_left_alone(store, tmp_path, monkeypatch):
     monkeypatch.undo()
     store.close_abandoned("the sweep was killed", tmp_path)
     assert [record.status for record in store.records()] == [RUNNING]
+
+
+def test_the_store_is_read_without_mlflow_as_with_it(store, log):
+    run = store.begin(CONDITION, HERE)
+    store.finish(run, result(), log)
+    store.fail(store.begin(CONDITION, HERE), "no memory", log)
+    read = read_records(store.folder)
+    assert [replace(record, curve=()) for record in read] == store.records()
+    assert read[0].curve == (0.25, 0.5, 0.375)
+    assert read_records(store.folder, "cats, dogs") == read
+    assert read_records(store.folder, "others") == []
+    assert read_records(store.folder.parent / "nothing") == []
+
+
+def test_a_store_elsewhere_is_read_by_mlflow(store, log, monkeypatch, tmp_path):
+    store.finish(store.begin(CONDITION, HERE), result(), log)
+    own = read_records(store.folder)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.folder / 'agbench.db'}")
+    assert read_records(tmp_path / "other") == own
+
+
+def test_a_damaged_store_is_one_line(tmp_path):
+    (tmp_path / "agbench.db").write_bytes(b"SQLite format 3\0 and no more" * 100)
+    with pytest.raises(UserError, match="can't be opened"):
+        read_records(tmp_path)
+
+
+def test_what_a_trial_got_right_is_told_by_image(store, log):
+    store.finish(store.begin(CONDITION, HERE), result(), log)
+    (record,) = read_records(store.folder)
+    assert record.outcome.right.tolist() == [one == other for one, other in zip(LABELS, LABELS[::-1], strict=True)]

@@ -10,14 +10,28 @@ from agbench.trial import fit_of
 
 def ids(*names, **arguments):
     studies = [study.STUDIES[name] for name in names]
+    if arguments.pop("offline", False):
+        studies = [one.without_hub() for one in studies]
     found = study.conditions(studies, "d", "f", arguments.pop("budget", study.STANDARD), **arguments)
     return [condition.id for condition in found]
 
 
 def test_conditions_that_studies_share_are_run_once():
     together = ids("compression", "storage", "tabular")
-    assert len(together) == len(set(together)) == 10 + 3 * 2
-    assert set(ids("storage")) < set(ids("compression"))
+    assert len(together) == len(set(together)) == 10 + 2 + 3 * 2
+    assert set(ids("convergence")) == set(ids("compression"))
+    without = ids("compression", "storage", "tabular", offline=True)
+    assert len(without) == 10 + 3 * 2
+    assert set(ids("storage", offline=True)) < set(ids("compression", offline=True))
+
+
+def test_without_the_model_hub_other_backbones_stand_in_for_the_papers():
+    for name, one in study.STUDIES.items():
+        assert not any(
+            model.startswith(("automm:efficientnet_b", "automm ")) for model in one.without_hub().models
+        )
+        assert one.without_hub().treatments == one.treatments, name
+    assert study.STUDIES["quick"].without_hub() == study.STUDIES["quick"]
 
 
 def test_a_budget_changes_only_the_models_that_read_it():
@@ -66,7 +80,8 @@ def read(name):
 
 def test_the_papers_studies_together_run_shared_conditions_once():
     together = ids(*study.PAPER)
-    assert len(together) == len(set(together)) == 10 + 2 * 2 + 2 + 3 * 2
+    assert len(together) == len(set(together)) == 10 + 5 * 2 + 2 + 3 * 2
+    assert len(ids(*study.PAPER, offline=True)) == 10 + 2 * 2 + 2 + 3 * 2
     assert [one.summary for one in study_file.find("paper")] == [study.STUDIES[one].summary for one in study.PAPER]
 
 
@@ -83,7 +98,7 @@ def test_transfer_crosses_four_trainings_with_four_tests():
     found = study.conditions([study.STUDIES["transfer"]], "d", "f", study.QUICK)
     assert len(found) == 16
     assert len({fit_of(one) for one in found}) == 4
-    assert {one.id for one in found} > set(ids("quick", budget=study.QUICK, models=(study.DEEP,)))
+    assert {one.id for one in found} > set(ids("quick", budget=study.QUICK, models=("automm",)))
 
 
 def test_a_study_of_ones_own_is_a_file(tmp_path):

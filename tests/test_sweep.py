@@ -14,7 +14,8 @@ import pytest
 from agbench import environment, study, sweep
 from agbench.data.dataset import load_dataset
 from agbench.errors import UserError
-from agbench.results import FAILED, FINISHED, KILLED, RUNNING, Store
+from agbench.record import FAILED, FINISHED, KILLED, RUNNING
+from agbench.results import Store
 from agbench.workspace import Workspace
 from tests.conftest import SWEEP
 from tests.conftest import environment as users_environment

@@ -138,6 +138,7 @@ class Dataset:
             "source": {"origin": self.source.origin, "state": self.source.state, "checksum": self.source.checksum},
             "classes": len(self.classes),
             "parts": self.parts,
+            "pixels": [int(self.index["width"].median()), int(self.index["height"].median())],
             "remarks": self.remarks(),
             "quarantined": self.quarantined.to_dict("records"),
             "dropped": self.dropped,

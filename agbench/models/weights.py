@@ -158,6 +158,21 @@ def local_digest(backbone: str) -> str | None:
     return content.hexdigest()[:16]
 
 
+def hub_answers() -> bool:
+    """Tell whether the model hub gives the paper's smallest backbone."""
+    import httpx
+    from huggingface_hub import constants, hf_hub_url
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        # The answer may be a redirect, which is one too.
+        answer = httpx.head(hf_hub_url("timm/efficientnet_b0.ra_in1k", CONFIG_FILE), timeout=HUB_TIMEOUT)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code < httpx.codes.BAD_REQUEST
+
+
 def refuse_unavailable(backbone: str) -> None:
     """Make sure, without loading it, that a backbone's weights can be had.
 

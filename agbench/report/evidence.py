@@ -11,7 +11,7 @@ from typing import TypeVar
 from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL, Budget
 from agbench.models.registry import FAMILIES
-from agbench.results import FINISHED, Record, latest
+from agbench.record import FINISHED, Record, latest
 from agbench.statistics import Comparison, Interval
 
 K = TypeVar("K")

@@ -10,9 +10,9 @@ from statsmodels.stats.multitest import multipletests
 
 from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL
+from agbench.record import Record
 from agbench.report import published
 from agbench.report.evidence import Cell, Evidence, Series
-from agbench.results import Record
 from agbench.statistics import Comparison, Interval
 
 MISSING = "not run"

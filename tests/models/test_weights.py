@@ -4,7 +4,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -96,3 +99,34 @@ def test_a_backbone_that_cannot_be_fetched_is_one_line_with_those_that_work(tmp_
 def test_a_backbone_that_nobody_knows_is_said():
     with pytest.raises(UserError, match="timm knows no pretrained backbone 'no_such_net'"):
         weights.refuse_unavailable("no_such_net")
+
+
+@pytest.fixture
+def hub(tmp_path):
+    """A server that has the hub's one file."""
+    file = tmp_path / "timm" / "efficientnet_b0.ra_in1k" / "resolve" / "main" / "config.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+PLAN = ("run", "--dataset", "digits", "--study", "model-size", "--dry-run")
+
+
+def test_the_papers_backbones_are_taken_where_the_hub_answers(agbench, tmp_path, hub):
+    done = agbench("--workspace", tmp_path, *PLAN, HF_ENDPOINT=hub)
+    assert done.stdout.count("efficientnet_b") == 10
+    assert "model hub" not in done.stderr
+
+
+@pytest.mark.parametrize("offline", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}])
+def test_where_it_does_not_those_that_need_none_are_taken_and_that_is_said(agbench, tmp_path, offline):
+    done = agbench("--workspace", tmp_path, *PLAN, **offline)
+    assert done.stdout.count("efficientnet_lite") == 6
+    assert "the model hub doesn't answer: automm:efficientnet_lite0" in done.stderr
+    assert "in place of automm:efficientnet_b0" in done.stderr
+    named = agbench("--workspace", tmp_path, *PLAN, "--models", "automm:efficientnet_b1", **offline)
+    assert named.stdout.count("efficientnet_b1") == 2, "a model that was named is not replaced"

@@ -1,0 +1,270 @@
+"""A trial as the store has it; read here without MLflow, whose import takes longer than a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agbench.condition import Condition
+from agbench.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
+
+DATABASE = "agbench.db"
+PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
+DATASET, EXAMPLES = "dataset.json", "examples.parquet"
+CURVE = "validation_accuracy"
+TAG = "agbench."
+NOTE = f"{TAG}note."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Which test images a trial got right.
+
+    Parameters
+    ----------
+    images : str
+        Digest of their ids and labels: outcomes with the same one can be paired.
+    right : ndarray of bool
+        One an image, in the order of ids.
+    """
+
+    images: str
+    right: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test image's file, as it was at a trial's level.
+
+    Parameters
+    ----------
+    image_id : str
+        Which image.
+    bytes : int
+        Of its file at the level.
+    file : bytes
+        What a model reads.
+    """
+
+    image_id: str
+    bytes: int
+    file: bytes
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial as the store has it.
+
+    Parameters
+    ----------
+    run_id : str
+        MLflow's.
+    condition : Condition
+        What was run.
+    status : str
+        ``"FINISHED"``, ``"FAILED"``, ``"KILLED"`` or ``"RUNNING"``.
+    reason : str
+        Why it did not finish; empty where it did.
+    owner : str
+        Machine and folder of the store's workspace; others may share the store.
+    started : int
+        Milliseconds since 1970.
+    software : str
+        Digest of the versions that it ran with.
+    metrics : mapping of str to float
+        The last value of each.
+    notes : mapping of str to str
+        What was really used.
+    folder : Path
+        Where predictions, log and environment are.
+    curve : tuple of float
+        Validation accuracy after each epoch; empty for a model without epochs, and where a store gives it
+        only one by one (`agbench.results.Store.curve`).
+    """
+
+    run_id: str
+    condition: Condition
+    status: str
+    reason: str
+    owner: str
+    started: int
+    software: str
+    metrics: Mapping[str, float]
+    notes: Mapping[str, str]
+    folder: Path
+    curve: tuple[float, ...] = ()
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """The test predictions, by ``image_id``."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / PREDICTIONS).set_index("image_id")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, hardware and commit that it ran with."""
+        environment: dict[str, Any] = json.loads((self.folder / ENVIRONMENT).read_text())
+        return environment
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        """Where its images came from, and what is to be known of them; empty where it did not finish."""
+        try:
+            facts: dict[str, Any] = json.loads((self.folder / DATASET).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return facts
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """Which test images it got right."""
+        from pyarrow import compute, parquet
+
+        table = parquet.read_table(self.folder / PREDICTIONS, columns=["image_id", "label", "predicted"])
+        table = table.sort_by("image_id")
+        digest = hashlib.sha256()
+        for name in ("image_id", "label"):
+            digest.update(json.dumps(table[name].to_pylist()).encode())
+        right = compute.equal(table["label"], table["predicted"]).to_numpy()
+        return Outcome(digest.hexdigest(), np.asarray(right, dtype=np.bool_))
+
+    @property
+    def examples(self) -> list[Example]:
+        """A few test images as they were at its level; none where the trial kept none."""
+        from pyarrow import parquet
+
+        if not (self.folder / EXAMPLES).is_file():
+            return []
+        return [Example(**row) for row in parquet.read_table(self.folder / EXAMPLES).to_pylist()]
+
+
+def read_records(folder: Path, dataset: str | None = None) -> list[Record]:
+    """Read all trials of a store, the oldest first, as `agbench.results.Store.records` does.
+
+    Parameters
+    ----------
+    folder : Path
+        The workspace's ``results`` folder. MLFLOW_TRACKING_URI, where it is set, names another store.
+    dataset : str, optional
+        Only this one's.
+
+    Returns
+    -------
+    list of Record
+        Of the workspace's own database by SQL (MLflow's tables); of another store by MLflow.
+
+    Raises
+    ------
+    UserError
+        If the database can't be read.
+    """
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        from agbench.results import Store
+
+        store = Store(folder)
+        return [replace(record, curve=store.curve(record)) for record in store.records(dataset)]
+    database = folder.resolve() / DATABASE
+    if not database.is_file():
+        return []
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            found = _rows(connection, dataset)
+    except sqlite3.Error as error:
+        raise UserError(f"the store {database} can't be opened: {error}") from error
+    records = [
+        record_of(run, status, started, tags, metrics, artifacts_of(folder.resolve(), run), tuple(curve))
+        for run, status, started, tags, metrics, curve in found
+        if f"{TAG}condition" in tags
+    ]
+    return sorted(records, key=lambda record: (record.started, record.run_id))
+
+
+def _rows(
+    connection: sqlite3.Connection, dataset: str | None
+) -> list[tuple[str, str, int, dict[str, str], dict[str, float], list[float]]]:
+    runs = connection.execute(
+        "SELECT run_uuid, status, start_time FROM runs JOIN experiments USING (experiment_id)"
+        " WHERE runs.lifecycle_stage = 'active' AND experiments.lifecycle_stage = 'active'"
+        " AND (? IS NULL OR experiments.name = ?)",
+        (dataset, dataset),
+    ).fetchall()
+    tags: dict[str, dict[str, str]] = {run: {} for run, *_ in runs}
+    metrics: dict[str, dict[str, float]] = {run: {} for run, *_ in runs}
+    for run, key, value in connection.execute("SELECT run_uuid, key, value FROM tags"):
+        if run in tags:
+            tags[run][key] = value
+    for run, key, value in connection.execute("SELECT run_uuid, key, value FROM latest_metrics"):
+        if run in metrics:
+            metrics[run][key] = value
+    curves: dict[str, list[float]] = {run: [] for run, *_ in runs}
+    history = "SELECT run_uuid, value FROM metrics WHERE key = ? ORDER BY run_uuid, step"
+    for run, value in connection.execute(history, (CURVE,)):
+        if run in curves:
+            curves[run].append(value)
+    return [(run, status, started, tags[run], metrics[run], curves[run]) for run, status, started in runs]
+
+
+def artifacts_of(folder: Path, run_id: str) -> Path:
+    """Give where a run's files are below a ``results`` folder."""
+    return folder / "artifacts" / run_id / "artifacts"
+
+
+def record_of(
+    run_id: str,
+    status: str,
+    started: int,
+    tags: Mapping[str, str],
+    metrics: Mapping[str, float],
+    folder: Path,
+    curve: tuple[float, ...] = (),
+) -> Record:
+    """Make a record of what MLflow keeps of a run."""
+    reason = tags.get(TAG + "reason", "")
+    if status == FINISHED and not (folder / PREDICTIONS).is_file():
+        status, reason = FAILED, "its predictions are gone from the store"
+    return Record(
+        run_id=run_id,
+        condition=Condition.from_dict(json.loads(tags[TAG + "condition"])),
+        status=status,
+        reason=reason,
+        owner=tags.get(TAG + "owner", ""),
+        started=started,
+        software=tags[TAG + "software"],
+        metrics=metrics,
+        notes={name.removeprefix(NOTE): value for name, value in tags.items() if name.startswith(NOTE)},
+        folder=folder,
+        curve=curve,
+    )
+
+
+def latest(records: list[Record]) -> dict[str, Record]:
+    """Give the last finished trial of each condition.
+
+    Parameters
+    ----------
+    records : list of Record
+        The oldest first.
+
+    Returns
+    -------
+    dict of str to Record
+        By the condition's id.
+    """
+    return {record.condition.id: record for record in records if record.status == FINISHED}
