@@ -56,14 +56,14 @@ class Example:
     ----------
     image_id : str
         Which image.
-    bytes : int
-        Of its file at the level.
+    size : int
+        Bytes of its file at the level.
     file : bytes
         What a model reads.
     """
 
     image_id: str
-    bytes: int
+    size: int
     file: bytes
 
 
@@ -135,24 +135,29 @@ class Record:
     @cached_property
     def outcome(self) -> Outcome:
         """Which test images it got right."""
-        from pyarrow import compute, parquet
-
-        table = parquet.read_table(self.folder / PREDICTIONS, columns=["image_id", "label", "predicted"])
-        table = table.sort_by("image_id")
-        digest = hashlib.sha256()
-        for name in ("image_id", "label"):
-            digest.update(json.dumps(table[name].to_pylist()).encode())
-        right = compute.equal(table["label"], table["predicted"]).to_numpy()
-        return Outcome(digest.hexdigest(), np.asarray(right, dtype=np.bool_))
+        table = _columns(self.folder / PREDICTIONS)
+        rows = sorted(zip(table["image_id"], table["label"], table["predicted"], strict=True))
+        digest = hashlib.sha256(json.dumps([row[:2] for row in rows]).encode())
+        return Outcome(
+            digest.hexdigest(), np.array([label == predicted for _, label, predicted in rows], dtype=bool)
+        )
 
     @property
     def examples(self) -> list[Example]:
         """A few test images as they were at its level; none where the trial kept none."""
-        from pyarrow import parquet
-
         if not (self.folder / EXAMPLES).is_file():
             return []
-        return [Example(**row) for row in parquet.read_table(self.folder / EXAMPLES).to_pylist()]
+        table = _columns(self.folder / EXAMPLES)
+        rows = zip(table["image_id"], table["bytes"], table["file"], strict=True)
+        return [Example(image_id, size, file) for image_id, size, file in rows]
+
+
+def _columns(file: Path) -> dict[str, list[Any]]:
+    # Not with pandas, for the sake of its import.
+    from pyarrow import parquet
+
+    found: dict[str, list[Any]] = parquet.read_table(file).to_pydict()  # type: ignore[no-untyped-call]
+    return found
 
 
 def read_records(folder: Path, dataset: str | None = None) -> list[Record]:
