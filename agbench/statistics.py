@@ -1,17 +1,35 @@
-"""Intervals and paired comparisons. scipy and statsmodels do the mathematics."""
+"""Intervals, paired comparisons and the tolerance. scipy does the mathematics.
+
+What statsmodels has of these (Wilson, Holm) is compared with it in the tests: importing it takes longer than a
+report of a thousand trials.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
-import pandas as pd
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.proportion import proportion_confint
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, stats
 
 CONFIDENCE = 0.95
+ONE_SIDED = (1 - CONFIDENCE) / 2
+"""Level of one-sided tests, so that they and 95 % intervals agree."""
+
 MARGIN = 0.01
 """What a compressed data set may lose and still count as not inferior: one point of accuracy."""
+
+RESAMPLES = 2000
+SMALLEST = 1e-12
+"""One-sided p-values below this one are given as it."""
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+NOT_INFERIOR, INFERIOR, NOT_DECIDED = "not inferior", "inferior", "not decided"
 
 
 @dataclass(frozen=True)
@@ -31,36 +49,61 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two conditions compared on the same test images.
+    """Two conditions compared on the same test images, with the same seeds.
 
     Parameters
     ----------
     difference : Interval
-        Accuracy of the one minus accuracy of the base, -1 to 1.
-    p_value : float
-        Of the exact McNemar test that the two are equally accurate.
-    images : int
-        How many images it rests on.
+        Accuracy of the one minus accuracy of the base, -1 to 1; a mean over seeds.
+    p_values : tuple of float
+        Of the exact McNemar test that the two are equally accurate, one a seed.
+    p_not_inferior, p_inferior : float
+        One-sided: that the loss is the margin or more, and that it is less, by the interval's own method.
+    margin : float
+        The loss that counts.
+    images, seeds : int
+        What it rests on.
     """
 
     difference: Interval
-    p_value: float
+    p_values: tuple[float, ...]
+    p_not_inferior: float
+    p_inferior: float
+    margin: float
     images: int
+    seeds: int
 
-    def verdict(self, margin: float = MARGIN) -> str:
-        """Say what the interval decides about a loss of at most `margin`.
+    @property
+    def verdict(self) -> str:
+        """What this comparison alone decides about a loss of the margin."""
+        return decide(self.p_not_inferior, self.p_inferior)
 
-        Returns
-        -------
-        str
-            ``"not inferior"`` where the whole interval lies above ``-margin``, ``"inferior"`` where it
-            lies below, ``"not decided"`` otherwise.
-        """
-        if self.difference.low > -margin:
-            return "not inferior"
-        if self.difference.high < -margin:
-            return "inferior"
-        return "not decided"
+
+@dataclass(frozen=True)
+class Tolerance:
+    """The lowest level such that it and every higher one are not inferior to the original.
+
+    Parameters
+    ----------
+    level : float
+        That level; 1.0 where the first one below the original is not decided, or inferior.
+    low, high : float
+        The 95 % interval of the same rule over resampled test images.
+    stopped_by : float, optional
+        The level below, which was not shown to be not inferior; ``None`` where there is none.
+    """
+
+    level: float
+    low: float
+    high: float
+    stopped_by: float | None
+
+
+def decide(p_not_inferior: float, p_inferior: float) -> str:
+    """Give a verdict: ``"not inferior"``, ``"inferior"`` or ``"not decided"``."""
+    if p_not_inferior <= ONE_SIDED:
+        return NOT_INFERIOR
+    return INFERIOR if p_inferior <= ONE_SIDED else NOT_DECIDED
 
 
 def accuracy(right: float, images: int) -> Interval:
@@ -78,63 +121,175 @@ def accuracy(right: float, images: int) -> Interval:
     Interval
         Over the drawing of test images; it knows nothing of the seed.
     """
-    low, high = proportion_confint(right, images, alpha=1 - CONFIDENCE, method="wilson")
-    return Interval(right / images, float(low), float(high))
+    low, high = _wilson(right, images, stats.norm.isf(ONE_SIDED))
+    return Interval(right / images, low, high)
 
 
-def compare(predictions: pd.DataFrame, base: pd.DataFrame) -> Comparison:
-    """Compare two conditions image by image.
+def mean(values: Sequence[float]) -> Interval | None:
+    """Give the mean of independent values, such as one a seed, with Student's interval; ``None`` below two."""
+    if len(values) < 2:
+        return None
+    value = float(np.mean(values))
+    half = float(stats.t.isf(ONE_SIDED, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
+    return Interval(value, value - half, value + half)
+
+
+def compare(ours: Bools, base: Bools, margin: float = MARGIN) -> Comparison:
+    """Compare two conditions image by image, and seed by seed.
 
     Parameters
     ----------
-    predictions, base : DataFrame
-        By ``image_id``: ``label`` and ``predicted``.
+    ours, base : ndarray of bool, shape (seeds, images)
+        Whether an image was predicted rightly; the same seeds and images in the same order.
+    margin : float
+        The loss that counts.
 
     Returns
     -------
     Comparison
-        With Newcombe's interval for a paired difference (Statistics in Medicine 17, 1998, method 10): the
-        two Wilson intervals joined, minding their correlation.
+        With one seed, Newcombe's interval for a paired difference (Statistics in Medicine 17, 1998, method
+        10): two Wilson intervals joined, minding their correlation. With several seeds the same over the mean
+        table, joined in the same way with Student's interval over the seeds as clusters: few seeds give a
+        wide interval. The one-sided p-values are the levels at which this interval's ends meet the margin.
 
     Raises
     ------
     ValueError
-        If the two are not of the same images with the same labels.
+        If the shapes differ, or are empty.
     """
-    if set(predictions.index) != set(base.index) or not (
-        predictions["label"].reindex(base.index).equals(base["label"])
-    ):
-        raise ValueError("a paired comparison needs the same test images with the same labels")
-    ours = (predictions["label"] == predictions["predicted"]).reindex(base.index)
-    theirs = base["label"] == base["predicted"]
-    both, gained = int((ours & theirs).sum()), int((ours & ~theirs).sum())
-    lost, neither = int((~ours & theirs).sum()), int((~ours & ~theirs).sum())
-    images = len(base)
+    if ours.shape != base.shape or ours.ndim != 2 or not ours.size:
+        raise ValueError("a paired comparison needs the same seeds and images, and some of both")
+    seeds, images = ours.shape
+    counts = [_table(*pair) for pair in zip(ours, base, strict=True)]
+    table = np.mean(counts, axis=0)
+    per_seed = (ours.mean(axis=1) - base.mean(axis=1)).tolist()
+    value = float(np.mean(per_seed))
+
+    def end(alpha: float, side: int) -> float:
+        reach = _newcombe_reach(table, float(stats.norm.isf(alpha)), side)
+        if seeds > 1:
+            spread = np.std(per_seed, ddof=1) / math.sqrt(seeds)
+            reach = math.hypot(reach, float(stats.t.isf(alpha, seeds - 1) * spread))
+        return value + side * reach
+
+    # The end that lies between the estimate and the margin meets it at one level; the other test mirrors it.
+    side = -1 if value > -margin else 1
+    level = _root(lambda alpha: side * (-margin - end(alpha, side)))
     return Comparison(
-        difference=_paired_difference(both, gained, lost, neither),
-        p_value=float(mcnemar([[both, gained], [lost, neither]], exact=True).pvalue),
+        difference=Interval(value, end(ONE_SIDED, -1), end(ONE_SIDED, 1)),
+        p_values=tuple(_mcnemar(gained, lost) for _, gained, lost, _ in counts),
+        p_not_inferior=level if side < 0 else 1 - level,
+        p_inferior=1 - level if side < 0 else level,
+        margin=margin,
         images=images,
+        seeds=seeds,
     )
 
 
-def _paired_difference(both: int, gained: int, lost: int, neither: int) -> Interval:
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values of several tests for their number (Holm, Scandinavian Journal of Statistics 6, 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.maximum.accumulate(np.minimum(np.asarray(p_values, dtype=float)[order] * factors, 1.0))
+    found: list[float] = corrected.tolist()
+    return found
+
+
+def tolerance(
+    levels: Sequence[float], compared: Mapping[float, Comparison], differences: Mapping[float, Floats], seed: int
+) -> Tolerance:
+    """Find how far down the levels nothing that matters is lost.
+
+    Parameters
+    ----------
+    levels : sequence of float
+        Those below the original that were asked for.
+    compared : mapping of float to Comparison
+        Those that have a result, against the original.
+    differences : mapping of float to ndarray, shape (images,)
+        The same by image, as means over seeds.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    Tolerance
+        Levels are tested downwards and the first that fails, or has no result, ends it: so no correction for
+        their number is needed. In a resample a level passes where its difference exceeds what it had to
+        exceed in the data.
+    """
+    ordered = sorted(levels, reverse=True)
+    steps = [1.0, *ordered]
+    tested = list(takewhile(lambda level: level in compared, ordered))
+    passed = [compared[level].verdict == NOT_INFERIOR for level in tested]
+    reached = int(_reached(np.array([passed], dtype=bool))[0])
+    found, below = steps[reached], (ordered[reached] if reached < len(ordered) else None)
+    if not tested:
+        return Tolerance(found, found, found, below)
+    by_image = np.column_stack([differences[level] for level in tested])
+    patterns, counts = np.unique(by_image, axis=0, return_counts=True)
+    generator = np.random.default_rng(seed)
+    drawn = generator.multinomial(len(by_image), counts / counts.sum(), size=RESAMPLES) @ patterns / len(by_image)
+    reach = [compared[level].difference.value - compared[level].difference.low for level in tested]
+    passes = drawn > np.array(reach) - [compared[level].margin for level in tested]
+    low, high = np.quantile(
+        np.array(steps)[_reached(passes)], [ONE_SIDED, 1 - ONE_SIDED], method="inverted_cdf"
+    ).tolist()
+    return Tolerance(found, low, high, below)
+
+
+def _reached(passed: Bools) -> npt.NDArray[np.int_]:
+    """Count, in each row, how many pass before the first that does not."""
+    count: npt.NDArray[np.int_] = np.logical_and.accumulate(passed, axis=1).sum(axis=1)
+    return count
+
+
+def _table(ours: Bools, base: Bools) -> tuple[int, int, int, int]:
+    """Count images right in both, gained, lost, and wrong in both."""
+    return (
+        int((ours & base).sum()),
+        int((ours & ~base).sum()),
+        int((~ours & base).sum()),
+        int((~ours & ~base).sum()),
+    )
+
+
+def _mcnemar(gained: int, lost: int) -> float:
+    """Test exactly whether gains and losses are equally likely."""
+    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def _wilson(right: float, images: float, z: float) -> tuple[float, float]:
+    """Give Wilson's interval, z standard deviations wide (J. of the American Statistical Association 22, 1927)."""
+    share, square = right / images, z * z / images
+    centre = (share + square / 2) / (1 + square)
+    half = math.sqrt(max(square * share * (1 - share) + square * square / 4, 0)) / (1 + square)
+    return min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share)
+
+
+def _newcombe_reach(table: Floats, z: float, side: int) -> float:
+    """Say how far Newcombe's interval reaches from the difference, to the one side (-1) or the other (1)."""
+    both, gained, lost, neither = map(float, table)
     images = both + gained + lost + neither
-    first, second = accuracy(both + gained, images), accuracy(both + lost, images)
+    first, second = (both + gained) / images, (both + lost) / images
     margins = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)
     agreement = both * neither - gained * lost
-    if margins == 0:
-        correlation = 0.0
-    else:
+    correlation = 0.0
+    if margins > 0:
         # Newcombe's continuity correction, where the two agree.
-        corrected = max(agreement - images / 2, 0) if agreement > 0 else agreement
+        corrected = max(agreement - images / 2, 0.0) if agreement > 0 else agreement
         correlation = corrected / math.sqrt(margins)
-    difference = first.value - second.value
+    first_ends, second_ends = _wilson(both + gained, images, z), _wilson(both + lost, images, z)
+    one = first - first_ends[0] if side < 0 else first_ends[1] - first
+    other = second_ends[1] - second if side < 0 else second - second_ends[0]
+    return math.sqrt(max(one**2 - 2 * correlation * one * other + other**2, 0))
 
-    def reach(one: float, other: float) -> float:
-        return math.sqrt(max(one**2 - 2 * correlation * one * other + other**2, 0))
 
-    return Interval(
-        value=difference,
-        low=difference - reach(first.value - first.low, second.high - second.value),
-        high=difference + reach(first.high - first.value, second.value - second.low),
-    )
+def _root(excess: Callable[[float], float]) -> float:
+    """Find where a function of a one-sided level, negative at small ones, is zero."""
+    if excess(SMALLEST) >= 0:
+        return SMALLEST
+    if excess(0.5) <= 0:
+        return 0.5
+    return float(optimize.brentq(excess, SMALLEST, 0.5, xtol=1e-15))

@@ -1,27 +1,21 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
 
 from agbench import statistics
-from agbench.statistics import Comparison, Interval
 
 
-def predictions(right):
-    """Predictions of two classes, right where told."""
-    return pd.DataFrame(
-        {"label": ["a"] * len(right), "predicted": ["a" if one else "b" for one in right]},
-        index=pd.Index([f"{place}.png" for place in range(len(right))], name="image_id"),
-    )
-
-
-def paired(both, gained, lost, neither):
+def paired(both, gained, lost, neither, seeds=1):
     ours = [True] * (both + gained) + [False] * (lost + neither)
-    theirs = [True] * both + [False] * gained + [True] * lost + [False] * neither
-    return statistics.compare(predictions(ours), predictions(theirs))
+    base = [True] * both + [False] * gained + [True] * lost + [False] * neither
+    return statistics.compare(np.array([ours] * seeds), np.array([base] * seeds))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +46,7 @@ def test_intervals_hold_their_estimate_and_stay_possible(both, gained, lost, nei
     difference = comparison.difference
     assert -1 - 1e-9 <= difference.low <= difference.value + 1e-9
     assert difference.value - 1e-9 <= difference.high <= 1 + 1e-9
-    assert 0 <= comparison.p_value <= 1
+    assert 0 <= comparison.p_values[0] <= 1
     mirrored = paired(both, lost, gained, neither).difference
     assert mirrored.value == pytest.approx(-difference.value)
     assert mirrored.low == pytest.approx(-difference.high)
@@ -68,22 +62,107 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.93 <= covered / 2000 <= 0.98
 
 
-def test_the_order_of_images_does_not_matter():
-    ours, theirs = predictions([True, False, True]), predictions([True, True, False])
-    assert statistics.compare(ours, theirs) == statistics.compare(ours.iloc[::-1], theirs)
+def test_other_images_or_seeds_are_not_compared():
+    for ours, base in (((1, 3), (1, 2)), ((2, 3), (1, 3)), ((1, 0), (1, 0))):
+        with pytest.raises(ValueError, match="the same seeds and images"):
+            statistics.compare(np.ones(ours, dtype=bool), np.ones(base, dtype=bool))
 
 
-def test_other_images_are_not_compared():
-    with pytest.raises(ValueError, match="same test images"):
-        statistics.compare(predictions([True, False]), predictions([True]))
-    relabelled = predictions([True, False]).assign(label="b")
-    with pytest.raises(ValueError, match="same labels"):
-        statistics.compare(predictions([True, False]), relabelled)
+@given(*[st.integers(1, 60)] * 4)
+def test_mcnemar_and_wilson_are_statsmodels(both, gained, lost, neither):
+    table = [[both, gained], [lost, neither]]
+    assert paired(both, gained, lost, neither).p_values[0] == pytest.approx(mcnemar(table, exact=True).pvalue)
+    images = both + gained + lost + neither
+    interval = statistics.accuracy(both, images)
+    assert (interval.low, interval.high) == pytest.approx(proportion_confint(both, images, method="wilson"))
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "verdict"),
-    [(-0.005, 0.02, "not inferior"), (-0.05, -0.02, "inferior"), (-0.05, 0.05, "not decided")],
-)
-def test_no_significant_difference_is_not_read_as_no_drop(low, high, verdict):
-    assert Comparison(Interval((low + high) / 2, low, high), 0.5, 100).verdict(0.01) == verdict
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_the_correction_is_statsmodels(p_values):
+    assert statistics.holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+def test_nothing_to_correct_is_nothing():
+    assert statistics.holm([]) == []
+
+
+@given(*[st.integers(0, 60)] * 4, st.sampled_from([0.01, 0.05]), st.integers(1, 3))
+def test_the_verdict_is_that_of_the_interval(both, gained, lost, neither, margin, seeds):
+    if both + gained + lost + neither == 0:
+        return
+    ours = np.array([[True] * (both + gained) + [False] * (lost + neither)] * seeds)
+    base = np.array([[True] * both + [False] * gained + [True] * lost + [False] * neither] * seeds)
+    one = statistics.compare(ours, base, margin)
+    assert 0 <= one.p_not_inferior <= 1
+    assert one.p_not_inferior + one.p_inferior == pytest.approx(1)
+    if abs(one.difference.low + margin) > 1e-6 and abs(one.difference.high + margin) > 1e-6:
+        expected = "not inferior" if one.difference.low > -margin else "not decided"
+        assert one.verdict == ("inferior" if one.difference.high < -margin else expected)
+
+
+def test_no_significant_difference_is_not_read_as_no_drop():
+    assert paired(40, 0, 3, 5).p_values[0] > 0.05
+    assert paired(40, 0, 3, 5).verdict == "not decided"
+    assert paired(4000, 0, 3, 500).verdict == "not inferior"
+    assert paired(40, 0, 30, 5).verdict == "inferior"
+
+
+def test_seeds_that_disagree_widen_the_interval_as_students_t_says():
+    generator = np.random.default_rng(1)
+    base = np.ones((3, 400), dtype=bool)
+    alike = base.copy()
+    alike[:, :20] = False
+    apart = base.copy()
+    for seed, wrong in enumerate((5, 20, 35)):
+        apart[seed, generator.permutation(400)[:wrong]] = False
+    narrow, wide = statistics.compare(alike, base), statistics.compare(apart, base)
+    assert narrow.difference.value == pytest.approx(wide.difference.value) == pytest.approx(-0.05)
+    assert narrow.difference == statistics.compare(alike[:1], base[:1]).difference
+    added = stats.t.ppf(0.975, 2) * np.std([5 / 400, 20 / 400, 35 / 400], ddof=1) / 3**0.5
+    for end in ("low", "high"):
+        reach = abs(getattr(narrow.difference, end) - narrow.difference.value)
+        assert abs(getattr(wide.difference, end) + 0.05) == pytest.approx((reach**2 + added**2) ** 0.5)
+    assert len(wide.p_values) == 3
+
+
+def test_a_mean_over_seeds_has_students_interval():
+    interval = statistics.mean([1.0, 2.0, 4.0])
+    expected = stats.ttest_1samp([1.0, 2.0, 4.0], 0).confidence_interval()
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    assert statistics.mean([1.0]) is None
+
+
+def levels(lost, images=2000):
+    """A comparison each level at which so many images are lost."""
+    base = np.ones((1, images), dtype=bool)
+    ours = {level: base.copy() for level in lost}
+    for level, count in lost.items():
+        ours[level][0, :count] = False
+    compared = {level: statistics.compare(one, base) for level, one in ours.items()}
+    return compared, {level: (one.astype(float) - base).mean(axis=0) for level, one in ours.items()}
+
+
+def test_the_tolerance_is_the_lowest_level_above_which_nothing_is_lost():
+    compared, differences = levels({0.9: 0, 0.5: 2, 0.3: 13, 0.2: 0, 0.1: 900})
+    found = statistics.tolerance([0.9, 0.5, 0.3, 0.2, 0.1], compared, differences, 0)
+    assert (found.level, found.stopped_by) == (0.5, 0.3), "0.2 is beyond a level that was not shown"
+    assert found.low <= found.level <= found.high
+    assert found.low == 0.2, "13 lost images of 2,000 are within what resampling moves"
+    assert found == statistics.tolerance([0.9, 0.5, 0.3, 0.2, 0.1], compared, differences, 0)
+
+
+def test_a_level_without_a_result_ends_the_tolerance():
+    compared, differences = levels({0.9: 0, 0.3: 0})
+    found = statistics.tolerance([0.9, 0.5, 0.3], compared, differences, 0)
+    assert (found.level, found.low, found.high, found.stopped_by) == (0.9, 0.9, 0.9, 0.5)
+    assert statistics.tolerance([0.9, 0.3], compared, differences, 0).stopped_by is None
+    assert statistics.tolerance([], {}, {}, 0).level == 1.0
+
+
+@given(st.dictionaries(st.sampled_from([0.9, 0.7, 0.5, 0.3, 0.1]), st.integers(0, 200), min_size=1))
+def test_all_levels_down_to_the_tolerance_are_not_inferior(lost):
+    compared, differences = levels(lost, 1000)
+    found = statistics.tolerance(list(lost), compared, differences, 0)
+    assert all(compared[level].verdict == "not inferior" for level in lost if level >= found.level)
+    assert found.stopped_by is None or compared[found.stopped_by].verdict != "not inferior"
+    assert found.low <= found.high
