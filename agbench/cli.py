@@ -221,23 +221,33 @@ def run(
 
 @main.command()
 @click.option("--dataset", "names", multiple=True, metavar="NAME", help="By default all that have results.")
+@click.option(
+    "--format",
+    "formats",
+    type=_Listed(str, "format"),
+    default=("md", "html", "csv"),
+    metavar="md,html,latex,csv",
+    help="What is written; figures come with md and html.  [default: md,html,csv]",
+)
 @click.option("--show", is_flag=True, help="Print the report's main table too.")
 @click.pass_obj
-def report(workspace: Workspace, names: tuple[str, ...], show: bool) -> None:
-    """Make reports from the stored results."""
+def report(workspace: Workspace, names: tuple[str, ...], formats: tuple[str, ...], show: bool) -> None:
+    """Make reports from the stored results, and an index of them; nothing is run."""
+    from agbench.errors import look_up
+    from agbench.record import read_records
     from agbench.report import build
-    from agbench.results import Store
 
-    store = Store(workspace.results)
-    known = store.datasets()
+    for one in formats:
+        look_up("format", one, dict.fromkeys(build.FORMATS))
+    records = read_records(workspace.results)
+    known = sorted({record.condition.dataset for record in records})
     missing = [name for name in names if name.lower() not in known]
     if missing or not known:
         wanted = missing[0] if missing else "any data set"
         there = f"; there are results of {', '.join(known)}" if known else ""
         command = f"agbench run --dataset {missing[0] if missing else 'NAME'}"
         raise UserError(f"no results of {wanted}: run `{command}` first{there}")
-    for name in names or known:
-        built = build.write_report(name.lower(), store, workspace)
+    for built in build.write_reports(records, workspace, [name.lower() for name in names] or known, formats):
         if show:
             click.echo(built.main_table)
             click.echo()

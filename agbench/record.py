@@ -153,10 +153,10 @@ class Record:
 
 
 def _columns(file: Path) -> dict[str, list[Any]]:
-    # Not with pandas, for the sake of its import.
+    # Neither with pandas nor with `read_table`, which imports it: that takes a second.
     from pyarrow import parquet
 
-    found: dict[str, list[Any]] = parquet.read_table(file).to_pydict()  # type: ignore[no-untyped-call]
+    found: dict[str, list[Any]] = parquet.ParquetFile(file).read().to_pydict()  # type: ignore[no-untyped-call]
     return found
 
 

@@ -176,7 +176,7 @@ def compare(ours: Bools, base: Bools, margin: float = MARGIN) -> Comparison:
     side = -1 if value > -margin else 1
     level = _root(lambda alpha: side * (-margin - end(alpha, side)))
     return Comparison(
-        difference=Interval(value, end(ONE_SIDED, -1), end(ONE_SIDED, 1)),
+        difference=Interval(value, max(end(ONE_SIDED, -1), -1.0), min(end(ONE_SIDED, 1), 1.0)),
         p_values=tuple(_mcnemar(gained, lost) for _, gained, lost, _ in counts),
         p_not_inferior=level if side < 0 else 1 - level,
         p_inferior=1 - level if side < 0 else level,

@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from agbench.condition import Budget
 from agbench.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ModelError(Exception):

@@ -1,8 +1,10 @@
-"""A report: a page and its figures, from stored results alone."""
+"""A report: pages, figures and tables, from stored results alone."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from agbench import files
-from agbench.data.catalogue import Catalogue
-from agbench.errors import UserError
-from agbench.report import figures, published, tables
-from agbench.report.evidence import Evidence, gather
-from agbench.results import Store
+from agbench.record import Record
+from agbench.report import charts, claims, commands, details, index, measures, page, published, tables
+from agbench.report.evidence import Evidence
+from agbench.report.gather import gather
+from agbench.report.table import Table, escape_markdown, size
 from agbench.workspace import Workspace
 
-PAGE, FIGURE = "report.md", "accuracy-over-level.png"
+FORMATS = ("md", "html", "latex", "csv")
+DEFAULT_FORMATS = ("md", "html", "csv")
+PAGE, HTML = "report.md", "report.html"
+FIGURES, TABLES, DOCUMENT = "figures", "tables", "all.tex"
 
 
 @dataclass(frozen=True)
@@ -27,81 +32,169 @@ class Report:
     Parameters
     ----------
     path : Path
-        Its page.
+        Its page; its folder where it has none.
     main_table : str
-        Its first table, in Markdown.
+        Accuracy over level, in Markdown.
     """
 
     path: Path
     main_table: str
 
 
-def write_report(dataset: str, store: Store, workspace: Workspace) -> Report:
-    """Write a data set's report, ``reports/<dataset>/report.md`` and its figures.
+def write_reports(
+    records: Sequence[Record], workspace: Workspace, names: Sequence[str], formats: Iterable[str] = DEFAULT_FORMATS
+) -> Iterator[Report]:
+    """Write the reports of data sets, and the index of all that have results.
 
     Parameters
     ----------
-    dataset : str
-        Its name.
-    store : Store
-        Where its results are.
+    records : sequence of Record
+        All of a store's.
+    workspace : Workspace
+        Where reports go.
+    names : sequence of str
+        Whose reports; each must have trials.
+    formats : iterable of str
+        Of `FORMATS`.
+
+    Yields
+    ------
+    Report
+    """
+    known = sorted({record.condition.dataset for record in records})
+    evidences = {
+        name: gather(name, [record for record in records if record.condition.dataset == name]) for name in known
+    }
+    for name in names:
+        yield write_report(evidences[name], workspace, formats)
+    pages = {
+        name: f"{name}/{file}"
+        for file in (HTML, PAGE)
+        for name in known
+        if (workspace.reports / name / file).is_file()
+    }
+    files.write(workspace.reports / index.FILE, index.index(list(evidences.values()), pages))
+
+
+def write_report(evidence: Evidence, workspace: Workspace, formats: Iterable[str] = DEFAULT_FORMATS) -> Report:
+    """Write a data set's report, ``reports/<dataset>/``.
+
+    What an earlier report left there in other formats is removed, so that no older page stands beside it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What it is about.
     workspace : Workspace
         Where the report goes.
+    formats : iterable of str
+        Of `FORMATS`.
 
     Returns
     -------
     Report
-
-    Raises
-    ------
-    UserError
-        If the data set has no trials that a report shows.
     """
-    evidence = gather(dataset, store.records(dataset))
-    if not evidence.records and not evidence.failures:
-        raise UserError(
-            f"{dataset} has no trials on the images as they are now: run `agbench run --dataset {dataset}`"
-        )
-    folder = workspace.reports / dataset
-    folder.mkdir(parents=True, exist_ok=True)
-    if evidence.series:
-        figures.accuracy_over_level(evidence, folder / FIGURE)
-    main_table = tables.accuracy_table(evidence).markdown()
-    files.write(folder / PAGE, _page(evidence, main_table, workspace))
-    return Report(folder / PAGE, main_table)
+    wanted = set(formats)
+    folder = workspace.reports / evidence.dataset
+    facts = evidence.facts or _card(evidence, workspace)
+    made = _tables(evidence, facts)
+    drawn = charts.charts(evidence)
+    with files.appearing(folder / FIGURES, replacing=True) as half_made:
+        strip = _draw(evidence, drawn, half_made) if wanted & {"md", "html"} else False
+    with files.appearing(folder / TABLES, replacing=True) as half_made:
+        if "csv" in wanted:
+            for table in made.values():
+                (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
+        if "latex" in wanted:
+            _write_latex(evidence, made, half_made)
+    text = _page(evidence, facts, made, strip)
+    if "html" in wanted:
+        files.write(folder / HTML, page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench"))
+    else:
+        (folder / HTML).unlink(missing_ok=True)
+    if "md" in wanted:
+        files.write(folder / PAGE, text)
+    else:
+        (folder / PAGE).unlink(missing_ok=True)
+    written = folder / PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
+    return Report(written, made["accuracy"].markdown())
 
 
-def _page(evidence: Evidence, main_table: str, workspace: Workspace) -> str:
+def _draw(evidence: Evidence, drawn: list[charts.Chart], folder: Path) -> bool:
+    # matplotlib takes a second to import, and tables alone need none.
+    from agbench.report import figures
+
+    for chart in drawn:
+        figures.draw(chart, folder)
+    return figures.draw_examples(evidence, folder)
+
+
+def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
+    made = [
+        claims.claims_table(evidence),
+        tables.accuracy_table(evidence),
+        tables.spread_table(evidence),
+        tables.tolerance_table(evidence),
+        tables.difference_table(evidence),
+        tables.size_table(evidence),
+        measures.storage_table(evidence),
+        measures.reading_table(evidence),
+        tables.noise_table(evidence),
+        measures.convergence_table(evidence),
+        tables.tabular_table(evidence),
+        tables.transfer_table(evidence),
+        details.published_table(evidence),
+        details.settings_table(evidence),
+        details.quarantine_table(facts["quarantined"]),
+        details.trials_table(evidence),
+        details.failures_table(evidence),
+    ]
+    return {table.name: table for table in made if table.rows or table.name == "accuracy"}
+
+
+def _write_latex(evidence: Evidence, made: dict[str, Table], folder: Path) -> None:
+    for table in made.values():
+        (folder / f"{table.name}.tex").write_text(table.latex(), encoding="utf-8")
+    document = page.templates().get_template("all.tex.j2")
+    text = document.render(dataset=evidence.dataset, names=[name for name, table in made.items() if table.rows])
+    (folder / DOCUMENT).write_text(text, encoding="utf-8")
+
+
+def _page(evidence: Evidence, facts: dict[str, Any], made: dict[str, Table], strip: bool) -> str:
     pages = Environment(
         loader=PackageLoader("agbench.report"),
         undefined=StrictUndefined,
         trim_blocks=True,
+        keep_trailing_newline=True,
         lstrip_blocks=True,
-        # Markdown, not HTML: what comes from outside goes through `escape`.
+        # Markdown, not HTML: what comes from outside goes through `escape_markdown`.
         autoescape=False,
     )
-    pages.filters["md"] = tables.escape
+    pages.filters["md"] = escape_markdown
+    pages.filters["size"] = size
     records = evidence.records or evidence.failures
-    facts = _facts(evidence, workspace)
     environments = {json.dumps(record.environment, sort_keys=True): record.environment for record in records}
-    grown = [
-        level
-        for level in evidence.levels
-        if any(
-            level in series.cells and series.cells[level].bytes > series.cells[level].bytes_original
-            for series in evidence.series
-        )
-    ]
-    return pages.get_template(f"{PAGE}.j2").render(
+    text = pages.get_template(f"{PAGE}.j2").render(
         evidence=evidence,
+        tables={name: table.markdown() for name, table in made.items() if table.rows},
         metrics=records[0].metrics,
         facts=facts,
-        quarantined=tables.quarantine_table(facts["quarantined"]).markdown(),
-        figure=FIGURE,
-        seeds=sorted({record.condition.seed for record in evidence.records}),
+        measured=any(series.cells for series in evidence.series),
+        strip=strip,
+        levels_of_strip=[level for level in charts.STRIP if level in evidence.levels],
+        curves=evidence.main is not None and "convergence" in made,
+        seeds=evidence.seeds,
         environments=list(environments.values()),
         mixed=len({record.software for record in records}),
-        grown=grown,
+        grown=sorted(
+            {
+                level
+                for series in evidence.series
+                for level, cell in series.cells.items()
+                if cell.bytes > cell.bytes_original
+            },
+            reverse=True,
+        ),
         codec=sorted(
             {
                 f"{record.notes['settings']} ({record.notes['variant']})"
@@ -109,23 +202,19 @@ def _page(evidence: Evidence, main_table: str, workspace: Workspace) -> str:
                 if not record.condition.train.is_original
             }
         ),
-        accuracy=main_table,
-        difference=tables.difference_table(evidence).markdown(),
-        storage=tables.storage_table(evidence).markdown(),
-        tabular=tables.tabular_table(evidence).markdown(),
-        noise=tables.noise_table(evidence).markdown(),
-        transfer=tables.transfer_table(evidence).markdown(),
-        published=tables.published_table(evidence).markdown() if published.printed(evidence.dataset) else "",
-        settings=tables.settings_table(evidence).markdown(),
-        trials=tables.trials_table(evidence).markdown(),
-        failures=tables.failures_table(evidence).markdown(),
+        missing=commands.missing(evidence),
+        command={study: commands.for_study(evidence, study) for study in _STUDIES},
+        printed=bool(published.printed(evidence.dataset)),
     )
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
-def _facts(evidence: Evidence, workspace: Workspace) -> dict[str, Any]:
-    """Give what is known of the images: by the last result, or by their card where none says."""
-    kept = max(evidence.records, key=lambda record: record.started).dataset if evidence.records else {}
-    if kept:
-        return kept
+_STUDIES = ("compression", "model-size", "storage", "noise", "convergence", "tabular", "transfer")
+
+
+def _card(evidence: Evidence, workspace: Workspace) -> dict[str, Any]:
+    """Give what the data set's card says of the images, where no result says it."""
+    from agbench.data.catalogue import Catalogue
+
     card = Catalogue(workspace.datasets).card(evidence.dataset)
     return {**card.model_dump(), "remarks": [], "source": None, "quarantined": []}

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import statistics as plain
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from itertools import groupby
+from typing import Any, TypeVar
+
+import numpy as np
 
 from agbench import statistics
-from agbench.condition import ORIGINAL_LEVEL, Budget
-from agbench.models.registry import FAMILIES
-from agbench.record import FINISHED, Record, latest
-from agbench.statistics import Comparison, Interval
+from agbench.condition import ORIGINAL_LEVEL, Budget, digest
+from agbench.record import Record
+from agbench.statistics import MARGIN, Bools, Comparison, Interval, Tolerance
 
 K = TypeVar("K")
+
+TINY = 32
+"""Pixels of the longer side up to which the paper calls images tiny (section II-A: CIFAR's 32x32)."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +35,26 @@ class Cell:
 
     records: tuple[Record, ...]
 
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that there are."""
+        return tuple(record.condition.seed for record in self.records)
+
     @cached_property
     def interval(self) -> Interval:
         """Mean accuracy over seeds, with the interval over test images."""
-        right = [_right(record) for record in self.records]
-        images = int(self.records[0].metrics["images_test"])
-        return statistics.accuracy(plain.fmean(right), images)
+        right = self.right(self.seeds)
+        return statistics.accuracy(float(right.sum(axis=1).mean()), right.shape[1])
 
-    def of(self, seed: int) -> Cell:
-        """Give the cell of one of its seeds."""
-        return Cell(tuple(record for record in self.records if _seed(record) == seed))
+    def right(self, seeds: Iterable[int]) -> Bools:
+        """Tell which images were predicted rightly, as an array of shape (seeds, images)."""
+        wanted = set(seeds)
+        return np.stack([record.outcome.right for record in self.records if record.condition.seed in wanted])
 
     @property
     def spread(self) -> float | None:
         """Standard deviation of the accuracy over seeds; ``None`` with one seed."""
-        accuracies = [record.metrics["accuracy"] for record in self.records]
+        accuracies = [float(record.outcome.right.mean()) for record in self.records]
         return plain.stdev(accuracies) if len(accuracies) > 1 else None
 
     @property
@@ -55,6 +66,29 @@ class Cell:
     def bytes_original(self) -> int:
         """Of all images as they came."""
         return int(self.records[0].metrics["bytes_original"])
+
+    @property
+    def byte_ratio(self) -> float:
+        """Achieved size, of the original's bytes."""
+        return self.bytes / self.bytes_original
+
+    def measured(self, name: str) -> float | None:
+        """Give the median over trials of something that was measured; ``None`` where none has it."""
+        values = [record.metrics[name] for record in self.records if name in record.metrics]
+        return plain.median(values) if values else None
+
+
+def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comparison | None:
+    """Compare two cells image by image, with the seeds that both have; ``None`` where there are none."""
+    if ours is None or base is None:
+        return None
+    seeds = sorted(set(ours.seeds) & set(base.seeds))
+    if not seeds:
+        return None
+    images = {record.outcome.images for cell in (ours, base) for record in cell.records}
+    if len(images) > 1:
+        raise ValueError("a paired comparison needs the same test images with the same labels")
+    return statistics.compare(ours.right(seeds), base.right(seeds), margin)
 
 
 @dataclass(frozen=True)
@@ -71,12 +105,49 @@ class Series:
         What it could spend.
     cells : dict of float to Cell
         By level.
+    failed : dict of float to str
+        Levels that were run and have no result: ``"failed"``, or ``"unfinished"``.
     """
 
     name: str
     model: str
     budget: Budget
     cells: dict[float, Cell]
+    failed: dict[float, str] = field(default_factory=dict)
+
+    @property
+    def original(self) -> Cell | None:
+        """On the images as they came."""
+        return self.cells.get(ORIGINAL_LEVEL)
+
+    @cached_property
+    def compared(self) -> dict[float, Comparison]:
+        """Each level below the original, against the original."""
+        found = {
+            level: paired(cell, self.original) for level, cell in self.cells.items() if level != ORIGINAL_LEVEL
+        }
+        return {level: one for level, one in sorted(found.items(), reverse=True) if one is not None}
+
+    @cached_property
+    def tolerance(self) -> Tolerance | None:
+        """The lowest level down to which nothing that matters is lost; ``None`` where nothing is compared."""
+        original = self.original
+        if original is None or not self.compared:
+            return None
+        levels = [level for level in {*self.cells, *self.failed} if level != ORIGINAL_LEVEL]
+        by_image = {}
+        for level in self.compared:
+            seeds = set(self.cells[level].seeds) & set(original.seeds)
+            difference = self.cells[level].right(seeds).astype(float) - original.right(seeds)
+            by_image[level] = difference.mean(axis=0)
+        ids = sorted(record.condition.id for cell in self.cells.values() for record in cell.records)
+        return statistics.tolerance(levels, self.compared, by_image, int(digest(ids), 16))
+
+    @property
+    def size(self) -> tuple[str, int] | None:
+        """The name that a family of sizes shares, and this one's place in it: ("automm:efficientnet_b", 0)."""
+        found = re.fullmatch(r"(automm:.*?\D)(\d+)", self.model)
+        return (found[1], int(found[2])) if found else None
 
 
 @dataclass(frozen=True)
@@ -93,16 +164,20 @@ class NoisySeries:
         On the original images, without noise.
     cells : dict of float to Cell
         On noisy images, by the level that they were compressed to.
+    failed : dict of float to str
+        As in `Series`.
     """
 
     name: str
     noise: float
     clean: Cell | None
     cells: dict[float, Cell]
+    failed: dict[float, str] = field(default_factory=dict)
 
-    def against_noisy(self, level: float) -> dict[int, Comparison]:
-        """Compare compressed noisy images with uncompressed ones, seed by seed."""
-        return _paired(self.cells.get(level), self.cells.get(ORIGINAL_LEVEL))
+    @property
+    def noisy(self) -> Cell | None:
+        """On noisy images that were not compressed."""
+        return self.cells.get(ORIGINAL_LEVEL)
 
 
 @dataclass(frozen=True)
@@ -115,14 +190,13 @@ class CrossedSeries:
         The model's, as in `Series`.
     cells : dict of (float, float) to Cell
         By the levels of training and of testing.
+    failed : dict of (float, float) to str
+        As in `Series`.
     """
 
     name: str
     cells: dict[tuple[float, float], Cell]
-
-    def against_own(self, train: float, test: float) -> dict[int, Comparison]:
-        """Compare with the same training tested at its own level, seed by seed."""
-        return _paired(self.cells.get((train, test)), self.cells.get((train, train)))
+    failed: dict[tuple[float, float], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,6 +221,8 @@ class Evidence:
         The last trials of conditions, where they did not finish.
     left_out : int
         Finished trials on other images.
+    facts : dict
+        What is known of the data set's images.
     """
 
     dataset: str
@@ -157,11 +233,17 @@ class Evidence:
     records: tuple[Record, ...]
     failures: tuple[Record, ...]
     left_out: int
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def levels(self) -> list[float]:
-        """All levels that any model has, the original first."""
-        return sorted({level for series in self.series for level in series.cells}, reverse=True)
+        """All levels that any model was run at, the original first."""
+        return sorted({level for series in self.series for level in (*series.cells, *series.failed)}, reverse=True)
+
+    @property
+    def seeds(self) -> list[int]:
+        """All seeds that any trial has."""
+        return sorted({record.condition.seed for record in self.records})
 
     @property
     def deep(self) -> list[Series]:
@@ -173,107 +255,30 @@ class Evidence:
         """The models that see features of the images."""
         return [series for series in self.series if series.model.startswith("tabular")]
 
-    def against_original(self, series: Series, level: float) -> dict[int, Comparison]:
-        """Compare a level with the original, seed by seed."""
-        if level == ORIGINAL_LEVEL:
-            return {}
-        return _paired(series.cells.get(level), series.cells.get(ORIGINAL_LEVEL))
-
-    def between(self, series: Series, base: Series, level: float) -> dict[int, Comparison]:
-        """Compare two models at a level, seed by seed."""
-        return _paired(series.cells.get(level), base.cells.get(level))
-
-
-def gather(dataset: str, records: list[Record]) -> Evidence:
-    """Arrange a data set's trials.
-
-    Parameters
-    ----------
-    dataset : str
-        Its name.
-    records : list of Record
-        All of its trials, the oldest first; at least one.
-
-    Returns
-    -------
-    Evidence
-        Of the images that the newest trial was run on.
-    """
-    fingerprint = records[-1].condition.fingerprint
-    finished = latest(records)
-    chosen = {name: record for name, record in finished.items() if record.condition.fingerprint == fingerprint}
-    last = {record.condition.id: record for record in records if record.condition.fingerprint == fingerprint}
-    failures = [record for record in last.values() if record.status != FINISHED]
-    groups: dict[tuple[str, Budget, str | None], list[Record]] = {}
-    for record in chosen.values():
-        condition = record.condition
-        groups.setdefault((condition.model, condition.budget, condition.weights), []).append(record)
-    models = [model for model, *_ in groups]
-    series, noisy, crossed = [], [], []
-    for (model, budget, _), own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
-        name = model if models.count(model) == 1 else f"{model} ({budget})"
-        clean = _cells(
-            (record.condition.train.level, record)
-            for record in own
-            if record.condition.test is None and record.condition.train.noise is None
+    @property
+    def main(self) -> Series | None:
+        """The deep model that was run at most levels, with most trials; claims are read off it."""
+        return max(
+            self.deep,
+            key=lambda series: (len(series.cells), sum(len(cell.records) for cell in series.cells.values())),
+            default=None,
         )
-        if clean:
-            series.append(Series(name=name, model=model, budget=budget, cells=clean))
-        noises = {record.condition.train.noise for record in own if record.condition.train.noise is not None}
-        for noise in sorted(noises):
-            at_levels = _cells(
-                (record.condition.train.level, record)
-                for record in own
-                if record.condition.test is None and record.condition.train.noise == noise
+
+    @property
+    def sizes(self) -> list[Series]:
+        """Models of one family with one budget, from small to large: the largest such group; at least two."""
+        sized = sorted((one for one in self.deep if one.size), key=lambda one: (one.size, str(one.budget)))
+        groups = [
+            list(group)
+            for _, group in groupby(
+                sorted(sized, key=lambda one: ((one.size or ("", 0))[0], str(one.budget))),
+                key=lambda one: ((one.size or ("", 0))[0], str(one.budget)),
             )
-            noisy.append(NoisySeries(name, noise, clean.get(ORIGINAL_LEVEL), at_levels))
-        if any(record.condition.test is not None for record in own):
-            pairs = _cells(
-                ((record.condition.train.level, record.condition.test_preprocessing.level), record)
-                for record in own
-                if record.condition.train.noise is None
-            )
-            crossed.append(CrossedSeries(name, pairs))
-    return Evidence(
-        dataset=dataset,
-        fingerprint=fingerprint,
-        series=tuple(series),
-        noisy=tuple(noisy),
-        crossed=tuple(crossed),
-        records=tuple(chosen.values()),
-        failures=tuple(failures),
-        left_out=len(finished) - len(chosen),
-    )
+        ]
+        found = max(groups, key=len, default=[])
+        return found if len(found) > 1 else []
 
-
-def _cells(placed: Iterable[tuple[K, Record]]) -> dict[K, Cell]:
-    found: dict[K, list[Record]] = {}
-    for place, record in placed:
-        found.setdefault(place, []).append(record)
-    return {place: Cell(tuple(sorted(records, key=_seed))) for place, records in found.items()}
-
-
-def _place(model: str) -> int:
-    """Deep models first, then the order of the registry; within a family, that in which they were run."""
-    family = model.partition(":")[0]
-    return list(FAMILIES).index(family) if family in FAMILIES else len(FAMILIES)
-
-
-def _paired(cell: Cell | None, base: Cell | None) -> dict[int, Comparison]:
-    if cell is None or base is None:
-        return {}
-    bases = {_seed(record): record for record in base.records}
-    return {
-        _seed(record): statistics.compare(record.predictions, bases[_seed(record)].predictions)
-        for record in cell.records
-        if _seed(record) in bases
-    }
-
-
-def _seed(record: Record) -> int:
-    return record.condition.seed
-
-
-def _right(record: Record) -> int:
-    predictions = record.predictions
-    return int((predictions["label"] == predictions["predicted"]).sum())
+    @property
+    def tiny(self) -> bool | None:
+        """Whether the median image is as small as those that the paper calls tiny; ``None`` where unknown."""
+        return max(self.facts["pixels"]) <= TINY if "pixels" in self.facts else None

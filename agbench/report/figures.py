@@ -1,71 +1,166 @@
-"""The figures of a report."""
+"""Charts and example images as PNG and SVG, by matplotlib."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image, ImageOps
 
+from agbench import images
+from agbench.record import Example
+from agbench.report.charts import COLOURS, STRIP, Chart
 from agbench.report.evidence import Evidence
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's, which colour-blind readers can tell apart."""
+from agbench.report.table import size
 
 MARKERS = "os^Dv*P"
 SHIFT = 0.006
-"""Between models on the level axis, so that their intervals do not cover each other."""
+"""Between lines at the same ticks, of the axis' length, so that their intervals do not cover each other."""
+
+WINDOW = 160
+"""Pixels of an example image's middle that are shown, at most: scaled down, what compressing does would vanish."""
+
+EXAMPLES = "examples"
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "axes.spines.right": False,
+    "svg.hashsalt": "agbench",
+    "svg.fonttype": "path",
+}
 
 
-def accuracy_over_level(evidence: Evidence, path: Path) -> None:
-    """Draw figure 2 for every model: accuracy over level, the original on the left, with 95 % intervals.
+def draw(chart: Chart, folder: Path) -> None:
+    """Draw a chart.
+
+    Parameters
+    ----------
+    chart : Chart
+        What to draw.
+    folder : Path
+        Where its PNG and SVG go.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 5), layout="constrained")
+        axes = figure.subplots()
+        places = [place for line in chart.lines for place in line.x]
+        extent = max(places) - min(places) if places else 1.0
+        for place in range(len(chart.lines)):
+            shift = (place - (len(chart.lines) - 1) / 2) * SHIFT * extent if chart.ticks else 0.0
+            _draw_line(axes, chart, place, shift)
+        axes.set_xlabel(chart.x_label)
+        axes.set_ylabel(chart.y_label)
+        axes.set_ylim(*chart.y_range)
+        if chart.ticks:
+            axes.set_xticks(list(chart.ticks), list(chart.ticks.values()))
+        margin = 0.05 * (extent or 1.0)
+        left, right = min(places, default=0) - margin, max(places, default=1) + margin
+        axes.set_xlim(*((right, left) if chart.falling else (left, right)))
+        axes.grid(alpha=0.3)
+        columns = 2 if len(chart.lines) > 5 else 1
+        axes.legend(
+            loc="lower right" if not chart.falling else "lower left", frameon=False, ncols=columns, fontsize=9
+        )
+        axes.set_title(chart.title)
+        if chart.above:
+            top = axes.secondary_xaxis("top")
+            top.set_xticks(list(chart.above), list(chart.above.values()))
+            top.set_xlabel(chart.above_label)
+        _save(figure, folder / chart.name)
+
+
+def draw_examples(evidence: Evidence, folder: Path) -> bool:
+    """Draw a few images at several levels, each with its bytes.
 
     Parameters
     ----------
     evidence : Evidence
-        What to draw.
-    path : Path
-        The PNG to write.
+        Whose trials may have kept images.
+    folder : Path
+        Where PNG and SVG go.
+
+    Returns
+    -------
+    bool
+        Whether there was anything to draw.
     """
-    with mpl.rc_context({"font.size": 10, "axes.spines.right": False}):
-        figure = Figure(figsize=(8, 5), layout="constrained")
-        axes = figure.subplots()
-        for place, series in enumerate(evidence.series):
-            levels = sorted(series.cells, reverse=True)
-            intervals = [series.cells[level].interval for level in levels]
-            shift = (place - (len(evidence.series) - 1) / 2) * SHIFT
-            axes.errorbar(
-                [level + shift for level in levels],
-                [interval.value for interval in intervals],
-                yerr=[
-                    [interval.value - interval.low for interval in intervals],
-                    [interval.high - interval.value for interval in intervals],
-                ],
-                label=series.name,
-                color=COLOURS[place % len(COLOURS)],
-                marker=MARKERS[place % len(MARKERS)],
-                capsize=3,
-                linewidth=1.5,
-                elinewidth=1,
-            )
-        axes.set_xlabel("level (the paper's compression ratio r: JPEG quality 100 r; 1.0 is the original)")
-        axes.set_ylabel("accuracy on test images")
-        axes.set_xticks(evidence.levels, [f"{level:g}" for level in evidence.levels])
-        axes.set_xlim(1.04, min(0.1, *evidence.levels) - 0.04)
-        axes.set_ylim(0, 1.02)
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower left", frameon=False)
-        axes.set_title(f"{evidence.dataset}: accuracy over level, with 95 % intervals over test images")
-        _bytes_on_top(axes, evidence)
-        figure.savefig(path, dpi=120, metadata={"Software": None})
+    kept = _examples(evidence)
+    ids = list(dict.fromkeys(example.image_id for level in kept.values() for example in level.values()))
+    if not ids:
+        return False
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.1 * len(kept), 2.45 * len(ids)), layout="constrained")
+        grid = figure.subplots(len(ids), len(kept), squeeze=False)
+        for row, image_id in zip(grid, ids, strict=True):
+            for axes, (level, found) in zip(row, kept.items(), strict=True):
+                axes.set_axis_off()
+                if image_id in found:
+                    example = found[image_id]
+                    axes.imshow(_middle(example), interpolation="nearest")
+                    name = "original" if level == 1 else f"level {level:g}"
+                    axes.set_title(f"{name}\n{size(example.size)}", fontsize=9)
+        _save(figure, folder / EXAMPLES)
+    return True
 
 
-def _bytes_on_top(axes: Axes, evidence: Evidence) -> None:
-    relative = {}
-    for series in evidence.series:
-        for level, cell in series.cells.items():
-            relative[level] = cell.bytes / cell.bytes_original
-    top = axes.secondary_xaxis("top")
-    top.set_xticks(sorted(relative), [f"{relative[level]:.0%}" for level in sorted(relative)])
-    top.set_xlabel("achieved size, of the original's bytes")
+def _examples(evidence: Evidence) -> dict[float, dict[str, Example]]:
+    """Give the kept images by level and id."""
+    found: dict[float, dict[str, Example]] = {}
+    for level in STRIP:
+        for series in evidence.series:
+            cell = series.cells.get(level)
+            if cell is not None and level not in found and (kept := cell.records[0].examples):
+                found[level] = {example.image_id: example for example in kept}
+    return found
+
+
+def _middle(example: Example) -> Image.Image:
+    with Image.open(io.BytesIO(example.file)) as image:
+        pixels = ImageOps.exif_transpose(images.faithful(image)).convert("RGB")
+    left, top = max((pixels.width - WINDOW) // 2, 0), max((pixels.height - WINDOW) // 2, 0)
+    return pixels.crop((left, top, min(left + WINDOW, pixels.width), min(top + WINDOW, pixels.height)))
+
+
+def _draw_line(axes: Axes, chart: Chart, place: int, shift: float) -> None:
+    line = chart.lines[place]
+    colour = COLOURS[place % len(COLOURS)]
+    if line.published:
+        axes.plot(line.x, line.y, "*", color="black", markerfacecolor="white", markersize=13, label=line.name)
+        return
+    if line.shade is not None:
+        shown = "black" if line.shade == 0 else mpl.colormaps["viridis"](line.shade * 0.9)
+        width = 2.5 if line.shade == 0 else 1.3
+        axes.plot(
+            line.x,
+            line.y,
+            color=shown,
+            linewidth=width,
+            marker=MARKERS[place % len(MARKERS)],
+            markersize=4,
+            label=line.name,
+            zorder=3 if line.shade == 0 else 2,
+        )
+        return
+    axes.errorbar(
+        [value + shift for value in line.x],
+        line.y,
+        yerr=[
+            [value - low for value, low in zip(line.y, line.low, strict=True)],
+            [high - value for value, high in zip(line.y, line.high, strict=True)],
+        ],
+        label=line.name,
+        color=colour,
+        marker=MARKERS[place % len(MARKERS)],
+        capsize=3,
+        linewidth=1.5,
+        elinewidth=1,
+    )
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # Without dates and versions: the same results give the same files.
+    figure.savefig(path.with_suffix(".png"), dpi=120, metadata={"Software": None})
+    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None, "Creator": None})

@@ -162,7 +162,8 @@ class Printed:
     level : float
         Its level.
     quantity : str
-        ``"accuracy"``, ``"size"``, ``"relative size"``, or ``""`` for a drop.
+        ``"accuracy"``, ``"size"``, ``"relative size"``, ``"relative accuracy"``, or ``"drop"``: the last two
+        against the small model on original images.
     """
 
     table: str
@@ -183,11 +184,11 @@ def printed(dataset: str) -> list[Printed]:
         row = TABLE_2[dataset]
         cells += [
             Printed("II", "small model", row.small, SMALL, 1.0, "accuracy"),
-            Printed("II", "small model, drop", row.small_drop, SMALL, 1.0, ""),
+            Printed("II", "small model, drop", row.small_drop, SMALL, 1.0, "drop"),
             Printed("II", "compressed input", row.compressed, SMALL, 0.3, "accuracy"),
-            Printed("II", "compressed input, drop", row.compressed_drop, SMALL, 0.3, ""),
+            Printed("II", "compressed input, drop", row.compressed_drop, SMALL, 0.3, "drop"),
             Printed("II", "large model", row.large, LARGE, 1.0, "accuracy"),
-            Printed("II", "large model, drop", row.large_drop, LARGE, 1.0, ""),
+            Printed("II", "large model, drop", row.large_drop, LARGE, 1.0, "drop"),
         ]
     if dataset in TABLE_3:
         storage = TABLE_3[dataset]
@@ -197,6 +198,6 @@ def printed(dataset: str) -> list[Printed]:
             Printed("III", "relative size", storage.relative_size, "", 0.3, "relative size"),
             Printed("III", "original accuracy", storage.original_accuracy, SMALL, 1.0, "accuracy"),
             Printed("III", "compressed accuracy", storage.compressed_accuracy, SMALL, 0.3, "accuracy"),
-            Printed("III", "relative performance", storage.relative_accuracy, SMALL, 0.3, ""),
+            Printed("III", "relative performance", storage.relative_accuracy, SMALL, 0.3, "relative accuracy"),
         ]
     return cells

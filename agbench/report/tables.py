@@ -1,124 +1,147 @@
-"""The tables of a report: values first, Markdown last."""
+"""The tables that answer the studies' questions."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-
-from statsmodels.stats.multitest import multipletests
+from typing import Any, Protocol, TypeVar
 
 from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL
-from agbench.record import Record
-from agbench.report import published
-from agbench.report.evidence import Cell, Evidence, Series
+from agbench.report import table
+from agbench.report.evidence import Cell, Evidence, Series, paired
+from agbench.report.table import Column, Table
 from agbench.statistics import Comparison, Interval
 
-MISSING = "not run"
+K = TypeVar("K")
 
-
-@dataclass(frozen=True)
-class Table:
-    """A table of texts.
-
-    Parameters
-    ----------
-    header : tuple of str
-        Names of the columns.
-    rows : tuple of tuple of str
-        Their texts.
-    """
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def markdown(self) -> str:
-        """Give the table in Markdown, its columns aligned for reading as plain text."""
-        lines = [tuple(map(escape, line)) for line in (self.header, *self.rows)]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(self.header))]
-        padded = [
-            "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
-            for line in lines
-        ]
-        rule = "| " + " | ".join("-" * width for width in widths) + " |"
-        return "\n".join([padded[0], rule, *padded[1:]])
-
-
-def escape(text: str) -> str:
-    """Make a text from outside harmless in Markdown, and in a row of a table."""
-    flat = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in " ".join(text.split()))
-    # An underscore between letters or digits is no markup, and names are easier to read without the slash.
-    return re.sub(r"[\\`*\[\]<>|#~&]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", flat)
+LEVEL = 0.3
+"""The paper's level for all but figures 2 and 3."""
 
 
 def accuracy_table(evidence: Evidence) -> Table:
     """Figure 2 in numbers: accuracy of each model at each level."""
     rows = []
     for level in evidence.levels:
-        cells = [series.cells.get(level) for series in evidence.series]
-        rows.append((_level(level), *_size_cells(evidence, level), *(_accuracy(cell) for cell in cells)))
-    return Table(("level", "bytes", "of original", *(series.name for series in evidence.series)), tuple(rows))
+        cells = [series.cells[level] for series in evidence.series if level in series.cells]
+        sizes = (cells[0].bytes, cells[0].byte_ratio) if cells else (None, None)
+        rows.append((level, *sizes, *(_accuracy(series, level) for series in evidence.series)))
+    columns = (Column("level", table.level), Column("bytes", table.size), Column("of original", table.share))
+    models = (Column(series.name, table.accuracy) for series in evidence.series)
+    return Table("accuracy", (*columns, *models), tuple(rows))
+
+
+def spread_table(evidence: Evidence) -> Table:
+    """Give the seeds of each accuracy and the spread over them, where there are several anywhere."""
+    rows = [
+        (series.name, level, cell.seeds, tuple(float(row.mean()) for row in cell.right(cell.seeds)), cell.spread)
+        for series in evidence.series
+        for level, cell in sorted(series.cells.items(), reverse=True)
+        if len(evidence.seeds) > 1
+    ]
+    columns = (
+        Column("model"),
+        Column("level", table.level),
+        Column("seeds", table.each(str)),
+        Column("accuracy of each", table.each(table.number())),
+        Column("SD over seeds", table.number()),
+    )
+    return Table("seeds", columns, tuple(rows))
 
 
 def difference_table(evidence: Evidence) -> Table:
     """Compare each level with the original of the same model, image by image."""
-    compared: list[tuple[Series, float, int, Comparison]] = []
-    for series in evidence.series:
-        for level in evidence.levels:
-            for seed, comparison in evidence.against_original(series, level).items():
-                compared.append((series, level, seed, comparison))
-    p_values = [comparison.p_value for *_, comparison in compared]
-    corrected = multipletests(p_values, method="holm")[1] if compared else []
-    rows = [
-        (
-            series.name,
-            f"{level:g}",
-            str(seed),
-            _difference(comparison.difference),
-            f"{p_value:.2g}",
-            comparison.verdict(),
-        )
-        for (series, level, seed, comparison), p_value in zip(compared, corrected, strict=True)
-    ]
-    header = ("model", "level", "seed", "difference", "McNemar p (Holm)", f"margin {_points(statistics.MARGIN)}")
-    return Table(header, tuple(rows))
+    compared = [(series, level, one) for series in evidence.series for level, one in series.compared.items()]
+    rows = _judged([((series.name, level), one) for series, level, one in compared])
+    return Table("differences", (Column("model"), Column("level", table.level), *_JUDGED), rows)
 
 
-def storage_table(evidence: Evidence) -> Table:
-    """Table III's columns, a row a level and deep model."""
+def tolerance_table(evidence: Evidence) -> Table:
+    """Give each model's tolerance: how far down nothing that matters is lost."""
     rows = []
-    for series in evidence.deep:
-        original = series.cells.get(ORIGINAL_LEVEL)
-        for level in evidence.levels:
+    for series in evidence.series:
+        found = series.tolerance
+        if found is None:
+            continue
+        stop = None if found.stopped_by is None else series.compared.get(found.stopped_by)
+        why = "failed" if stop is None else stop.verdict
+        stopped = "nothing below was run" if found.stopped_by is None else f"{found.stopped_by:g}: {why}"
+        cell = series.cells[found.level]
+        interval = Interval(found.level, found.low, found.high)
+        levels = ", ".join(f"{level:g}" for level in series.compared)
+        rows.append((series.name, interval, cell.byte_ratio, stopped, levels))
+    columns = (
+        Column("model"),
+        Column("tolerance", lambda one: f"{one.value:g} ({one.low:g} to {one.high:g})"),
+        Column("its bytes, of original", table.share),
+        Column("stopped by"),
+        Column("levels tested"),
+    )
+    return Table("tolerance", columns, tuple(rows))
+
+
+def size_table(evidence: Evidence) -> Table:
+    """Table II: a small model on original and on compressed images, beside larger ones on original images."""
+    sizes = evidence.sizes
+    rows = []
+    for large in sizes[1:]:
+        small = sizes[0]
+        compressed = small.cells.get(LEVEL)
+        rows.append(
+            (
+                small.name,
+                _accuracy(small, ORIGINAL_LEVEL),
+                _accuracy(small, LEVEL),
+                _difference(paired(compressed, small.original)),
+                large.name,
+                _accuracy(large, ORIGINAL_LEVEL),
+                _difference(paired(large.original, small.original)),
+                _difference(paired(compressed, large.original)),
+            )
+        )
+    columns = (
+        Column("small"),
+        Column("accuracy of small", table.accuracy),
+        Column(f"small at {LEVEL:g}", table.accuracy),
+        Column(f"drop at {LEVEL:g}", table.difference),
+        Column("large"),
+        Column("accuracy of large", table.accuracy),
+        Column("drop of large", table.difference),
+        Column(f"small at {LEVEL:g} minus large", table.difference),
+    )
+    return Table("model-size", columns, tuple(rows))
+
+
+def noise_table(evidence: Evidence) -> Table:
+    """Table IV: clean, noisy, and compressed noisy images, and what compressing gains on the noisy ones."""
+    rows = []
+    for series in evidence.noisy:
+        for level in sorted({*series.cells, *series.failed} - {ORIGINAL_LEVEL}, reverse=True):
             cell = series.cells.get(level)
-            if level == ORIGINAL_LEVEL or cell is None:
-                continue
-            base = 0.0 if original is None else original.interval.value
-            kept = f"{cell.interval.value / base:.2%}" if base else MISSING
+            gain = paired(cell, series.noisy)
             rows.append(
                 (
                     series.name,
-                    f"{level:g}",
-                    size(cell.bytes_original),
-                    size(cell.bytes),
-                    f"{cell.bytes / cell.bytes_original:.2%}",
-                    MISSING if original is None else f"{original.interval.value:.4f}",
-                    f"{cell.interval.value:.4f}",
-                    kept,
+                    series.noise,
+                    level,
+                    None if series.clean is None else series.clean.interval,
+                    _accuracy(series, ORIGINAL_LEVEL),
+                    _accuracy(series, level),
+                    _difference(paired(series.noisy, series.clean)),
+                    _difference(gain),
+                    None if gain is None else gain.p_values,
                 )
             )
-    header = (
-        "model",
-        "level",
-        "original size",
-        "compressed size",
-        "relative size",
-        "original accuracy",
-        "compressed accuracy",
-        "relative performance",
+    columns = (
+        Column("model"),
+        Column("noise", lambda value: f"{value:g}"),
+        Column("level", table.level),
+        Column("clean", table.accuracy),
+        Column("noisy", table.accuracy),
+        Column("JPEG of noisy", table.accuracy),
+        Column("noisy minus clean", table.difference),
+        Column("gain over noisy", table.difference),
+        Column("McNemar p", table.each(table.p_value)),
     )
-    return Table(header, tuple(rows))
+    return Table("noise", columns, tuple(rows))
 
 
 def tabular_table(evidence: Evidence) -> Table:
@@ -127,198 +150,90 @@ def tabular_table(evidence: Evidence) -> Table:
     for deep in evidence.deep:
         for series in evidence.tabular:
             for level in evidence.levels:
-                for seed, comparison in evidence.between(series, deep, level).items():
-                    rows.append(
-                        (
-                            series.name,
-                            deep.name,
-                            _level(level),
-                            str(seed),
-                            _accuracy(series.cells[level].of(seed)),
-                            _accuracy(deep.cells[level].of(seed)),
-                            _difference(comparison.difference),
-                        )
-                    )
-    header = ("tabular", "deep", "level", "seed", "accuracy", "accuracy of deep", "difference")
-    return Table(header, tuple(rows))
-
-
-def noise_table(evidence: Evidence) -> Table:
-    """Table IV: clean, noisy, and compressed noisy images, and what compressing gains on the noisy ones."""
-    rows = []
-    for series in evidence.noisy:
-        for level, cell in sorted(series.cells.items(), reverse=True):
-            if level == ORIGINAL_LEVEL:
-                continue
-            noisy = series.cells.get(ORIGINAL_LEVEL)
-            for seed, comparison in series.against_noisy(level).items() or ((None, None),):
-                rows.append(
-                    (
-                        series.name,
-                        f"{series.noise:g}",
-                        f"{level:g}",
-                        MISSING if seed is None else str(seed),
-                        _accuracy(series.clean if seed is None or series.clean is None else series.clean.of(seed)),
-                        _accuracy(noisy if seed is None or noisy is None else noisy.of(seed)),
-                        _accuracy(cell if seed is None else cell.of(seed)),
-                        MISSING if comparison is None else _difference(comparison.difference),
-                        MISSING if comparison is None else f"{comparison.p_value:.2g}",
-                    )
-                )
-    header = ("model", "noise", "level", "seed", "clean", "noisy", "JPEG of noisy", "gain over noisy", "McNemar p")
-    return Table(header, tuple(rows))
+                accuracies = (_accuracy(series, level), _accuracy(deep, level))
+                if None not in accuracies:
+                    one = paired(series.cells.get(level), deep.cells.get(level))
+                    seeds = 0 if one is None else one.seeds
+                    rows.append((series.name, deep.name, level, *accuracies, _difference(one), seeds))
+    columns = (
+        Column("tabular"),
+        Column("deep"),
+        Column("level", table.level),
+        Column("accuracy", table.accuracy),
+        Column("accuracy of deep", table.accuracy),
+        Column("difference", table.difference),
+        Column("seeds"),
+    )
+    return Table("tabular", columns, tuple(rows))
 
 
 def transfer_table(evidence: Evidence) -> Table:
     """Give what a model trained at one level keeps at another, against its own level."""
-    rows = []
+    compared, failed = [], []
     for series in evidence.crossed:
-        for train, test in sorted(series.cells, reverse=True):
-            if train == test:
-                continue
-            for seed, comparison in series.against_own(train, test).items():
-                rows.append(
-                    (
-                        series.name,
-                        _level(train),
-                        _level(test),
-                        str(seed),
-                        _accuracy(series.cells[train, test].of(seed)),
-                        _difference(comparison.difference),
-                        comparison.verdict(),
-                    )
-                )
-    header = ("model", "trained at", "tested at", "seed", "accuracy", "against its own level", "margin 1 point")
-    return Table(header, tuple(rows))
+        for train, test in sorted({*series.cells, *series.failed}, reverse=True):
+            row = (series.name, train, test, _accuracy(series, (train, test)))
+            one = paired(series.cells.get((train, test)), series.cells.get((train, train)))
+            if train != test:
+                if one is None:
+                    failed.append((*row, *[""] * len(_JUDGED)))
+                else:
+                    compared.append((row, one))
+    columns = (
+        Column("model"),
+        Column("trained at", table.level),
+        Column("tested at", table.level),
+        Column("accuracy", table.accuracy),
+    )
+    return Table("transfer", (*columns, *_JUDGED), (*_judged(compared), *failed))
 
 
-def published_table(evidence: Evidence) -> Table:
-    """Give the paper's cells for this data set, ours beside them, and which of the paper's can't be right."""
-    wrong = {(one.table, one.column): one for one in published.audit() if one.dataset == evidence.dataset}
-    rows = []
-    for cell in published.printed(evidence.dataset):
-        doubt = wrong.get((cell.table, cell.column))
-        remark = "" if doubt is None else f"the other cells give {doubt.derived:.4f}: {doubt.remark}"
-        is_size = cell.quantity == "size"
-        paper = f"{cell.value:,.1f} MB" if is_size else f"{cell.value:.4f}"
-        rows.append((cell.table, cell.column, paper, _ours(evidence, cell), remark))
-    return Table(("table", "cell", "paper", "ours", "remark"), tuple(rows))
+_JUDGED = (
+    Column("difference", table.difference),
+    Column("McNemar p (Holm)", table.each(table.p_value)),
+    Column("non-inferiority p (Holm)", table.p_value),
+    Column("verdict"),
+    Column("seeds"),
+)
 
 
-def _ours(evidence: Evidence, printed: published.Printed) -> str:
-    if not printed.quantity:
-        return "see above"
-    for series in evidence.series:
-        cell = series.cells.get(printed.level)
-        if cell is None or (printed.model and series.model != printed.model):
-            continue
-        if printed.quantity == "accuracy":
-            return _accuracy(cell)
-        return (
-            f"{cell.bytes / 1e6:,.1f} MB"
-            if printed.quantity == "size"
-            else (f"{cell.bytes / cell.bytes_original:.4f}")
+def _judged(compared: list[tuple[tuple[Any, ...], Comparison]]) -> tuple[tuple[Any, ...], ...]:
+    """Add to each row its comparison, corrected for the number of all of them."""
+    exact = iter(statistics.holm([p for _, one in compared for p in one.p_values]))
+    not_inferior = statistics.holm([one.p_not_inferior for _, one in compared])
+    inferior = statistics.holm([one.p_inferior for _, one in compared])
+    return tuple(
+        (
+            *row,
+            one.difference,
+            tuple(next(exact) for _ in one.p_values),
+            not_inferior[place],
+            statistics.decide(not_inferior[place], inferior[place]),
+            one.seeds,
         )
-    return MISSING
-
-
-def settings_table(evidence: Evidence) -> Table:
-    """Say what each model was, and what it could spend."""
-    rows = []
-    for series in evidence.series:
-        used: dict[str, set[str]] = {}
-        for record in (record for cell in series.cells.values() for record in cell.records):
-            for name, value in record.notes.items():
-                if value and name not in ("variant", "settings"):
-                    used.setdefault(name, set()).add(value)
-        said = "; ".join(f"{name}: {' / '.join(sorted(values))}" for name, values in sorted(used.items()))
-        rows.append((series.name, str(series.budget), said))
-    return Table(("model", "budget", "used"), tuple(rows))
-
-
-def trials_table(evidence: Evidence) -> Table:
-    """Every number's source: the trial, its seconds, and where its log is."""
-    rows = []
-    for record in evidence.records:
-        phases = {
-            name.removeprefix("seconds_"): value
-            for name, value in sorted(record.metrics.items())
-            if name.startswith("seconds_")
-        }
-        rows.append(
-            (
-                record.condition.id,
-                record.condition.model,
-                _images(record),
-                str(record.condition.seed),
-                f"{record.metrics['accuracy']:.4f}",
-                ", ".join(f"{name} {value:.1f}" for name, value in phases.items()),
-                record.run_id,
-            )
-        )
-    return Table(("condition", "model", "images", "seed", "accuracy", "seconds", "run"), tuple(rows))
-
-
-def failures_table(evidence: Evidence) -> Table:
-    """Trials without a result, and why."""
-    return Table(
-        ("condition", "model", "images", "seed", "ended", "reason", "run"),
-        tuple(
-            (
-                record.condition.id,
-                record.condition.model,
-                _images(record),
-                str(record.condition.seed),
-                record.status.lower(),
-                record.reason or "still running, or its sweep was killed",
-                record.run_id,
-            )
-            for record in evidence.failures
-        ),
+        for place, (row, one) in enumerate(compared)
     )
 
 
-def quarantine_table(unreadable: Iterable[dict[str, str]]) -> Table:
-    """Name the images that could not be read, and why."""
-    rows = tuple((row["image_id"], row["problem"]) for row in unreadable)
-    return Table(("image", "why it can't be read"), rows)
+class _Measured(Protocol[K]):
+    @property
+    def cells(self) -> dict[K, Cell]: ...
+
+    @property
+    def failed(self) -> dict[K, str]: ...
 
 
-def size(count: int) -> str:
-    """Give bytes as the paper does, in decimal units."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+def _accuracy(measured: _Measured[K], place: K) -> Interval | str | None:
+    """Give an accuracy, or what became of the trials that should have found it."""
+    cell = measured.cells.get(place)
+    return measured.failed.get(place) if cell is None else cell.interval
 
 
-def _images(record: Record) -> str:
-    tested = record.condition.test
-    return str(record.condition.train) if tested is None else f"{record.condition.train}, tested on {tested}"
+def _difference(comparison: Comparison | None) -> Interval | None:
+    return None if comparison is None else comparison.difference
 
 
-def _level(level: float) -> str:
-    return "1.0 (original)" if level == ORIGINAL_LEVEL else f"{level:g}"
-
-
-def _size_cells(evidence: Evidence, level: float) -> Iterable[str]:
-    cells = [series.cells[level] for series in evidence.series if level in series.cells]
-    return size(cells[0].bytes), f"{cells[0].bytes / cells[0].bytes_original:.1%}"
-
-
-def _accuracy(cell: Cell | None) -> str:
-    if cell is None or not cell.records:
-        return MISSING
-    interval = cell.interval
-    spread = "" if cell.spread is None else f", SD over {len(cell.records)} seeds {cell.spread:.4f}"
-    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f}{spread})"
-
-
-def _difference(interval: Interval) -> str:
-    return f"{interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
-
-
-def _points(margin: float) -> str:
-    return f"{100 * margin:g} point" + ("" if margin == 0.01 else "s")
+def corrected(series: Series) -> dict[float, str]:
+    """Give the verdict on each of a model's levels, corrected for their number."""
+    rows = _judged([((level,), one) for level, one in series.compared.items()])
+    return {row[0]: row[4] for row in rows}

@@ -1,0 +1,116 @@
+"""The tables behind the numbers: settings, trials, failures, unreadable images, and the paper's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agbench.record import Record
+from agbench.report import published, table
+from agbench.report.evidence import Cell, Evidence, paired
+from agbench.report.table import Column, Table
+
+
+def settings_table(evidence: Evidence) -> Table:
+    """Say what each model was, and what it could spend."""
+    rows = []
+    for series in evidence.series:
+        used: dict[str, set[str]] = {}
+        for record in (record for cell in series.cells.values() for record in cell.records):
+            for name, value in record.notes.items():
+                if value and name not in ("variant", "settings"):
+                    used.setdefault(name, set()).add(value)
+        said = "; ".join(f"{name}: {' / '.join(sorted(values))}" for name, values in sorted(used.items()))
+        rows.append((series.name, str(series.budget), said))
+    return Table("settings", (Column("model"), Column("budget"), Column("used")), tuple(rows))
+
+
+def trials_table(evidence: Evidence) -> Table:
+    """Every number's source: the trial, its seconds, and where its log is."""
+    rows = []
+    for record in evidence.records:
+        phases = {
+            name.removeprefix("seconds_"): value
+            for name, value in sorted(record.metrics.items())
+            if name.startswith("seconds_")
+        }
+        rows.append(
+            (
+                record.condition.id,
+                record.condition.model,
+                _images(record),
+                record.condition.seed,
+                record.metrics["accuracy"],
+                ", ".join(f"{name} {value:.1f}" for name, value in phases.items()),
+                record.run_id,
+            )
+        )
+    names = (Column(name) for name in ("condition", "model", "images", "seed"))
+    columns = (*names, Column("accuracy", table.number()), Column("seconds"), Column("run"))
+    return Table("trials", columns, tuple(rows))
+
+
+def failures_table(evidence: Evidence) -> Table:
+    """Trials without a result, and why."""
+    rows = tuple(
+        (
+            record.condition.id,
+            record.condition.model,
+            _images(record),
+            record.condition.seed,
+            record.status.lower(),
+            record.reason or "still running, or its sweep was killed",
+            record.run_id,
+        )
+        for record in evidence.failures
+    )
+    names = ("condition", "model", "images", "seed", "ended", "reason", "run")
+    return Table("failures", tuple(map(Column, names)), rows)
+
+
+def quarantine_table(unreadable: Iterable[dict[str, str]]) -> Table:
+    """Name the images that could not be read, and why."""
+    rows = tuple((row["image_id"], row["problem"]) for row in unreadable)
+    return Table("quarantined", (Column("image"), Column("why it can't be read")), rows)
+
+
+def published_table(evidence: Evidence) -> Table:
+    """Give the paper's cells for this data set, ours beside them, and which of the paper's can't be right."""
+    wrong = {(one.table, one.column): one for one in published.audit() if one.dataset == evidence.dataset}
+    rows = []
+    for cell in published.printed(evidence.dataset):
+        doubt = wrong.get((cell.table, cell.column))
+        remark = "" if doubt is None else f"the other cells give {doubt.derived:.4f}: {doubt.remark}"
+        paper = f"{cell.value:,.1f} MB" if cell.quantity == "size" else f"{cell.value:.4f}"
+        rows.append((cell.table, cell.column, paper, _ours(evidence, cell), remark))
+    names = ("table", "cell", "paper", "ours", "remark")
+    return Table("published", tuple(map(Column, names)), tuple(rows))
+
+
+def _ours(evidence: Evidence, printed: published.Printed) -> str | None:
+    cell = _cell(evidence, printed.model, printed.level)
+    small = _cell(evidence, published.SMALL, 1.0)
+    if cell is None:
+        return None
+    if printed.quantity == "accuracy":
+        return table.accuracy(cell.interval)
+    if printed.quantity == "size":
+        return f"{cell.bytes / 1e6:,.1f} MB"
+    if printed.quantity == "relative size":
+        return f"{cell.byte_ratio:.4f}"
+    if small is None:
+        return None
+    if printed.quantity == "relative accuracy":
+        return f"{cell.interval.value / small.interval.value:.4f}" if small.interval.value else None
+    compared = paired(cell, small)
+    return None if compared is None else "0" if cell == small else table.difference(compared.difference)
+
+
+def _cell(evidence: Evidence, model: str, level: float) -> Cell | None:
+    """Give a model's cell; without a name that of any model, for what no model changes."""
+    found = (one.cells[level] for one in evidence.series if level in one.cells and model in ("", one.model))
+    return next(found, None)
+
+
+def _images(record: Record) -> str:
+    tested = record.condition.test
+    return str(record.condition.train) if tested is None else f"{record.condition.train}, tested on {tested}"
