@@ -135,29 +135,27 @@ class Record:
     @cached_property
     def outcome(self) -> Outcome:
         """Which test images it got right."""
-        table = _columns(self.folder / PREDICTIONS)
-        rows = sorted(zip(table["image_id"], table["label"], table["predicted"], strict=True))
-        digest = hashlib.sha256(json.dumps([row[:2] for row in rows]).encode())
-        return Outcome(
-            digest.hexdigest(), np.array([label == predicted for _, label, predicted in rows], dtype=bool)
-        )
+        table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted"])
+        rows = sorted(zip(*table.values(), strict=True))
+        ids, labels, predicted = zip(*rows, strict=True)
+        digest = hashlib.sha256(json.dumps([ids, labels]).encode()).hexdigest()
+        return Outcome(digest, np.array(labels, dtype=object) == np.array(predicted, dtype=object))
 
     @property
     def examples(self) -> list[Example]:
         """A few test images as they were at its level; none where the trial kept none."""
         if not (self.folder / EXAMPLES).is_file():
             return []
-        table = _columns(self.folder / EXAMPLES)
-        rows = zip(table["image_id"], table["bytes"], table["file"], strict=True)
-        return [Example(image_id, size, file) for image_id, size, file in rows]
+        table = _columns(self.folder / EXAMPLES, ["image_id", "bytes", "file"])
+        return [Example(image_id, size, file) for image_id, size, file in zip(*table.values(), strict=True)]
 
 
-def _columns(file: Path) -> dict[str, list[Any]]:
+def _columns(file: Path, names: list[str]) -> dict[str, list[Any]]:
     # Neither with pandas nor with `read_table`, which imports it: that takes a second.
     from pyarrow import parquet
 
-    found: dict[str, list[Any]] = parquet.ParquetFile(file).read().to_pydict()  # type: ignore[no-untyped-call]
-    return found
+    table = parquet.ParquetFile(file).read(columns=names)  # type: ignore[no-untyped-call]
+    return {name: table.column(name).to_pylist() for name in names}
 
 
 def read_records(folder: Path, dataset: str | None = None) -> list[Record]:

@@ -204,6 +204,7 @@ def _page(evidence: Evidence, facts: dict[str, Any], made: dict[str, Table], str
         ),
         missing=commands.missing(evidence),
         command={study: commands.for_study(evidence, study) for study in _STUDIES},
+        paper_noise=published.TABLE_4,
         printed=bool(published.printed(evidence.dataset)),
     )
     return re.sub(r"\n{3,}", "\n\n", text)

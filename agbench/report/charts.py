@@ -97,8 +97,7 @@ def over_level(evidence: Evidence) -> Chart:
     lines = [_line(series, {level: level for level in series.cells}) for series in evidence.series if series.cells]
     paper = published.TABLE_3.get(evidence.dataset)
     if paper is not None:
-        points = (paper.original_accuracy, paper.compressed_accuracy)
-        lines.append(Line("the paper's EfficientNet-B0", (1.0, 0.3), points, published=True))
+        lines.append(_published(paper, (1.0, 0.3)))
     sizes = {level: cell.byte_ratio for series in evidence.series for level, cell in series.cells.items()}
     return Chart(
         name="accuracy-over-level",
@@ -121,6 +120,9 @@ def over_bytes(evidence: Evidence) -> Chart:
         for series in evidence.series
         if series.cells
     ]
+    paper = published.TABLE_3.get(evidence.dataset)
+    if paper is not None:
+        lines.append(_published(paper, (ORIGINAL_SIZE, 100 * paper.relative_size)))
     grown = min((one for line in lines for one in line.x), default=0) >= ORIGINAL_SIZE
     return Chart(
         name="accuracy-over-bytes",
@@ -167,6 +169,11 @@ def _range(lines: list[Line]) -> tuple[float, float]:
     """Give a range of accuracies that holds all points and intervals, from a whole tenth to 1."""
     lowest = min((value for line in lines for value in (*line.y, *line.low)), default=0.0)
     return max(min(math.floor(10 * lowest) / 10, 0.8), 0.0), 1.02
+
+
+def _published(paper: published.Storage, places: tuple[float, float]) -> Line:
+    points = (paper.original_accuracy, paper.compressed_accuracy)
+    return Line("the paper's EfficientNet-B0", places, points, published=True)
 
 
 def _line(series: Series, places: dict[float, float]) -> Line:

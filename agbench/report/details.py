@@ -80,13 +80,22 @@ def published_table(evidence: Evidence) -> Table:
     for cell in published.printed(evidence.dataset):
         doubt = wrong.get((cell.table, cell.column))
         remark = "" if doubt is None else f"the other cells give {doubt.derived:.4f}: {doubt.remark}"
-        paper = f"{cell.value:,.1f} MB" if cell.quantity == "size" else f"{cell.value:.4f}"
-        rows.append((cell.table, cell.column, paper, _ours(evidence, cell), remark))
+        rows.append((cell.table, cell.column, _shown(cell.quantity, cell.value), _ours(evidence, cell), remark))
     names = ("table", "cell", "paper", "ours", "remark")
     return Table("published", tuple(map(Column, names)), tuple(rows))
 
 
+def _shown(quantity: str, value: float) -> str:
+    """Show a printed number as ours of the same quantity is shown."""
+    if quantity == "count":
+        return f"{value:,.0f}"
+    return f"{value:,.1f} MB" if quantity == "size" else f"{value:.4f}"
+
+
 def _ours(evidence: Evidence, printed: published.Printed) -> str | None:
+    if printed.quantity == "count":
+        counts = [evidence.count(name) for name in _COUNTED[printed.column]]
+        return None if None in counts else _shown("count", sum(filter(None, counts)))
     cell = _cell(evidence, printed.model, printed.level)
     small = _cell(evidence, published.SMALL, 1.0)
     if cell is None:
@@ -94,9 +103,9 @@ def _ours(evidence: Evidence, printed: published.Printed) -> str | None:
     if printed.quantity == "accuracy":
         return table.accuracy(cell.interval)
     if printed.quantity == "size":
-        return f"{cell.bytes / 1e6:,.1f} MB"
+        return _shown("size", cell.bytes / 1e6)
     if printed.quantity == "relative size":
-        return f"{cell.byte_ratio:.4f}"
+        return _shown(printed.quantity, cell.byte_ratio)
     if small is None:
         return None
     if printed.quantity == "relative accuracy":
@@ -114,3 +123,10 @@ def _cell(evidence: Evidence, model: str, level: float) -> Cell | None:
 def _images(record: Record) -> str:
     tested = record.condition.test
     return str(record.condition.train) if tested is None else f"{record.condition.train}, tested on {tested}"
+
+
+_COUNTED = {
+    "images": ("train", "test", "validation"),
+    **{name: (name,) for name in ("classes", "train", "test", "validation")},
+}
+"""The counts of trials that are summed up for a cell of Table I."""

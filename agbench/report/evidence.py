@@ -278,6 +278,11 @@ class Evidence:
         found = max(groups, key=len, default=[])
         return found if len(found) > 1 else []
 
+    def count(self, name: str) -> int | None:
+        """Give the number of classes, images of a part, or quarantined images; ``None`` where no trial says it."""
+        found = (record.metrics.get(f"images_{name}") for record in self.records)
+        return next((int(value) for value in found if value is not None), None)
+
     @property
     def tiny(self) -> bool | None:
         """Whether the median image is as small as those that the paper calls tiny; ``None`` where unknown."""

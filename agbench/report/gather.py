@@ -36,10 +36,10 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
     groups: dict[tuple[str, Budget, str | None], list[Record]] = {}
     for record in (*chosen.values(), *failures):
         groups.setdefault(_model(record), []).append(record)
-    models = [model for model, *_ in groups]
     series, noisy, crossed = [], [], []
-    for (model, budget, _), own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
-        name = model if models.count(model) == 1 else f"{model} ({budget})"
+    for key, own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
+        model, budget, _ = key
+        name = _name(key, list(groups))
         untested = [record for record in own if record.condition.test is None]
         clean = [(_level(record), record) for record in untested if record.condition.train.noise is None]
         cells = _cells(clean)
@@ -74,6 +74,18 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
 
 def _model(record: Record) -> tuple[str, Budget, str | None]:
     return record.condition.model, record.condition.budget, record.condition.weights
+
+
+def _name(key: tuple[str, Budget, str | None], keys: list[tuple[str, Budget, str | None]]) -> str:
+    """Name a model, with what tells it from the same one with another budget or other weights."""
+    model, budget, weights = key
+    others = [one for one in keys if one[0] == model]
+    shared = set.intersection(*({*one.settings().items()} for _, one, _ in others))
+    own = {name: value for name, value in budget.settings().items() if (name, value) not in shared}
+    words = [] if len({one for _, one, _ in others}) == 1 else [str(Budget(**own))]
+    if len({one for *_, one in others}) > 1:
+        words.append(f"weights {weights[:8]}" if weights else "its own weights")
+    return f"{model} ({', '.join(words)})" if words else model
 
 
 def _level(record: Record) -> float:

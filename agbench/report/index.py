@@ -47,11 +47,10 @@ def overview_table(evidences: Sequence[Evidence]) -> Table:
         compressed = None if main is None else main.cells.get(LEVEL)
         compared = paired(compressed, original)
         tolerance = None if main is None else main.tolerance
-        metrics = evidence.records[0].metrics if evidence.records else {}
         rows.append(
             (
                 evidence.dataset,
-                *(int(metrics[name]) if name in metrics else None for name in _COUNTS),
+                *map(evidence.count, _COUNTS),
                 None if original is None else original.bytes,
                 None if compressed is None else compressed.byte_ratio,
                 None if main is None else main.name,
@@ -64,7 +63,7 @@ def overview_table(evidences: Sequence[Evidence]) -> Table:
         )
     columns = (
         Column("data set"),
-        *(Column(name.removeprefix("images_")) for name in _COUNTS),
+        *map(Column, _COUNTS),
         Column("original size", table.size),
         Column(f"relative size at {LEVEL:g}", table.share),
         Column("deep model"),
@@ -88,4 +87,4 @@ def verdicts_table(evidences: Sequence[Evidence]) -> Table:
     return Table("verdicts", columns, rows)
 
 
-_COUNTS = ("images_classes", "images_train", "images_test", "images_validation", "images_quarantined")
+_COUNTS = ("classes", "train", "test", "validation", "quarantined")

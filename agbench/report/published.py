@@ -7,13 +7,24 @@ Nayak and Friedland, "Deep Layers Beware". Every printed cell is here; what the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 MEGABYTES_A_GIGABYTE = 1024
 """With 1,000, Caltech256's 33.14 % would not follow from its 1.1 GB and 373.3 MB."""
 
 HALF_A_DIGIT = 0.00006
 """How far a figure of four decimals may lie from the one derived from others of four."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A row of Table I: classes, and images in all and in each part."""
+
+    classes: int
+    images: int
+    train: int
+    test: int
+    validation: int
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,14 @@ class Noise:
     noisy_compressed: float
 
 
+TABLE_1 = {
+    "cifar100": Counts(100, 60_000, 36_000, 12_000, 12_000),
+    "caltech256": Counts(257, 30_592, 18_356, 6_119, 6_117),
+    "pets": Counts(37, 7_400, 4_440, 1_480, 1_480),
+    "sun397": Counts(397, 108_754, 65_251, 21_751, 21_752),
+    "dtd": Counts(47, 5_640, 3_384, 1_128, 1_128),
+    "cifar10": Counts(10, 60_000, 36_000, 12_000, 12_000),
+}
 TABLE_2 = {
     "dtd": Accuracies(0.6519, 0, 0.6545, 0, 0.5286, -0.1233),
     "pets": Accuracies(0.9182, -0.0013, 0.9169, -0.0013, 0.8717, -0.0465),
@@ -96,7 +115,7 @@ class Disagreement:
     Parameters
     ----------
     table : str
-        ``"II"`` or ``"III"``.
+        ``"I"``, ``"II"`` or ``"III"``.
     dataset : str
         Whose row.
     column : str
@@ -117,7 +136,14 @@ class Disagreement:
 
 def audit() -> list[Disagreement]:
     """Derive every derived cell again, and list those that do not agree with what is printed."""
-    return [*_audit_table_2(), *_audit_table_3()]
+    return [*_audit_table_1(), *_audit_table_2(), *_audit_table_3()]
+
+
+def _audit_table_1() -> Iterator[Disagreement]:
+    for dataset, row in TABLE_1.items():
+        total = row.train + row.test + row.validation
+        if total != row.images:
+            yield Disagreement("I", dataset, "images", row.images, total, "the parts have another sum")
 
 
 def _audit_table_2() -> Iterator[Disagreement]:
@@ -162,8 +188,8 @@ class Printed:
     level : float
         Its level.
     quantity : str
-        ``"accuracy"``, ``"size"``, ``"relative size"``, ``"relative accuracy"``, or ``"drop"``: the last two
-        against the small model on original images.
+        ``"count"``, ``"accuracy"``, ``"size"``, ``"relative size"``, ``"relative accuracy"``, or ``"drop"``: the
+        last two against the small model on original images.
     """
 
     table: str
@@ -178,8 +204,11 @@ SMALL, LARGE = "automm:efficientnet_b0", "automm:efficientnet_b4"
 
 
 def printed(dataset: str) -> list[Printed]:
-    """Give the cells of a data set's rows in Tables II and III; none for a data set that the paper has not."""
+    """Give the cells of a data set's rows in Tables I to III; none for a data set that the paper has not."""
     cells = []
+    if dataset in TABLE_1:
+        counts = asdict(TABLE_1[dataset])
+        cells += [Printed("I", name, value, "", 1.0, "count") for name, value in counts.items()]
     if dataset in TABLE_2:
         row = TABLE_2[dataset]
         cells += [

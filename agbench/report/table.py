@@ -194,7 +194,9 @@ def _text(column: Column, value: Any) -> str:
 def _plain(value: Any) -> Any:
     if value is None:
         return ""
-    return " ".join(map(str, value)) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return _flat(value) if isinstance(value, str) else value
 
 
 def _flat(text: str) -> str:

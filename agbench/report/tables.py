@@ -32,7 +32,13 @@ def accuracy_table(evidence: Evidence) -> Table:
 def spread_table(evidence: Evidence) -> Table:
     """Give the seeds of each accuracy and the spread over them, where there are several anywhere."""
     rows = [
-        (series.name, level, cell.seeds, tuple(float(row.mean()) for row in cell.right(cell.seeds)), cell.spread)
+        (
+            series.name,
+            level,
+            cell.seeds,
+            tuple(float(row.mean()) for row in cell.right(cell.seeds)),
+            "one seed" if cell.spread is None else cell.spread,
+        )
         for series in evidence.series
         for level, cell in sorted(series.cells.items(), reverse=True)
         if len(evidence.seeds) > 1

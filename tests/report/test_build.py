@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -159,3 +160,17 @@ def test_a_format_that_does_not_exist_is_named(swept, agbench):
     assert "pdf" in done.stderr
     assert "latex" in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2
+
+
+def test_a_model_with_two_budgets_is_two_models_named_by_what_differs(tmp_path):
+    workspace = Workspace(tmp_path)
+    conditions = [made.condition("mine", made.SIZES[0], level) for level in (1.0, 0.3)]
+    longer = [replace(one, budget=replace(one.budget, epochs=10)) for one in conditions]
+    weights = [replace(one, weights="0123456789abcdef") for one in conditions]
+    made.fill(workspace.results, [*conditions, *longer, *weights])
+    names = [series.name for series in gather("mine", read_records(workspace.results)).series]
+    assert names == [
+        f"{made.SIZES[0]} (epochs 6, its own weights)",
+        f"{made.SIZES[0]} (epochs 10, its own weights)",
+        f"{made.SIZES[0]} (epochs 6, weights 01234567)",
+    ]
