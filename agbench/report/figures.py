@@ -17,7 +17,10 @@ from agbench.report.charts import COLOURS, STRIP, Chart
 from agbench.report.evidence import Evidence
 from agbench.report.table import size
 
-MARKERS = "os^Dv*P"
+MARKERS = "os^Dv*PX"
+DASHES = ("-", "--", ":")
+"""For more lines than there are colours."""
+
 SHIFT = 0.006
 """Between lines at the same ticks, of the axis' length, so that their intervals do not cover each other."""
 
@@ -44,7 +47,7 @@ def draw(chart: Chart, folder: Path) -> None:
         Where its PNG and SVG go.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8, 5), layout="constrained")
+        figure = Figure(figsize=(8, 5.8), layout="constrained")
         axes = figure.subplots()
         places = [place for line in chart.lines for place in line.x]
         extent = max(places) - min(places) if places else 1.0
@@ -60,10 +63,8 @@ def draw(chart: Chart, folder: Path) -> None:
         left, right = min(places, default=0) - margin, max(places, default=1) + margin
         axes.set_xlim(*((right, left) if chart.falling else (left, right)))
         axes.grid(alpha=0.3)
-        columns = 2 if len(chart.lines) > 5 else 1
-        axes.legend(
-            loc="lower right" if not chart.falling else "lower left", frameon=False, ncols=columns, fontsize=9
-        )
+        # Outside, where it covers no point.
+        figure.legend(loc="outside lower center", frameon=False, ncols=3, fontsize=9)
         axes.set_title(chart.title)
         if chart.above:
             top = axes.secondary_xaxis("top")
@@ -153,6 +154,7 @@ def _draw_line(axes: Axes, chart: Chart, place: int, shift: float) -> None:
         ],
         label=line.name,
         color=colour,
+        linestyle=DASHES[place // len(COLOURS) % len(DASHES)],
         marker=MARKERS[place % len(MARKERS)],
         capsize=3,
         linewidth=1.5,

@@ -7,6 +7,10 @@ from typing import Any
 from agbench.report.charts import COLOURS, Chart, Line
 from agbench.report.table import escape_html
 
+COLOURED = COLOURS[:-1]
+"""All but black, which a dark page hides."""
+
+DASHES = ("solid", "dash", "dot")
 MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "star", "cross")
 
 
@@ -61,7 +65,7 @@ def division(chart: Chart) -> str:
 
 
 def _trace(plotly: Any, line: Line, place: int) -> Any:
-    colour = COLOURS[place % (len(COLOURS) - 1)]
+    colour = COLOURED[place % len(COLOURED)]
     if line.shade is not None:
         colour = "#888888" if line.shade == 0 else _between(line.shade)
     marker = {"symbol": MARKERS[place % len(MARKERS)], "size": 8}
@@ -84,9 +88,13 @@ def _trace(plotly: Any, line: Line, place: int) -> Any:
         mode="markers" if line.published else "lines+markers",
         text=list(line.notes) or None,
         hovertemplate="%{y:.4f}<br>%{text}<extra>%{fullData.name}</extra>" if line.notes else None,
-        line={"color": colour, "width": 4 if line.shade == 0 else 2},
+        line={"color": colour, "width": 4 if line.shade == 0 else 2, "dash": _dash(line, place)},
         marker=marker,
     )
+
+
+def _dash(line: Line, place: int) -> str:
+    return "solid" if line.shade is not None else DASHES[place // len(COLOURED) % len(DASHES)]
 
 
 def _between(shade: float) -> str:
