@@ -81,3 +81,10 @@ def test_run_sh_hands_its_arguments_to_agbench_from_any_folder(tmp_path):
     assert done.returncode == 2
     assert "no data set called 'nope, really'" in done.stderr
     assert "installing" not in done.stderr
+
+
+def test_the_readme_shows_the_samples_claims():
+    sample = (ROOT / "reports" / "sample" / "patches" / "report.md").read_text()
+    claims = sample.split("## The paper's claims\n\n")[1].split("\n\n")[0]
+    assert claims.startswith("| claim ")
+    assert claims in (ROOT / "README.md").read_text()
