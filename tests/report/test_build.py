@@ -156,7 +156,7 @@ def test_a_report_needs_neither_torch_nor_autogluon(all_studies):
 
 def test_a_format_that_does_not_exist_is_named(swept, agbench):
     done = agbench("--workspace", swept.workspace.folder, "report", "--format", "md,pdf")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "pdf" in done.stderr
     assert "latex" in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2
