@@ -172,11 +172,8 @@ def run(
     budget = _budget(study.QUICK if quick else study.STANDARD, options)
     progress = Progress()
     chosen = [one for name in studies or _default_studies(quick) for one in study_file.find(name)]
-    if models is None:
-        chosen = _runnable(chosen, progress)
     grid = partial(
         study.conditions,
-        chosen,
         budget=budget,
         seeds=seeds,
         models=models,
@@ -184,14 +181,18 @@ def run(
         noise=1.0 if noise else None,
     )
     name = images.find(workspace).name
-    conditions = grid(dataset=name, fingerprint="")  # a mistyped model is answered before a download
-    if dry_run and not is_prepared(name, workspace.datasets):
-        _print_unprepared(name, conditions)
+    grid(chosen, dataset=name, fingerprint="")  # a mistyped model is answered before a download
+    dataset = None
+    if not dry_run or is_prepared(name, workspace.datasets):
+        dataset = _prepared(workspace, images, progress)
+    if models is None:
+        chosen = _runnable(chosen, progress)
+    if dataset is None:
+        _print_unprepared(name, grid(chosen, dataset=name, fingerprint=""))
         return
-    dataset = _prepared(workspace, images, progress)
     for remark in dataset.remarks():
         progress.say(f"{dataset.name}: {remark}")
-    conditions = grid(dataset=dataset.name, fingerprint=dataset.fingerprint)
+    conditions = grid(chosen, dataset=dataset.name, fingerprint=dataset.fingerprint)
     # MLflow takes seconds to import: a mistyped name is answered before that.
     from agbench import sweep
     from agbench.results import Store

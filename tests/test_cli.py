@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from agbench.cli import main
+
+CARDS = Path(__file__).parent.parent / "datasets"
 
 
 def invoke(*arguments):
@@ -73,9 +76,11 @@ def test_lists_name_what_there_is(tmp_path):
 
 
 def test_the_workspace_can_come_from_the_environment(tmp_path):
-    done = CliRunner(env={"AGBENCH_WORKSPACE": str(tmp_path)}).invoke(main, ["report"])
-    assert done.exit_code == 2
-    assert (tmp_path / "results" / "agbench.db").is_file()
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "mine.yaml").write_text((CARDS / "dtd.yaml").read_text(encoding="utf-8"))
+    done = CliRunner(env={"AGBENCH_WORKSPACE": str(tmp_path)}).invoke(main, ["datasets"])
+    assert done.exit_code == 0
+    assert done.stdout.count("\nmine:") == 1
 
 
 @pytest.mark.parametrize("name", ["a;b", "a?b", "a#b", "file/below"])
