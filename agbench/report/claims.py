@@ -81,10 +81,10 @@ def findings(evidence: Evidence) -> list[tuple[Claim, Finding]]:
 
 
 def claims_table(evidence: Evidence) -> Table:
-    """Give a row a claim: the paper's words, the test, the numbers and the verdict."""
-    columns = tuple(map(Column, ("claim", "paper", "supported if", "numbers", "verdict")))
+    """Give a row a claim: the paper's words, the verdict, the test and the numbers."""
+    columns = tuple(map(Column, ("claim", "verdict", "paper", "supported if", "numbers")))
     rows = tuple(
-        (claim.words, claim.section, finding.test or claim.test, finding.numbers, finding.verdict)
+        (claim.words, finding.verdict, claim.section, finding.test or claim.test, finding.numbers)
         for claim, finding in findings(evidence)
     )
     return Table("claims", columns, rows)

@@ -16,6 +16,9 @@ MISSING = "not run"
 WRAPPED = 45
 """Letters from which on a column of LaTeX is set as a paragraph."""
 
+ALIGNED = 90
+"""Letters up to which a cell of Markdown widens its column; a longer one wraps in a terminal anyway."""
+
 _PARAGRAPH = r">{\raggedright\arraybackslash}p{55mm}"
 
 
@@ -64,7 +67,10 @@ class Table:
     def markdown(self) -> str:
         """Give the table in Markdown, its columns aligned for reading as plain text."""
         lines = [tuple(map(escape_markdown, line)) for line in self.texts()]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(self.columns))]
+        widths = [
+            max(len(text) for text in column if len(text) <= ALIGNED or text is column[0])
+            for column in zip(*lines, strict=True)
+        ]
         padded = [
             "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
             for line in lines
