@@ -145,6 +145,9 @@ def models(workspace: Workspace) -> None:
 @click.option("--learners", type=_Listed(str, "learner"), metavar="GBM,CAT,XGB", help="TabularPredictor's.")
 @click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for fitting.")
 @click.option("--keep-models", is_flag=True, help="Keep fitted models in results/models.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="Trials at once.  [default: what fits]")
+@click.option("--address", metavar="RAY", help="Run on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")
+@click.option("--retries", type=click.IntRange(0), default=1, help="Of a trial that crashed.", show_default=True)
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and what is done already.")
 @click.pass_obj
 def run(
@@ -157,6 +160,9 @@ def run(
     seeds: tuple[int, ...],
     quick: bool,
     keep_models: bool,
+    workers: int | None,
+    address: str | None,
+    retries: int,
     dry_run: bool,
     **options: Any,
 ) -> None:
@@ -196,12 +202,13 @@ def run(
     # MLflow takes seconds to import: a mistyped name is answered before that.
     from agbench import sweep
     from agbench.results import Store
-    from agbench.worker import Failure
 
+    engine = sweep.Engine(workers, address, retries, keep_models)
     store = Store(workspace.results)
     plan = sweep.make_plan(conditions, store.records(dataset.name))
     if dry_run:
         _print_plan(plan, conditions)
+        click.echo(sweep.divided(engine))
         return
     progress.say(
         f"{len(conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run"
@@ -210,13 +217,12 @@ def run(
     if not plan.todo:
         progress.say("nothing to run")
         return
-    failures = 0
-    with progress:
-        for event in sweep.run(plan.todo, dataset, workspace, store, keep_models):
-            progress.show(event)
-            failures += isinstance(event, sweep.Ended) and isinstance(event.outcome, Failure)
-    if failures:
-        progress.say(f"{failures} of {len(plan.todo)} trials failed; `agbench report` tells where their logs are")
+    from agbench.display import Display
+
+    with Display(len(plan.todo)) as display:
+        for event in sweep.run(plan.todo, dataset, workspace, store, engine):
+            display.show(event)
+    if display.failures:
         sys.exit(FAILED_TRIALS)
 
 

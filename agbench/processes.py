@@ -11,6 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
+import psutil
+
 
 @contextmanager
 def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
@@ -74,3 +76,23 @@ def _end_with(parent: BaseProcess) -> None:
     for child in multiprocessing.active_children():
         child.kill()
     os._exit(1)
+
+
+def outlive() -> None:
+    """Have all that this process has started by now killed when it ends, however it ends."""
+    started = [(one.pid, one.create_time()) for one in psutil.Process().children(recursive=True)]
+    multiprocessing.get_context("spawn").Process(target=_kill_after_parent, args=(started,), daemon=True).start()
+
+
+def _kill_after_parent(started: list[tuple[int, float]]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+    for pid, created in started:
+        try:
+            process = psutil.Process(pid)
+            if process.create_time() == created:
+                process.kill()
+        except psutil.Error:  # it is gone already
+            continue

@@ -1,19 +1,14 @@
-"""What a preparation or a sweep says while it runs, on standard error."""
+"""What a preparation says while it runs, on standard error."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from rich import progress
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
 
 from agbench.data.step import Step
-
-if TYPE_CHECKING:
-    from agbench.sweep import Ended, Preparing, Started
 
 BETWEEN_LINES = 30.0
 """Seconds between two lines on one step, where there is no terminal to draw a bar on."""
@@ -22,11 +17,10 @@ BETWEEN_DRAWINGS = 0.1
 
 
 class Progress:
-    """One line a trial, and on a terminal a sign of life below them."""
+    """A bar a step on a terminal, a line now and then elsewhere."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._sign = Status("", console=self._console)
         self._bar: progress.Progress | None = None
         self._step = ""
         self._said = 0.0
@@ -35,7 +29,6 @@ class Progress:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._sign.stop()
         self._end_bar()
 
     def say(self, words: str) -> None:
@@ -81,35 +74,6 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
-
-    def show(self, event: Preparing | Started | Ended) -> None:
-        """Tell of an event of a sweep."""
-        # These import what trials need, which preparing data does not.
-        from agbench.sweep import Preparing, Started
-        from agbench.worker import Failure
-
-        if isinstance(event, Preparing):
-            self._busy(event.what)
-            if not self._console.is_terminal:
-                self.say(event.what)
-            return
-        trial = f"[{event.number}/{event.total}] {event.condition}"
-        if isinstance(event, Started):
-            self._busy(trial)
-            return
-        self._sign.stop()
-        outcome = event.outcome
-        if isinstance(outcome, Failure):
-            said = f"FAILED: {outcome.reason}"
-        else:
-            said = f"accuracy {outcome.accuracy:.4f}, {outcome.seconds['total']:.0f} s"
-        left = "" if event.seconds_left is None else f" · {duration(event.seconds_left)} left"
-        self.say(f"{trial}: {said}{left}")
-
-    def _busy(self, words: str) -> None:
-        if self._console.is_terminal:
-            self._sign.update(escape(words))
-            self._sign.start()
 
 
 def _share(step: Step) -> str:

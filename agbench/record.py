@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 
 DATABASE = "agbench.db"
+LOCKED_FOR = 300
+"""Seconds that another process may lock the database before that is an error."""
 PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
 DATASET, EXAMPLES = "dataset.json", "examples.parquet"
 CURVE = "validation_accuracy"
@@ -96,6 +98,8 @@ class Record:
     curve : tuple of float
         Validation accuracy after each epoch; empty for a model without epochs, and where a store gives it
         only one by one (`agbench.results.Store.curve`).
+    ending : str
+        How it ended, a value of `agbench.outcome.Ending`; empty while it runs.
     """
 
     run_id: str
@@ -109,6 +113,7 @@ class Record:
     notes: Mapping[str, str]
     folder: Path
     curve: tuple[float, ...] = ()
+    ending: str = ""
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -187,7 +192,7 @@ def read_records(folder: Path, dataset: str | None = None) -> list[Record]:
     if not database.is_file():
         return []
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=LOCKED_FOR)) as connection:
             found = _rows(connection, dataset)
     except sqlite3.Error as error:
         raise UserError(f"the store {database} can't be opened: {error}") from error
@@ -254,6 +259,7 @@ def record_of(
         notes={name.removeprefix(NOTE): value for name, value in tags.items() if name.startswith(NOTE)},
         folder=folder,
         curve=curve,
+        ending=tags.get(f"{TAG}ending", ""),
     )
 
 

@@ -19,6 +19,7 @@ from filelock import FileLock
 from agbench.condition import Condition
 from agbench.environment import digest_of_software
 from agbench.errors import UserError
+from agbench.outcome import Ending, Failure, Usage
 from agbench.record import (
     CURVE,
     DATABASE,
@@ -28,6 +29,7 @@ from agbench.record import (
     FAILED,
     FINISHED,
     KILLED,
+    LOCKED_FOR,
     LOG,
     NOTE,
     PREDICTIONS,
@@ -47,6 +49,12 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 _PAGE = 1000
+
+STATUS = {Ending.FINISHED: FINISHED, Ending.STOPPED: KILLED}
+"""MLflow's word for an ending; ``"FAILED"`` for all others."""
+
+LAST_LINES, LAST_LETTERS = 20, 4000
+"""Of a log, what is kept with a trial's reason."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,10 @@ class Store:
             "software": digest_of_software(environment["software"]),
             "owner": self._owner,
         }
+        experiment = self._experiment(condition.dataset)
         run = self._client.create_run(
-            self._experiment(condition.dataset),
+            experiment,
+            start_time=self._after_all_others(experiment),
             run_name=str(condition),
             tags={TAG + name: value for name, value in tags.items()},
         )
@@ -147,7 +157,7 @@ class Store:
         self._client.log_dict(run_id, environment, ENVIRONMENT)
         return run_id
 
-    def finish(self, run_id: str, result: Result, log: Path) -> None:
+    def finish(self, run_id: str, result: Result, usage: Usage, log: bytes) -> None:
         """Keep a trial's result; only then is the trial done."""
         now = int(time.time() * 1000)
         values = {
@@ -157,6 +167,7 @@ class Store:
             **{f"seconds_{phase}": value for phase, value in result.seconds.items()},
             **{f"images_{part}": value for part, value in result.counts.items()},
             **result.reading,
+            **usage.metrics(),
         }
         metrics = [Metric(name, float(value), now, 0) for name, value in values.items()]
         metrics += [Metric(CURVE, value, now, epoch) for epoch, value in enumerate(result.curve, 1)]
@@ -171,26 +182,28 @@ class Store:
                 result.examples.to_parquet(path, index=False)
                 self._client.log_artifact(run_id, str(path))
         self._client.log_dict(run_id, result.dataset, DATASET)
-        self._end(run_id, FINISHED, log)
+        self._end(run_id, Ending.FINISHED, log)
 
-    def fail(self, run_id: str, reason: str, log: Path, status: str = FAILED) -> None:
-        """Keep why a trial did not finish."""
-        self._client.set_tag(run_id, TAG + "reason", reason)
-        self._end(run_id, status, log)
+    def fail(self, run_id: str, failure: Failure, usage: Usage, log: bytes) -> None:
+        """Keep why a trial did not finish, what it took, and the end of its log."""
+        now = int(time.time() * 1000)
+        said = log.decode(errors="replace").splitlines()[-LAST_LINES:]
+        tags = [RunTag(TAG + "reason", failure.reason), RunTag(TAG + "log_end", "\n".join(said)[-LAST_LETTERS:])]
+        metrics = [Metric(name, value, now, 0) for name, value in usage.metrics().items()]
+        self._client.log_batch(run_id, metrics=metrics, tags=tags)
+        self._end(run_id, failure.ending, log)
 
-    def close_abandoned(self, reason: str, scratch: Path) -> None:
+    def close_abandoned(self, reason: str) -> None:
         """Mark this workspace's trials that nobody runs any more as killed; only while it has no other sweep.
 
         Parameters
         ----------
         reason : str
             Why they did not finish.
-        scratch : Path
-            Where trials have their logs while they run, in folders named by run.
         """
         for record in self.records():
             if record.status == RUNNING and record.owner == self._owner:
-                self.fail(record.run_id, reason, scratch / record.run_id / LOG, KILLED)
+                self.fail(record.run_id, Failure(reason, Ending.STOPPED), Usage(), b"")
 
     def records(self, dataset: str | None = None) -> list[Record]:
         """Give all trials, the oldest first.
@@ -239,7 +252,7 @@ class Store:
                 draft.rename(self.folder / DATABASE)
 
     def _address(self, name: str) -> str:
-        return f"sqlite:///{self.folder / name}"
+        return f"sqlite:///{self.folder / name}?timeout={LOCKED_FOR}"
 
     def _experiment(self, dataset: str) -> str:
         found = self._client.get_experiment_by_name(dataset)
@@ -248,10 +261,20 @@ class Store:
         place = None if self._elsewhere else (self.folder / "artifacts").as_uri()
         return str(self._client.create_experiment(dataset, artifact_location=place))
 
-    def _end(self, run_id: str, status: str, log: Path) -> None:
-        if log.is_file():
-            self._client.log_artifact(run_id, str(log))
-        self._client.set_terminated(run_id, status)
+    def _after_all_others(self, experiment: str) -> int:
+        """Give a start in milliseconds that is later than all others': a clock may have been put back."""
+        found = self._client.search_runs([experiment], max_results=1, order_by=["attributes.start_time DESC"])
+        newest = max((run.info.start_time for run in found), default=0)
+        return max(int(time.time() * 1000), newest + 1)
+
+    def _end(self, run_id: str, ending: Ending, log: bytes) -> None:
+        self._client.set_tag(run_id, TAG + "ending", ending.value)
+        if log:
+            with TemporaryDirectory() as scratch:
+                path = Path(scratch) / LOG
+                path.write_bytes(log)
+                self._client.log_artifact(run_id, str(path))
+        self._client.set_terminated(run_id, STATUS.get(ending, FAILED))
 
     def _record(self, run: Run) -> Record:
         return record_of(

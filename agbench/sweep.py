@@ -1,32 +1,76 @@
-"""A sweep: what is left of a plan, run one after the other, and recorded. The only writer of results."""
+"""A sweep: what is left of a plan, handed to workers, and recorded. The only writer of results."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from agbench import environment, files, processes, worker
+from agbench import environment, files, node, share, trial, worker
 from agbench.condition import Budget, Condition
 from agbench.data.dataset import Dataset
 from agbench.errors import UserError
-from agbench.record import LOG, Record, latest
+from agbench.events import (
+    Advanced,
+    Began,
+    Ended,
+    Epoch,
+    Measured,
+    OfSweep,
+    OfTrial,
+    Phase,
+    Preparing,
+    Retried,
+    Started,
+)
+from agbench.outcome import RETRIED, Ending, Failure, Usage
+from agbench.record import Record, latest
 from agbench.results import Result, Store
-from agbench.trial import Resources, fit_of, variants
-from agbench.worker import Failure
+from agbench.trial import fit_of
 from agbench.workspace import Workspace
 
-P = ParamSpec("P")
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from agbench.cluster import Cluster
+    from agbench.share import Share
+
+BETWEEN_LOOKS = 0.3
+"""Seconds between two looks at what workers tell."""
+
+GRACE = 10.0
+"""Seconds beyond a tenth more than its time limit, after which a phase is ended from outside."""
+
+UNTIMED = ("start", "load")
+"""Phases that a time limit does not hold for: importing, and compressing what is missing."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How trials are run.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Trials at once; by default as many as the machines allow.
+    address : str, optional
+        Of a Ray cluster; by default this machine alone.
+    retries : int
+        How often a trial that crashed or ran out of memory is tried again.
+    keep_models : bool
+        Whether fitted models are kept, in ``results/models``.
+    """
+
+    workers: int | None = None
+    address: str | None = None
+    retries: int = 1
+    keep_models: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,45 +90,6 @@ class Plan:
     done: tuple[Record, ...]
     outdated: tuple[Record, ...]
     todo: tuple[Condition, ...]
-
-
-@dataclass(frozen=True)
-class Preparing:
-    """Something that trials need is made first, as `what` says."""
-
-    what: str
-
-
-@dataclass(frozen=True)
-class Started:
-    """A trial begins, the `number`-th of `total`."""
-
-    condition: Condition
-    number: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A trial has ended.
-
-    Parameters
-    ----------
-    condition : Condition
-        What was run.
-    number, total : int
-        Its place in the sweep.
-    outcome : Result or Failure
-        What came of it.
-    seconds_left : float or None
-        What the rest will take, by the mean of like trials; ``None`` where there were none.
-    """
-
-    condition: Condition
-    number: int
-    total: int
-    outcome: Result | Failure
-    seconds_left: float | None
 
 
 def make_plan(conditions: Sequence[Condition], records: list[Record]) -> Plan:
@@ -112,12 +117,51 @@ def make_plan(conditions: Sequence[Condition], records: list[Record]) -> Plan:
     )
 
 
-def run(
-    todo: Sequence[Condition], dataset: Dataset, workspace: Workspace, store: Store, keep_models: bool
-) -> Iterator[Preparing | Started | Ended]:
-    """Run conditions of a data set one after the other.
+@dataclass
+class _Flight:
+    """Trials that share a fit, on their way."""
 
-    Killed at any moment, it loses the trial in flight and nothing else.
+    group: tuple[Condition, ...]
+    first: int
+    order: worker.Order
+    attempt: int = 1
+    run_ids: list[str] = field(default_factory=list)
+    began: Began | None = None
+    since: float = 0.0
+    phase: str = ""
+    phase_since: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    overdue: str = ""
+
+    def hear(self, event: OfTrial) -> None:
+        """Take note of what a worker tells."""
+        now = time.monotonic()
+        if isinstance(event, Began):
+            self.began, self.since = event, now
+        elif isinstance(event, Phase):
+            self.phase, self.phase_since = event.name, now
+        elif isinstance(event, Measured):
+            self.usage = event.usage
+
+    def is_overdue(self) -> str:
+        """Say how the trial exceeds its time limit; nothing where it does not."""
+        limit = self.group[0].budget.time_limit
+        if limit is None or not self.phase or self.phase in UNTIMED:
+            return ""
+        passed = time.monotonic() - self.phase_since
+        return f"{self.phase} took more than {limit:g} s" if passed > 1.1 * limit + GRACE else ""
+
+    def taken(self) -> Usage:
+        """Give what it has taken by now."""
+        return replace(self.usage, seconds=time.monotonic() - self.since if self.began else 0.0)
+
+
+def run(
+    todo: Sequence[Condition], dataset: Dataset, workspace: Workspace, store: Store, engine: Engine | None = None
+) -> Iterator[OfSweep]:
+    """Run conditions of a data set.
+
+    Killed at any moment, it loses the trials in flight and nothing else.
 
     Parameters
     ----------
@@ -129,70 +173,190 @@ def run(
         Where everything is.
     store : Store
         Where results go.
-    keep_models : bool
-        Whether fitted models are kept, in ``results/models``.
+    engine : Engine, optional
+        How.
 
     Yields
     ------
-    Preparing, Started or Ended
-        The last two once for each trial.
+    OfSweep
+        `Ended` once for each condition.
 
     Raises
     ------
     UserError
-        If a model can't work on this machine, or another sweep runs in the workspace.
+        If a model can't work on this machine, another sweep runs in the workspace, or a disk is full.
     """
-    scratch = _scratch(store)
+    from agbench import cluster
+
+    engine = engine or Engine()
+    scratch = store.folder / "scratch"
     with _alone(store.folder):
-        store.close_abandoned("the sweep was killed", scratch)
+        store.close_abandoned("the sweep was killed")
         shutil.rmtree(scratch, ignore_errors=True)
-        try:
-            with _Worker() as process:
-                yield from _run_alone(todo, dataset, workspace, store, keep_models, process)
-        except KeyboardInterrupt:
-            store.close_abandoned("stopped by the user", scratch)
-            raise
+        yield Preparing("starting workers")
+        with cluster.connected(engine.address) as workers:
+            divided = share.divide(workers.machines, engine.workers)
+            yield Preparing(str(divided))
+            workers.refuse_what_cannot_work(list(dict.fromkeys((one.model, one.budget) for one in todo)))
+            yield Preparing(f"compressing {len(dataset.index)} images")
+            _make_variants(dataset, todo)
+            sweep = _Sweep(todo, dataset, workspace, store, engine, workers, divided)
+            try:
+                yield from sweep.run()
+            finally:
+                sweep.stop()
+                shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _run_alone(
-    todo: Sequence[Condition],
-    dataset: Dataset,
-    workspace: Workspace,
-    store: Store,
-    keep_models: bool,
-    process: _Worker,
-) -> Iterator[Preparing | Started | Ended]:
-    cpus = environment.available_cpus()
-    yield Preparing("loading AutoGluon")
-    gpus = process.call(worker.look_around, list(dict.fromkeys((one.model, one.budget) for one in todo)))
-    resources = Resources(cpus=cpus, gpus=min(1, gpus))
-    yield Preparing(f"compressing {len(dataset.index)} images")
-    variants(dataset, list(todo), cpus)
-    surroundings = environment.describe(resources.cpus, resources.gpus)
-    groups = _sharing_a_fit(todo)
-    number = 1
-    for place, group in enumerate(groups):
-        yield Started(group[0], number, len(todo))
-        run_ids = [store.begin(condition, surroundings) for condition in group]
-        folder = _scratch(store) / run_ids[0]
-        folder.mkdir(parents=True)
-        try:
-            outcome = process.call(worker.work, group, workspace.datasets.resolve(), folder, resources)
-        except BrokenProcessPool:
-            outcome = Failure("the trial's process died; the end of its log may say why")
-        outcomes: list[Result | Failure] = [outcome] * len(group) if isinstance(outcome, Failure) else [*outcome]
-        for run_id, one in zip(run_ids, outcomes, strict=True):
-            if isinstance(one, Failure):
-                store.fail(run_id, one.reason, folder / LOG)
-            else:
-                store.finish(run_id, one, folder / LOG)
-        if keep_models and not isinstance(outcome, Failure):
-            worker.keep_model(folder, store.folder / "models" / fit_of(group[0]).id)
-        shutil.rmtree(folder, ignore_errors=True)
-        seconds_left = _seconds_left([later[0] for later in groups[place + 1 :]], store.records())
-        for condition, one in zip(group, outcomes, strict=True):
-            yield Ended(condition, number, len(todo), one, seconds_left)
-            number += 1
+def divided(engine: Engine) -> Share:
+    """Say how a sweep would divide the machines among trials."""
+    from agbench import cluster
+
+    with cluster.connected(engine.address) as workers:
+        return share.divide(workers.machines, engine.workers)
+
+
+class _Sweep:
+    """The flights of a sweep, from their order to their record."""
+
+    def __init__(
+        self,
+        todo: Sequence[Condition],
+        dataset: Dataset,
+        workspace: Workspace,
+        store: Store,
+        engine: Engine,
+        cluster: Cluster,
+        divided: Share,
+    ) -> None:
+        self._dataset, self._store, self._engine, self._cluster, self._share = (
+            dataset,
+            store,
+            engine,
+            cluster,
+            divided,
+        )
+        self._home = node.Home(node.host(), workspace.datasets.resolve(), store.folder / "scratch")
+        self._software = environment.digest_of_software(environment.software())
+        self._total = len(todo)
+        self._flights: dict[Any, _Flight] = {}
+        first = 1
+        for group in _sharing_a_fit(todo):
+            self._send(_Flight(group, first, self._order(group, first, 1, 0)))
+            first += len(group)
+
+    def run(self) -> Iterator[OfSweep]:
+        """Hear and record until all flights have ended."""
+        while self._flights:
+            done = self._cluster.wait(list(self._flights), BETWEEN_LOOKS)
+            yield from self._hear()
+            for reference in done:
+                yield from self._land(reference)
+            for reference, flight in self._flights.items():
+                if not flight.overdue and (overdue := flight.is_overdue()):
+                    flight.overdue = overdue
+                    self._cluster.stop([reference])
+
+    def stop(self) -> None:
+        """End what is still on its way, and record that it was stopped."""
+        self._cluster.stop(list(self._flights))
+        for flight in self._flights.values():
+            if flight.run_ids:
+                self._fail(flight, Failure("stopped by the user", Ending.STOPPED), self._log_of(flight))
+        self._flights.clear()
+
+    def _order(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> worker.Order:
+        resources = replace(self._share.resources, halvings=halvings)
+        number = f"{os.getpid()}-{first}-{attempt}"
+        return worker.Order(number, group, self._home, self._software, resources, self._share.workers == 1)
+
+    def _send(self, flight: _Flight) -> None:
+        self._flights[self._cluster.submit(flight.order, self._dataset)] = flight
+
+    def _hear(self) -> Iterator[OfSweep]:
+        by_number = {flight.order.number: flight for flight in self._flights.values()}
+        for number, event in self._cluster.events():
+            flight = by_number.get(number)
+            if flight is None:
+                continue
+            flight.hear(event)
+            if isinstance(event, Began):
+                flight.run_ids = [self._store.begin(one, event.environment) for one in flight.group]
+                away = "" if event.host == self._home.host else event.host
+                yield Started(flight.group[0], flight.first, self._total, flight.attempt, away)
+            elif isinstance(event, Phase | Epoch):
+                yield Advanced(flight.first, event)
+
+    def _land(self, reference: Any) -> Iterator[OfSweep]:
+        flight = self._flights[reference]
+        answer = self._cluster.answer(reference)
+        if isinstance(answer, str):
+            yield Preparing(f"sending {len(self._dataset.index)} images to another node")
+            self._cluster.bring(self._dataset, answer)
+            del self._flights[reference]
+            self._send(flight)
+            return
+        outcome = answer.outcome
+        if not isinstance(outcome, Failure):
+            self._finish(flight, outcome, answer)
+            del self._flights[reference]
+            yield from self._ended(flight, outcome)
+            return
+        if flight.overdue:
+            outcome = Failure(flight.overdue, Ending.TIMED_OUT)
+        flight.usage = max(flight.usage, answer.usage, key=lambda usage: usage.memory)
+        self._fail(flight, outcome, answer.log or self._log_of(flight))
+        del self._flights[reference]
+        if outcome.ending not in RETRIED or flight.attempt > self._engine.retries:
+            yield from self._ended(flight, [outcome] * len(flight.group))
+            return
+        yield Retried(flight.group[0], flight.first, self._total, outcome)
+        attempt, halvings = flight.attempt + 1, flight.order.resources.halvings + outcome.on_gpu
+        order = self._order(flight.group, flight.first, attempt, halvings)
+        self._send(_Flight(flight.group, flight.first, order, attempt))
+
+    def _finish(self, flight: _Flight, results: list[Result], answer: worker.Answer) -> None:
+        usage = replace(answer.usage, seconds=flight.taken().seconds)
+        for run_id, result in zip(flight.run_ids, results, strict=True):
+            self._store.finish(run_id, result, usage, answer.log)
+        scratch = self._home.scratch / flight.order.number
+        if self._engine.keep_models:
+            worker.keep_model(scratch, self._store.folder / "models" / fit_of(flight.group[0]).id)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    def _fail(self, flight: _Flight, failure: Failure, log: bytes) -> None:
+        if not flight.run_ids:  # it died before it could say that it began
+            surroundings = environment.describe(self._share.resources.cpus, self._share.resources.gpus)
+            flight.run_ids = [self._store.begin(one, surroundings) for one in flight.group]
+        for run_id in flight.run_ids:
+            self._store.fail(run_id, failure, flight.taken(), log)
+        shutil.rmtree(self._home.scratch / flight.order.number, ignore_errors=True)
+
+    def _log_of(self, flight: _Flight) -> bytes:
+        if flight.began is None:
+            return b""
+        if flight.began.host != self._home.host:
+            return self._cluster.log_of(Path(flight.began.log), flight.began.node)
+        log = Path(flight.began.log)
+        return log.read_bytes() if log.is_file() else b""
+
+    def _ended(self, flight: _Flight, outcomes: Sequence[Result | Failure]) -> Iterator[Ended]:
+        left = [other.group[0] for other in self._flights.values()]
+        seconds = _seconds_left(left, self._store.records(self._dataset.name))
+        if seconds is not None:
+            seconds /= self._share.workers
+        for number, (condition, outcome) in enumerate(zip(flight.group, outcomes, strict=True), flight.first):
+            yield Ended(condition, number, self._total, outcome, seconds)
+
+
+def _make_variants(dataset: Dataset, todo: Sequence[Condition]) -> None:
+    try:
+        trial.variants(dataset, todo, node.variants_of(dataset), environment.available_cpus())
+    except OSError as error:
+        place = f" below {dataset.folder}" if error.filename is None else f": {error.filename}"
+        raise UserError(
+            f"the images can't be compressed: {error.strerror}{place}; the same command goes on"
+        ) from error
 
 
 def _sharing_a_fit(todo: Sequence[Condition]) -> list[tuple[Condition, ...]]:
@@ -201,35 +365,6 @@ def _sharing_a_fit(todo: Sequence[Condition]) -> list[tuple[Condition, ...]]:
     for condition in todo:
         groups.setdefault(fit_of(condition), []).append(condition)
     return [tuple(group) for group in groups.values()]
-
-
-def _scratch(store: Store) -> Path:
-    return store.folder / "scratch"
-
-
-class _Worker:
-    """One warm process; a fresh one after it died."""
-
-    def __enter__(self) -> _Worker:
-        self._start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for child in multiprocessing.active_children():
-            child.terminate()
-        self._pool.shutdown(cancel_futures=True)
-
-    def call(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """Call a function in the process, and wait for what it gives."""
-        try:
-            return self._pool.submit(function, *arguments, **named).result()
-        except BrokenProcessPool:
-            self._pool.shutdown()
-            self._start()
-            raise
-
-    def _start(self) -> None:
-        self._pool = processes.start(1, worker.start)
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from agbench.condition import Condition
-from agbench.data.dataset import Dataset, load_dataset
+from agbench.data.dataset import Dataset
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 from agbench.errors import UserError
+from agbench.events import Epoch, Phase
 from agbench.models import registry
 from agbench.preprocess import reading
 from agbench.preprocess.variant import Recipe, Variant, materialise
@@ -30,14 +31,17 @@ class Resources:
     ----------
     cpus, gpus : int
         Numbers of cores and of devices.
+    halvings : int
+        How often the batch that is on a GPU at a time is halved.
     """
 
     cpus: int
     gpus: int = 0
+    halvings: int = 0
 
 
 def variants(
-    dataset: Dataset, conditions: list[Condition], workers: int
+    dataset: Dataset, conditions: Sequence[Condition], folder: Path, workers: int
 ) -> dict[Condition, tuple[Variant, Variant]]:
     """Give the variants that conditions of one data set train and test on, and make the missing ones.
 
@@ -45,8 +49,10 @@ def variants(
     ----------
     dataset : Dataset
         The conditions' own.
-    conditions : list of Condition
+    conditions : sequence of Condition
         Their variants are made together: each image is decoded once for all.
+    folder : Path
+        Where the data set's variants lie.
     workers : int
         Processes.
 
@@ -63,16 +69,17 @@ def variants(
         for condition in conditions
     }
     wanted = list(dict.fromkeys(recipe for pair in recipes.values() for recipe in pair))
-    made = materialise(dataset.index, dataset.fingerprint, wanted, dataset.folder / "variants", workers)
+    made = materialise(dataset.index, dataset.fingerprint, wanted, folder, workers)
     return {condition: (made[train], made[test]) for condition, (train, test) in recipes.items()}
 
 
 def run_trials(
     conditions: Sequence[Condition],
-    datasets: Path,
+    dataset: Dataset,
+    variants_folder: Path,
     folder: Path,
     resources: Resources,
-    on_epoch: Callable[[int, float], None] = lambda epoch, accuracy: None,
+    tell: Callable[[Phase | Epoch], None] = lambda event: None,
 ) -> list[Result]:
     """Run conditions that share their training: one fit, tested under each one's preprocessing.
 
@@ -80,14 +87,16 @@ def run_trials(
     ----------
     conditions : sequence of Condition
         What to run; equal but for their test images (`fit_of` gives the same for all).
-    datasets : Path
-        The workspace's ``datasets`` folder.
+    dataset : Dataset
+        Theirs.
+    variants_folder : Path
+        Where its variants lie; those that are missing are made.
     folder : Path
         Scratch space.
     resources : Resources
         What they may use.
-    on_epoch : callable
-        Called with the number of epochs done and the last validation accuracy.
+    tell : callable
+        Called with each phase and epoch.
 
     Returns
     -------
@@ -105,13 +114,13 @@ def run_trials(
     condition = conditions[0]
     if any(fit_of(other) != fit_of(condition) for other in conditions):
         raise ValueError("conditions that are run together must share their training")
-    dataset = load_dataset(condition.dataset, datasets)
+    tell(Phase("load"))
     if dataset.fingerprint != condition.fingerprint:
         raise UserError(
             f"{condition.dataset} has fingerprint {dataset.fingerprint}, "
             f"but the condition was made for {condition.fingerprint}"
         )
-    pairs = variants(dataset, list(conditions), resources.cpus)
+    pairs = variants(dataset, conditions, variants_folder, resources.cpus)
     train = pairs[condition][0]
     # Labels may look like numbers, or like nothing at all ("nan"): AutoGluon is given codes instead.
     codes = {label: f"class {place:05d}" for place, label in enumerate(dataset.classes)}
@@ -129,7 +138,9 @@ def run_trials(
             folder=folder,
             cpus=resources.cpus,
             gpus=resources.gpus,
-            on_epoch=on_epoch,
+            halvings=resources.halvings,
+            on_phase=lambda name: tell(Phase(name)),
+            on_epoch=lambda number, accuracy: tell(Epoch(number, accuracy)),
         )
     )
     shared = {"load": loaded - started, **fitted.seconds}

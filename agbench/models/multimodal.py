@@ -20,6 +20,9 @@ from agbench.models import weights
 from agbench.models.registry import Fitted, ModelError, Task, predictions
 
 IMAGE, LABEL = "image", "label"
+PER_GPU_BATCH_SIZE = 8
+"""AutoMM's own ``env.per_gpu_batch_size``."""
+
 PATH_SEPARATOR = ";"
 """AutoMM splits an image's path there, to take several images a row."""
 
@@ -91,6 +94,7 @@ def fit_predict(task: Task) -> Fitted:
     )
     curve = _train_exactly_all_epochs(predictor, _Curve(task))
     settings = _settings(task)
+    task.on_phase("fit")
     started = time.monotonic()
     predictor.fit(
         task.train[[IMAGE, LABEL]],
@@ -101,6 +105,7 @@ def fit_predict(task: Task) -> Fitted:
         seed=task.seed,
     )
     trained = time.monotonic()
+    task.on_phase("predict")
     predicted = predictions(lambda test: predictor.predict_proba(test[[IMAGE]], as_pandas=True), task.tests)
     epochs = task.budget.epochs
     if epochs is not None and len(curve.accuracies) != epochs:
@@ -140,7 +145,12 @@ def _settings(task: Task) -> dict[str, Any]:
         settings["optim.lr"] = budget.learning_rate
     if budget.batch_size is not None:
         settings["env.batch_size"] = budget.batch_size
-        settings["env.per_gpu_batch_size"] = budget.batch_size
+    at_a_time = budget.batch_size or PER_GPU_BATCH_SIZE
+    if task.halvings:
+        at_a_time = max(at_a_time >> task.halvings, 1)
+    if budget.batch_size is not None or task.halvings:
+        # AutoMM accumulates gradients from this to ``env.batch_size``.
+        settings["env.per_gpu_batch_size"] = at_a_time
     if budget.image_size is not None:
         settings["model.timm_image.image_size"] = budget.image_size
     if budget.loaders is not None:

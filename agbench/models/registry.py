@@ -42,6 +42,11 @@ class Task:
         Scratch space; what it leaves under ``model`` is the fitted model.
     cpus, gpus : int
         What it may use.
+    halvings : int
+        How often the batch that is on a GPU at a time is halved, because it did not fit. Gradients are
+        accumulated to the batch of the budget.
+    on_phase : callable
+        Called with what begins: ``"features"``, ``"fit"``, ``"predict"``.
     on_epoch : callable
         Called with the number of epochs done and the last validation accuracy.
     """
@@ -55,6 +60,8 @@ class Task:
     folder: Path
     cpus: int
     gpus: int = 0
+    halvings: int = 0
+    on_phase: Callable[[str], None] = field(default=lambda name: None)
     on_epoch: Callable[[int, float], None] = field(default=lambda epoch, accuracy: None)
 
     @property

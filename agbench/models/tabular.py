@@ -49,6 +49,7 @@ def fit_predict(task: Task) -> Fitted:
     ModelError
         If no learner could be trained.
     """
+    task.on_phase("features")
     started = time.monotonic()
     parts = [task.train, task.validation, *task.tests]
     images = pd.concat(parts, ignore_index=True)
@@ -67,6 +68,7 @@ def fit_predict(task: Task) -> Fitted:
         verbosity=2,
     )
     learners = task.budget.learners
+    task.on_phase("fit")
     predictor.fit(
         train,
         tuning_data=validation,
@@ -81,6 +83,7 @@ def fit_predict(task: Task) -> Fitted:
     trained = time.monotonic()
     if not predictor.model_names():
         raise ModelError("TabularPredictor trained no model; its log says why")
+    task.on_phase("predict")
     predicted = predictions(
         lambda test: predictor.predict_proba(test.drop(columns=LABEL), as_multiclass=True), tests
     )

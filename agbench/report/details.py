@@ -57,7 +57,7 @@ def failures_table(evidence: Evidence) -> Table:
             record.condition.model,
             _images(record),
             record.condition.seed,
-            record.status.lower(),
+            record.ending or record.status.lower(),
             record.reason or "still running, or its sweep was killed",
             record.run_id,
         )

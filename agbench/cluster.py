@@ -1,0 +1,191 @@
+"""Ray: workers of this machine or of a cluster, warm between trials."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agbench import environment, node, processes, worker
+from agbench.condition import Budget
+from agbench.errors import UserError
+from agbench.events import OfTrial
+from agbench.outcome import Ending, Failure, Usage
+from agbench.share import Machine
+from agbench.worker import Answer, Order
+
+if TYPE_CHECKING:
+    from agbench.data.dataset import Dataset
+
+# All are read when Ray is imported. It prints on standard output that a worker died, which is ours to say.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_worker_niceness", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+
+import ray
+from ray.util.queue import Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+RECYCLED_AFTER = 50
+"""Trials after which a worker is replaced by a fresh one, before what AutoGluon leaks adds up."""
+
+STORE_BYTES = 200_000_000
+"""Of shared memory for what tasks are given and give back: indices and predictions."""
+
+PATIENCE = 10.0
+"""Seconds that the log of a dead trial is waited for."""
+
+
+class Cluster:
+    """Runs orders on workers, and hears what happens there."""
+
+    def __init__(self) -> None:
+        self._events = Queue(actor_options={"num_cpus": 0})
+        self._datasets: dict[str, Any] = {}
+        self._brought: set[tuple[str, str]] = set()
+
+    @property
+    def machines(self) -> list[Machine]:
+        """What there is for trials."""
+        found = [one["Resources"] for one in ray.nodes() if one["Alive"]]
+        return [Machine(*(int(one.get(name, 0)) for name in ("CPU", "GPU", "memory"))) for one in found]
+
+    def refuse_what_cannot_work(self, models: Sequence[tuple[str, Budget]]) -> None:
+        """Raise `UserError` where a model can't work; a worker that has looked is warm."""
+        reason = ray.get(_look_around.options(num_cpus=1).remote(list(models)))
+        if reason:
+            raise UserError(reason)
+
+    def submit(self, order: Order, dataset: Dataset) -> Any:
+        """Hand an order to whichever worker is free first, and give what stands for its answer."""
+        if dataset.fingerprint not in self._datasets:
+            self._datasets[dataset.fingerprint] = ray.put(dataset)
+        task = _work.options(
+            num_cpus=order.resources.cpus, num_gpus=order.resources.gpus, name=str(order.conditions[0])
+        )
+        return task.remote(order, self._datasets[dataset.fingerprint], self._events)
+
+    def wait(self, pending: Sequence[Any], seconds: float) -> list[Any]:
+        """Wait a while, and give what has ended."""
+        done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=seconds)
+        return list(done)
+
+    def events(self) -> list[tuple[str, OfTrial]]:
+        """Give what was told since the last time: the number of the order, and what happened."""
+        return list(self._events.get_nowait_batch(self._events.qsize()))
+
+    def answer(self, reference: Any) -> Answer | str:
+        """Give an order's answer, or the id of the node that lacks its data set."""
+        try:
+            answer: Answer | str = ray.get(reference)
+        except ray.exceptions.OutOfMemoryError as error:
+            said = str(error).splitlines()[0]
+            return _died(f"its node ran out of memory: {said}", Ending.OUT_OF_MEMORY)
+        except ray.exceptions.TaskCancelledError:
+            return _died("it was stopped", Ending.STOPPED)
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
+            return _died("its process died: killed by a signal, or it exited", Ending.CRASHED)
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            return _died(f"{type(cause).__name__}: {' '.join(str(cause).split())}"[:500], Ending.FAILED)
+        except ray.exceptions.RayError as error:
+            return _died(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500], Ending.CRASHED)
+        return answer
+
+    def stop(self, references: Sequence[Any]) -> None:
+        """End trials, their processes included."""
+        for reference in references:
+            ray.cancel(reference, force=True)
+
+    def bring(self, dataset: Dataset, node_id: str) -> None:
+        """Send a data set's images to a node that can't see them."""
+        if (dataset.fingerprint, node_id) in self._brought:
+            return
+        there = NodeAffinitySchedulingStrategy(node_id, soft=False)
+        receive = _receive.options(num_cpus=0, scheduling_strategy=there)
+        bare = self._datasets[dataset.fingerprint]
+        for block in node.blocks(dataset):
+            ray.get(receive.remote(bare, block, False))
+        ray.get(receive.remote(bare, [], True))
+        self._brought.add((dataset.fingerprint, node_id))
+
+    def log_of(self, path: Path, node_id: str) -> bytes:
+        """Fetch the log of a trial that died; empty where its node doesn't answer any more."""
+        there = NodeAffinitySchedulingStrategy(node_id, soft=False)
+        with suppress(ray.exceptions.RayError):
+            found: bytes = ray.get(
+                _read.options(num_cpus=0, scheduling_strategy=there).remote(path), timeout=PATIENCE
+            )
+            return found
+        return b""
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Cluster]:
+    """Start workers on this machine, or take those of a cluster.
+
+    Parameters
+    ----------
+    address : str, optional
+        Of a cluster: ``"auto"``, ``"HOST:PORT"`` or ``"ray://HOST:PORT"``.
+
+    Yields
+    ------
+    Cluster
+
+    Raises
+    ------
+    UserError
+        If there is no cluster at that address.
+    """
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                num_cpus=environment.available_cpus(),
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                **quiet,
+            )
+            # What Ray starts ends with this process, but for agents that linger for another minute.
+            processes.outlive()
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}") from error
+    try:
+        yield Cluster()
+    finally:
+        ray.shutdown()
+
+
+def _died(reason: str, ending: Ending) -> Answer:
+    return Answer(Failure(reason, ending), Usage(), b"")
+
+
+def _run(order: Order, dataset: Dataset, events: Queue) -> Answer | str:
+    here: str = ray.get_runtime_context().get_node_id()
+    try:
+        # Without waiting for it: Ray would give this trial's cores to another one meanwhile.
+        return worker.work(order, dataset, here, lambda event: events.actor.put_nowait.remote((order.number, event)))
+    except node.NotHereError:
+        return here
+
+
+def _check(models: list[tuple[str, Budget]]) -> str:
+    worker.start()
+    return worker.look_around(models)
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+_work: Any = ray.remote(max_retries=0, max_calls=RECYCLED_AFTER)(_run)
+_look_around: Any = ray.remote(max_retries=0, max_calls=RECYCLED_AFTER)(_check)
+_receive: Any = ray.remote(max_retries=0)(node.receive)
+_read: Any = ray.remote(max_retries=0)(_content)

@@ -1,0 +1,101 @@
+"""How many trials run at once, and what each may use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agbench.errors import UserError
+from agbench.trial import Resources
+
+MEMORY = 4 * 2**30
+"""Bytes that a trial on a GPU may well need beside it."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is for trials on one machine.
+
+    Parameters
+    ----------
+    cpus, gpus : int
+        Cores and GPUs.
+    memory : int
+        Bytes.
+    """
+
+    cpus: int
+    gpus: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """What each trial of a sweep gets.
+
+    Parameters
+    ----------
+    workers : int
+        Trials at once.
+    resources : Resources
+        Of each.
+    why : str
+        How that came about.
+    """
+
+    workers: int
+    resources: Resources
+    why: str
+
+    def __str__(self) -> str:
+        at_once = "one trial at a time" if self.workers == 1 else f"{self.workers} trials at once"
+        each = f"{self.resources.cpus} cores" if self.resources.cpus > 1 else "1 core"
+        gpu = " and a GPU" if self.resources.gpus else ""
+        return f"{at_once}, each with {each}{gpu} ({self.why})"
+
+
+def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
+    """Divide machines among trials.
+
+    Without GPUs one trial takes a whole machine: its threads use the cores better than trials side by side
+    do. With GPUs each gets one, and cores in proportion.
+
+    Parameters
+    ----------
+    machines : sequence of Machine
+        What there is.
+    wanted : int, optional
+        Trials at once on all of them together, instead.
+
+    Returns
+    -------
+    Share
+
+    Raises
+    ------
+    UserError
+        If more trials are wanted than there are cores, or GPUs where there are any.
+    """
+    cpus, gpus = sum(one.cpus for one in machines), sum(one.gpus for one in machines)
+    there = f"{cpus} cores, {gpus or 'no'} GPU{'s' if gpus > 1 else ''}, {_gib(machines)} GiB"
+    if len(machines) > 1:
+        there += f" on {len(machines)} machines"
+    if wanted is not None:
+        if wanted > cpus:
+            raise UserError(f"--workers {wanted} is more than the {cpus} cores that there are")
+        if gpus and wanted > gpus:
+            raise UserError(f"--workers {wanted} is more than the {gpus} GPUs that there are: each trial gets one")
+        each = min(cpus // wanted, max(one.cpus for one in machines))
+        return Share(wanted, Resources(each, min(gpus, 1)), f"as asked for; {there}")
+    if gpus:
+        fitting = [one for one in machines if one.gpus]
+        workers = max(min(gpus, sum(one.memory for one in fitting) // MEMORY), 1)
+        each = max(min(one.cpus // one.gpus for one in fitting), 1)
+        return Share(workers, Resources(each, 1), f"one for each GPU that memory allows; {there}")
+    each = max(min(one.cpus for one in machines), 1)
+    workers = sum(one.cpus // each for one in machines)
+    return Share(workers, Resources(each), f"one for each machine; {there}")
+
+
+def _gib(machines: Sequence[Machine]) -> int:
+    return round(sum(one.memory for one in machines) / 2**30)
