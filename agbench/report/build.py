@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from agbench import files
+from agbench.errors import UserError
 from agbench.record import Record
 from agbench.report import charts, claims, commands, details, index, measures, page, published, tables
 from agbench.report.evidence import Evidence
@@ -22,6 +23,9 @@ from agbench.workspace import Workspace
 FORMATS = ("md", "html", "latex", "csv")
 DEFAULT_FORMATS = ("md", "html", "csv")
 PAGE, HTML = "report.md", "report.html"
+ROWS_A_PAGE = 35
+"""Of a table in LaTeX; a longer one is several files."""
+
 FIGURES, TABLES, DOCUMENT = "figures", "tables", "all.tex"
 
 
@@ -137,9 +141,11 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
         tables.tolerance_table(evidence),
         tables.difference_table(evidence),
         tables.size_table(evidence),
+        tables.size_difference_table(evidence),
         measures.storage_table(evidence),
         measures.reading_table(evidence),
         tables.noise_table(evidence),
+        tables.noise_difference_table(evidence),
         measures.convergence_table(evidence),
         tables.tabular_table(evidence),
         tables.transfer_table(evidence),
@@ -153,10 +159,11 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
 
 
 def _write_latex(evidence: Evidence, made: dict[str, Table], folder: Path) -> None:
-    for table in made.values():
-        (folder / f"{table.name}.tex").write_text(table.latex(), encoding="utf-8")
+    pieces = [piece for table in made.values() if table.rows for piece in table.pieces(ROWS_A_PAGE)]
+    for piece in pieces:
+        (folder / f"{piece.name}.tex").write_text(piece.latex(), encoding="utf-8")
     document = page.templates().get_template("all.tex.j2")
-    text = document.render(dataset=evidence.dataset, names=[name for name, table in made.items() if table.rows])
+    text = document.render(dataset=evidence.dataset, names=[piece.name for piece in pieces])
     (folder / DOCUMENT).write_text(text, encoding="utf-8")
 
 
@@ -203,8 +210,12 @@ def _page(evidence: Evidence, facts: dict[str, Any], made: dict[str, Table], str
             }
         ),
         missing=commands.missing(evidence),
+        missing_noise=commands.missing_noise(evidence),
+        missing_transfer=commands.missing_transfer(evidence),
+        stuck={study: len(claims.stuck(evidence, study)) for study in _STUDIES},
         command={study: commands.for_study(evidence, study) for study in _STUDIES},
         paper_noise=published.TABLE_4,
+        papers_budget=details.papers_budget(evidence),
         printed=bool(published.printed(evidence.dataset)),
     )
     return re.sub(r"\n{3,}", "\n\n", text)
@@ -217,5 +228,16 @@ def _card(evidence: Evidence, workspace: Workspace) -> dict[str, Any]:
     """Give what the data set's card says of the images, where no result says it."""
     from agbench.data.catalogue import Catalogue
 
-    card = Catalogue(workspace.datasets).card(evidence.dataset)
-    return {**card.model_dump(), "remarks": [], "source": None, "quarantined": []}
+    told: dict[str, Any] = {"remarks": [], "source": None, "quarantined": []}
+    try:
+        return {**Catalogue(workspace.datasets).card(evidence.dataset).model_dump(), **told}
+    except UserError as error:  # results outlive a card; neither this nor another report fails of it
+        unknown = "unknown, its card is not in this workspace"
+        return {
+            "title": evidence.dataset,
+            "note": str(error),
+            "classes": "?",
+            "licence": unknown,
+            "citation": unknown,
+            **told,
+        }

@@ -11,7 +11,7 @@ import pandas as pd
 
 from agbench.condition import Budget, Condition, Preprocessing
 from agbench.environment import describe
-from agbench.record import FINISHED, PREDICTIONS, Record
+from agbench.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, Record
 from agbench.results import Result, Store
 from agbench.study import PAPER_LEVELS
 
@@ -128,6 +128,12 @@ def record(
     predicted = [label if ok else "c" for label, ok in zip(labels, right, strict=True)]
     ids = [f"{number:06}" for number in range(images)]
     pd.DataFrame({"image_id": ids, "label": labels, "predicted": predicted}).to_parquet(run / PREDICTIONS)
+    (run / ENVIRONMENT).write_text("{}")
     size = 1000 if of.train.is_original else round(1000 * (1 - saved))
     metrics = {"bytes": float(size), "bytes_original": 1000.0, "accuracy": float(np.mean(right))}
     return Record(of.id, of, FINISHED, "", "", 0, "", metrics, {}, run, curve)
+
+
+def failed(of: Condition, reason: str = "no memory") -> Record:
+    """A trial without a result, as the store would give it."""
+    return Record(of.id + "f", of, FAILED, reason, "", 0, "", {}, {}, Path())
