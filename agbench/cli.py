@@ -283,6 +283,7 @@ def report(
 
 main.add_command(cli_named.list_names)
 main.add_command(cli_named.compare)
+main.add_command(cli_named.nightly)
 
 
 def _prepared(workspace: Workspace, images: Images, progress: Progress, fresh: bool = False) -> Dataset:

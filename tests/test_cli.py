@@ -16,7 +16,7 @@ def invoke(*arguments):
     return CliRunner().invoke(main, arguments)
 
 
-COMMANDS = ["run", "report", "datasets", "models", "prepare", "list", "compare"]
+COMMANDS = ["run", "report", "datasets", "models", "prepare", "list", "compare", "nightly"]
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
@@ -63,6 +63,10 @@ def test_reporting_needs_neither_torch_nor_autogluon():
         (["report", "--name", "monday"], "no sweep called 'monday', and none has a name yet"),
         (["compare", "a", "b"], "no sweep called 'b', and none has a name yet"),
         (["compare", "a", "b", "--threshold", "nan"], "nan is no threshold: use 1 or more"),
+        (["nightly", "--name", "mine"], "a nightly is named by its date"),
+        (["nightly", "--dry-run"], "a nightly runs: for a plan use"),
+        (["nightly", "--dataset", "digist"], "did you mean 'digits'?"),
+        (["nightly", "--levles", "1.0"], "No such option '--levles'"),
         (["rnu"], "No such command 'rnu'"),
     ],
 )

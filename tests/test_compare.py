@@ -199,7 +199,7 @@ def test_a_users_error_has_status_2(store, arguments, said):
 
 
 def test_comparing_needs_neither_torch_nor_mlflow():
-    code = "import sys, agbench.report.comparison\n"
+    code = "import sys, agbench.nightly, agbench.report.comparison\n"
     code += "print(sorted({'torch', 'mlflow', 'autogluon'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
