@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from agbench import cli_named
 from agbench.errors import UserError
 from agbench.options import Images, images_options
 
@@ -145,6 +147,8 @@ def models(workspace: Workspace) -> None:
 @click.option("--learners", type=_Listed(str, "learner"), metavar="GBM,CAT,XGB", help="TabularPredictor's.")
 @click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for fitting.")
 @click.option("--keep-models", is_flag=True, help="Keep fitted models in results/models.")
+@click.option("--name", "sweep_name", metavar="NAME", help="Group the trials: for list, compare, report --name.")
+@click.option("--fresh", is_flag=True, help="Reuse no older result; with --name, only those of that name.")
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and what is done already.")
 @click.pass_obj
 def run(
@@ -157,6 +161,8 @@ def run(
     seeds: tuple[int, ...],
     quick: bool,
     keep_models: bool,
+    sweep_name: str | None,
+    fresh: bool,
     dry_run: bool,
     **options: Any,
 ) -> None:
@@ -166,8 +172,11 @@ def run(
     """
     from agbench import study, study_file
     from agbench.data.dataset import is_prepared
+    from agbench.named import refuse_bad_name
     from agbench.progress import Progress
 
+    if sweep_name is not None:
+        refuse_bad_name(sweep_name)
     images = Images.taken_from(options)
     budget = _budget(study.QUICK if quick else study.STANDARD, options)
     progress = Progress()
@@ -199,10 +208,15 @@ def run(
     from agbench.worker import Failure
 
     store = Store(workspace.results)
-    plan = sweep.make_plan(conditions, store.records(dataset.name))
+    before, started = store.records(dataset.name), int(time.time() * 1000)
+    counted = [record for record in before if not fresh or sweep_name in record.sweeps]
+    plan = sweep.make_plan(conditions, counted)
     if dry_run:
         _print_plan(plan, conditions)
         return
+    if sweep_name is not None:
+        reused = [record.run_id for record in plan.done if sweep_name not in record.sweeps]
+        store.name(reused, sweep_name, started)
     progress.say(
         f"{len(conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run"
         + (f" ({len(plan.outdated)} of them again: other versions)" if plan.outdated else "")
@@ -211,10 +225,17 @@ def run(
         progress.say("nothing to run")
         return
     failures = 0
-    with progress:
-        for event in sweep.run(plan.todo, dataset, workspace, store, keep_models):
-            progress.show(event)
-            failures += isinstance(event, sweep.Ended) and isinstance(event.outcome, Failure)
+    try:
+        with progress:
+            for event in sweep.run(plan.todo, dataset, workspace, store, keep_models):
+                progress.show(event)
+                failures += isinstance(event, sweep.Ended) and isinstance(event.outcome, Failure)
+    finally:
+        if sweep_name is not None:
+            # Known by not having been there before, and not by their time: clocks go backwards.
+            known, wanted = {record.run_id for record in before}, {condition.id for condition in plan.todo}
+            new = [record for record in store.records(dataset.name) if record.run_id not in known]
+            store.name([one.run_id for one in new if one.condition.id in wanted], sweep_name, started)
     if failures:
         progress.say(f"{failures} of {len(plan.todo)} trials failed; `agbench report` tells where their logs are")
         sys.exit(FAILED_TRIALS)
@@ -230,29 +251,39 @@ def run(
     metavar="md,html,latex,csv",
     help="What is written; figures come with md and html.  [default: md,html,csv]",
 )
+@click.option("--name", "sweep_name", metavar="NAME", help="Only of the trials of that named sweep.")
 @click.option("--show", is_flag=True, help="Print the report's main table too.")
 @click.pass_obj
-def report(workspace: Workspace, names: tuple[str, ...], formats: tuple[str, ...], show: bool) -> None:
+def report(
+    workspace: Workspace, names: tuple[str, ...], formats: tuple[str, ...], sweep_name: str | None, show: bool
+) -> None:
     """Make reports from the stored results, and an index of them; nothing is run."""
     from agbench.errors import look_up
-    from agbench.record import read_records
+    from agbench.record import named, read_records
     from agbench.report import build
 
     for one in formats:
         look_up("format", one, dict.fromkeys(build.FORMATS))
     records = read_records(workspace.results)
-    known = sorted({record.condition.dataset for record in records})
+    chosen = records if sweep_name is None else named(records, sweep_name)
+    known = sorted({record.condition.dataset for record in chosen})
     missing = [name for name in names if name.lower() not in known]
     if missing or not known:
         wanted = missing[0] if missing else "any data set"
         there = f"; there are results of {', '.join(known)}" if known else ""
         command = f"agbench run --dataset {missing[0] if missing else 'NAME'}"
         raise UserError(f"no results of {wanted}: run `{command}` first{there}")
-    for built in build.write_reports(records, workspace, [name.lower() for name in names] or known, formats):
+    wanted_names = [name.lower() for name in names] or known
+    for built in build.write_reports(records, workspace, wanted_names, formats, sweep_name):
         if show:
             click.echo(built.main_table)
             click.echo()
         click.echo(built.path)
+
+
+main.add_command(cli_named.list_names)
+main.add_command(cli_named.compare)
+main.add_command(cli_named.nightly)
 
 
 def _prepared(workspace: Workspace, images: Images, progress: Progress, fresh: bool = False) -> Dataset:

@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agbench.condition import Condition
-from agbench.errors import UserError
+from agbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +33,11 @@ CURVE = "validation_accuracy"
 SAME_ACCURACY = 1e-9
 TAG = "agbench."
 NOTE = f"{TAG}note."
+SWEEP = f"{TAG}sweep."
+"""A trial of the sweep NAME has the tag ``agbench.sweep.NAME``: when that began, in milliseconds since 1970."""
+
+GREEN = f"{TAG}green"
+"""The name of the nightly that had nothing to complain about, on all of its trials."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,13 @@ class Outcome:
         Digest of their ids and labels: outcomes with the same one can be paired.
     right : ndarray of bool
         One an image, in the order of ids.
+    predicted : str
+        Digest of the classes that were predicted, in the order of ids.
     """
 
     images: str
     right: npt.NDArray[np.bool_]
+    predicted: str
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,8 @@ class Record:
     notes: Mapping[str, str]
     folder: Path
     curve: tuple[float, ...] = ()
+    sweeps: Mapping[str, int] = field(default_factory=dict)
+    green: str = ""
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -122,18 +132,20 @@ class Record:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Versions, hardware and commit that it ran with."""
-        environment: dict[str, Any] = json.loads((self.folder / ENVIRONMENT).read_text())
-        return environment
+        """Versions, hardware and commit that it ran with; empty where it was killed before they were kept."""
+        return self._kept(ENVIRONMENT)
 
     @property
     def dataset(self) -> dict[str, Any]:
         """Where its images came from, and what is to be known of them; empty where it did not finish."""
+        return self._kept(DATASET)
+
+    def _kept(self, name: str) -> dict[str, Any]:
         try:
-            facts: dict[str, Any] = json.loads((self.folder / DATASET).read_text(encoding="utf-8"))
+            kept: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        return facts
+        return kept
 
     @cached_property
     def outcome(self) -> Outcome:
@@ -141,8 +153,8 @@ class Record:
         table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted"]).sort_by("image_id")
         # By way of NumPy: pyarrow makes lists of texts slowly.
         ids, labels, predicted = (table.column(name).to_numpy() for name in table.column_names)
-        digest = hashlib.sha256(json.dumps([ids.tolist(), labels.tolist()]).encode()).hexdigest()
-        return Outcome(digest, (labels == predicted).astype(bool))
+        right = (labels == predicted).astype(bool)
+        return Outcome(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()))
 
     def damage(self) -> str:
         """Say what is wrong with a finished trial's files; nothing where they are whole."""
@@ -165,6 +177,10 @@ class Record:
             return []
         table = _columns(self.folder / EXAMPLES, ["image_id", "bytes", "file"])
         return [Example(row["image_id"], row["bytes"], row["file"]) for row in table.to_pylist()]
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
 def _columns(file: Path, names: list[str]) -> pyarrow.Table:
@@ -271,6 +287,8 @@ def record_of(
         notes={name.removeprefix(NOTE): value for name, value in tags.items() if name.startswith(NOTE)},
         folder=folder,
         curve=curve,
+        sweeps={name.removeprefix(SWEEP): int(value) for name, value in tags.items() if name.startswith(SWEEP)},
+        green=tags.get(GREEN, ""),
     )
 
 
@@ -288,3 +306,32 @@ def latest(records: list[Record]) -> dict[str, Record]:
         By the condition's id.
     """
     return {record.condition.id: record for record in records if record.status == FINISHED}
+
+
+def named(records: list[Record], name: str) -> list[Record]:
+    """Give the trials of a named sweep.
+
+    Parameters
+    ----------
+    records : list of Record
+        All of a store's, the oldest first.
+    name : str
+        The sweep's.
+
+    Returns
+    -------
+    list of Record
+        In the same order; at least one.
+
+    Raises
+    ------
+    UserError
+        If no trial has that name.
+    """
+    found = [record for record in records if name in record.sweeps]
+    if found:
+        return found
+    known = {one for record in records for one in record.sweeps}
+    if not known:
+        raise UserError(f"no sweep called {name!r}, and none has a name yet: `agbench run --name NAME` gives one")
+    raise unknown("sweep", name, known)

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,11 +28,13 @@ from agbench.record import (
     EXAMPLES,
     FAILED,
     FINISHED,
+    GREEN,
     KILLED,
     LOG,
     NOTE,
     PREDICTIONS,
     RUNNING,
+    SWEEP,
     TAG,
     Record,
     artifacts_of,
@@ -177,6 +180,26 @@ class Store:
         """Keep why a trial did not finish."""
         self._client.set_tag(run_id, TAG + "reason", reason)
         self._end(run_id, status, log)
+
+    def name(self, run_ids: Iterable[str], name: str, started: int) -> None:
+        """Count trials to a named sweep.
+
+        Parameters
+        ----------
+        run_ids : iterable of str
+            The trials' runs, whatever their state.
+        name : str
+            The sweep's; `agbench.named.refuse_bad_name` says which there can be.
+        started : int
+            When it began, in milliseconds since 1970.
+        """
+        for run_id in run_ids:
+            self._client.set_tag(run_id, f"{SWEEP}{name}", str(started))
+
+    def mark_green(self, run_ids: Iterable[str], name: str) -> None:
+        """Note on the trials of a nightly that it had no failure and no regression."""
+        for run_id in run_ids:
+            self._client.set_tag(run_id, GREEN, name)
 
     def close_abandoned(self, reason: str, scratch: Path) -> None:
         """Mark this workspace's trials that nobody runs any more as killed; only while it has no other sweep.

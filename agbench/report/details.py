@@ -54,6 +54,11 @@ def trials_table(evidence: Evidence) -> Table:
 
 
 def failures_table(evidence: Evidence) -> Table:
+    """Trials of a data set without a result, and why."""
+    return trials_without_result(evidence.failures)
+
+
+def trials_without_result(records: Iterable[Record]) -> Table:
     """Trials without a result, and why."""
     rows = tuple(
         (
@@ -65,7 +70,7 @@ def failures_table(evidence: Evidence) -> Table:
             record.reason or "still running, or its sweep was killed",
             record.run_id,
         )
-        for record in evidence.failures
+        for record in records
     )
     names = ("condition", "model", "images", "seed", "ended", "reason", "run")
     return Table("failures", tuple(map(Column, names)), rows)

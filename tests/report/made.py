@@ -112,9 +112,22 @@ def fill(folder: Path, conditions: Iterable[Condition], images: int = 200, **fac
     return store
 
 
-def fail(store: Store, of: Condition, reason: str = HOSTILE) -> None:
-    """Store that a trial failed."""
-    store.fail(store.begin(of, describe(1, 0)), reason, store.folder / "made.log")
+def sweep(store: Store, name: str, results: Iterable[Result], started: int = 0, **machine: object) -> None:
+    """Store results as the trials of a named sweep, on this machine or one that differs in something."""
+    environment = describe(1, 0)
+    environment["machine"].update(machine)
+    runs = []
+    for one in results:
+        runs.append(store.begin(one.condition, environment))
+        store.finish(runs[-1], one, store.folder / "made.log")
+    store.name(runs, name, started)
+
+
+def fail(store: Store, of: Condition, reason: str = HOSTILE) -> str:
+    """Store that a trial failed, and give its run."""
+    run = store.begin(of, describe(1, 0))
+    store.fail(run, reason, store.folder / "made.log")
+    return run
 
 
 def record(
