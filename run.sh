@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ./run.sh            install, run the bundled benchmark, print its report
 # ./run.sh test       run the test suite
+# ./run.sh nightly    run the bundled benchmark afresh, report, compare with the last green nightly
 # ./run.sh ARGS...    agbench ARGS... in the project's own environment
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from agbench import cli_named
 from agbench.errors import UserError
 from agbench.options import Images, images_options
 
@@ -120,7 +122,7 @@ def models(workspace: Workspace) -> None:
     """List the models that are known."""
     from agbench.models import registry
 
-    for family, entry in registry.FAMILIES.items():
+    for family, entry in registry.families().items():
         click.echo(f"{family}: {entry.summary}")
         for variant in entry.variants:
             click.echo(f"  {family}:{variant}" if variant else f"  {family}")
@@ -148,6 +150,8 @@ def models(workspace: Workspace) -> None:
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Trials at once.  [default: what fits]")
 @click.option("--address", metavar="RAY", help="Run on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")
 @click.option("--retries", type=click.IntRange(0), default=1, help="Of a trial that crashed.", show_default=True)
+@click.option("--name", "sweep_name", metavar="NAME", help="Group the trials: for list, compare, report --name.")
+@click.option("--fresh", is_flag=True, help="Reuse no older result; with --name, only those of that name.")
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and what is done already.")
 @click.pass_obj
 def run(
@@ -163,6 +167,8 @@ def run(
     workers: int | None,
     address: str | None,
     retries: int,
+    sweep_name: str | None,
+    fresh: bool,
     dry_run: bool,
     **options: Any,
 ) -> None:
@@ -172,8 +178,11 @@ def run(
     """
     from agbench import study, study_file
     from agbench.data.dataset import is_prepared
+    from agbench.named import refuse_bad_name
     from agbench.progress import Progress
 
+    if sweep_name is not None:
+        refuse_bad_name(sweep_name)
     images = Images.taken_from(options)
     budget = _budget(study.QUICK if quick else study.STANDARD, options)
     progress = Progress()
@@ -205,11 +214,16 @@ def run(
 
     engine = sweep.Engine(workers, address, retries, keep_models)
     store = Store(workspace.results)
-    plan = sweep.make_plan(conditions, store.records(dataset.name))
+    before, started = store.records(dataset.name), int(time.time() * 1000)
+    counted = [record for record in before if not fresh or sweep_name in record.sweeps]
+    plan = sweep.make_plan(conditions, counted)
     if dry_run:
         _print_plan(plan, conditions)
         click.echo(sweep.divided(engine))
         return
+    if sweep_name is not None:
+        reused = [record.run_id for record in plan.done if sweep_name not in record.sweeps]
+        store.name(reused, sweep_name, started)
     progress.say(
         f"{len(conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run"
         + (f" ({len(plan.outdated)} of them again: other versions)" if plan.outdated else "")
@@ -219,8 +233,9 @@ def run(
         return
     from agbench.display import Display
 
+    named = {} if sweep_name is None else {sweep_name: started}
     with Display(len(plan.todo)) as display:
-        for event in sweep.run(plan.todo, dataset, workspace, store, engine):
+        for event in sweep.run(plan.todo, dataset, workspace, store, engine, named):
             display.show(event)
     if display.failures:
         sys.exit(FAILED_TRIALS)
@@ -236,29 +251,39 @@ def run(
     metavar="md,html,latex,csv",
     help="What is written; figures come with md and html.  [default: md,html,csv]",
 )
+@click.option("--name", "sweep_name", metavar="NAME", help="Only of the trials of that named sweep.")
 @click.option("--show", is_flag=True, help="Print the report's main table too.")
 @click.pass_obj
-def report(workspace: Workspace, names: tuple[str, ...], formats: tuple[str, ...], show: bool) -> None:
+def report(
+    workspace: Workspace, names: tuple[str, ...], formats: tuple[str, ...], sweep_name: str | None, show: bool
+) -> None:
     """Make reports from the stored results, and an index of them; nothing is run."""
     from agbench.errors import look_up
-    from agbench.record import read_records
+    from agbench.record import named, read_records
     from agbench.report import build
 
     for one in formats:
         look_up("format", one, dict.fromkeys(build.FORMATS))
     records = read_records(workspace.results)
-    known = sorted({record.condition.dataset for record in records})
+    chosen = records if sweep_name is None else named(records, sweep_name)
+    known = sorted({record.condition.dataset for record in chosen})
     missing = [name for name in names if name.lower() not in known]
     if missing or not known:
         wanted = missing[0] if missing else "any data set"
         there = f"; there are results of {', '.join(known)}" if known else ""
         command = f"agbench run --dataset {missing[0] if missing else 'NAME'}"
         raise UserError(f"no results of {wanted}: run `{command}` first{there}")
-    for built in build.write_reports(records, workspace, [name.lower() for name in names] or known, formats):
+    wanted_names = [name.lower() for name in names] or known
+    for built in build.write_reports(records, workspace, wanted_names, formats, sweep_name):
         if show:
             click.echo(built.main_table)
             click.echo()
         click.echo(built.path)
+
+
+main.add_command(cli_named.list_names)
+main.add_command(cli_named.compare)
+main.add_command(cli_named.nightly)
 
 
 def _prepared(workspace: Workspace, images: Images, progress: Progress, fresh: bool = False) -> Dataset:

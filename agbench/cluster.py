@@ -77,6 +77,12 @@ class Cluster:
         """Give what was told since the last time: the number of the order, and what happened."""
         return list(self._events.get_nowait_batch(self._events.qsize()))
 
+    def last_events(self) -> list[tuple[str, OfTrial]]:
+        """Give what was told at the end of a sweep, as far as its workers can still say."""
+        with suppress(ray.exceptions.RayError):
+            return self.events()
+        return []
+
     def answer(self, reference: Any) -> Answer | str:
         """Give an order's answer, or the id of the node that lacks its data set."""
         try:
@@ -171,7 +177,9 @@ def _run(order: Order, dataset: Dataset, events: Queue) -> Answer | str:
     here: str = ray.get_runtime_context().get_node_id()
     try:
         # Without waiting for it: Ray would give this trial's cores to another one meanwhile.
-        return worker.work(order, dataset, here, lambda event: events.actor.put_nowait.remote((order.number, event)))
+        return worker.work(
+            order, dataset, here, lambda event: events.actor.put_nowait.remote((order.number, event))
+        )
     except node.NotHereError:
         return here
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from agbench.condition import Condition
-from agbench.errors import UserError
+from agbench.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow
 
 FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 
@@ -30,8 +32,14 @@ LOCKED_FOR = 300
 PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
 DATASET, EXAMPLES = "dataset.json", "examples.parquet"
 CURVE = "validation_accuracy"
+SAME_ACCURACY = 1e-9
 TAG = "agbench."
 NOTE = f"{TAG}note."
+SWEEP = f"{TAG}sweep."
+"""A trial of the sweep NAME has the tag ``agbench.sweep.NAME``: when that began, in milliseconds since 1970."""
+
+GREEN = f"{TAG}green"
+"""The name of the nightly that had nothing to complain about, on all of its trials."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,13 @@ class Outcome:
         Digest of their ids and labels: outcomes with the same one can be paired.
     right : ndarray of bool
         One an image, in the order of ids.
+    predicted : str
+        Digest of the classes that were predicted, in the order of ids.
     """
 
     images: str
     right: npt.NDArray[np.bool_]
+    predicted: str
 
 
 @dataclass(frozen=True)
@@ -114,6 +125,8 @@ class Record:
     folder: Path
     curve: tuple[float, ...] = ()
     ending: str = ""
+    sweeps: Mapping[str, int] = field(default_factory=dict)
+    green: str = ""
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -124,27 +137,43 @@ class Record:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """Versions, hardware and commit that it ran with."""
-        environment: dict[str, Any] = json.loads((self.folder / ENVIRONMENT).read_text())
-        return environment
+        """Versions, hardware and commit that it ran with; empty where it was killed before they were kept."""
+        return self._kept(ENVIRONMENT)
 
     @property
     def dataset(self) -> dict[str, Any]:
         """Where its images came from, and what is to be known of them; empty where it did not finish."""
+        return self._kept(DATASET)
+
+    def _kept(self, name: str) -> dict[str, Any]:
         try:
-            facts: dict[str, Any] = json.loads((self.folder / DATASET).read_text(encoding="utf-8"))
+            kept: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        return facts
+        return kept
 
     @cached_property
     def outcome(self) -> Outcome:
         """Which test images it got right."""
-        table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted"])
-        rows = sorted(zip(*table.values(), strict=True))
-        ids, labels, predicted = zip(*rows, strict=True)
-        digest = hashlib.sha256(json.dumps([ids, labels]).encode()).hexdigest()
-        return Outcome(digest, np.array(labels, dtype=object) == np.array(predicted, dtype=object))
+        table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted"]).sort_by("image_id")
+        # By way of NumPy: pyarrow makes lists of texts slowly.
+        ids, labels, predicted = (table.column(name).to_numpy() for name in table.column_names)
+        right = (labels == predicted).astype(bool)
+        return Outcome(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()))
+
+    def damage(self) -> str:
+        """Say what is wrong with a finished trial's files; nothing where they are whole."""
+        try:
+            right = self.outcome.right
+            found = json.loads((self.folder / ENVIRONMENT).read_text())
+        except (OSError, ValueError, KeyError) as error:
+            return f"its files in the store are damaged: {' '.join(str(error).split())[:200]}"
+        expected = self.metrics.get("images_test", len(right))
+        if not isinstance(found, dict) or len(right) != expected or not len(right):
+            return f"its files in the store are damaged: {len(right)} predictions, {expected:.0f} expected"
+        if abs(float(right.mean()) - self.metrics.get("accuracy", math.nan)) > SAME_ACCURACY:
+            return "its predictions in the store do not give the accuracy that the trial measured"
+        return ""
 
     @property
     def examples(self) -> list[Example]:
@@ -152,15 +181,19 @@ class Record:
         if not (self.folder / EXAMPLES).is_file():
             return []
         table = _columns(self.folder / EXAMPLES, ["image_id", "bytes", "file"])
-        return [Example(image_id, size, file) for image_id, size, file in zip(*table.values(), strict=True)]
+        return [Example(row["image_id"], row["bytes"], row["file"]) for row in table.to_pylist()]
 
 
-def _columns(file: Path, names: list[str]) -> dict[str, list[Any]]:
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+
+
+def _columns(file: Path, names: list[str]) -> pyarrow.Table:
     # Neither with pandas nor with `read_table`, which imports it: that takes a second.
     from pyarrow import parquet
 
-    table = parquet.ParquetFile(file).read(columns=names)  # type: ignore[no-untyped-call]
-    return {name: table.column(name).to_pylist() for name in names}
+    with parquet.ParquetFile(file) as opened:  # type: ignore[no-untyped-call]
+        return opened.read(columns=names)
 
 
 def read_records(folder: Path, dataset: str | None = None) -> list[Record]:
@@ -218,14 +251,14 @@ def _rows(
     for run, key, value in connection.execute("SELECT run_uuid, key, value FROM tags"):
         if run in tags:
             tags[run][key] = value
-    for run, key, value in connection.execute("SELECT run_uuid, key, value FROM latest_metrics"):
+    for run, key, value, is_nan in connection.execute("SELECT run_uuid, key, value, is_nan FROM latest_metrics"):
         if run in metrics:
-            metrics[run][key] = value
+            metrics[run][key] = math.nan if is_nan else value
     curves: dict[str, list[float]] = {run: [] for run, *_ in runs}
-    history = "SELECT run_uuid, value FROM metrics WHERE key = ? ORDER BY run_uuid, step"
-    for run, value in connection.execute(history, (CURVE,)):
+    history = "SELECT run_uuid, value, is_nan FROM metrics WHERE key = ? ORDER BY run_uuid, step"
+    for run, value, is_nan in connection.execute(history, (CURVE,)):
         if run in curves:
-            curves[run].append(value)
+            curves[run].append(math.nan if is_nan else value)
     return [(run, status, started, tags[run], metrics[run], curves[run]) for run, status, started in runs]
 
 
@@ -260,6 +293,8 @@ def record_of(
         folder=folder,
         curve=curve,
         ending=tags.get(f"{TAG}ending", ""),
+        sweeps={name.removeprefix(SWEEP): int(value) for name, value in tags.items() if name.startswith(SWEEP)},
+        green=tags.get(GREEN, ""),
     )
 
 
@@ -277,3 +312,32 @@ def latest(records: list[Record]) -> dict[str, Record]:
         By the condition's id.
     """
     return {record.condition.id: record for record in records if record.status == FINISHED}
+
+
+def named(records: list[Record], name: str) -> list[Record]:
+    """Give the trials of a named sweep.
+
+    Parameters
+    ----------
+    records : list of Record
+        All of a store's, the oldest first.
+    name : str
+        The sweep's.
+
+    Returns
+    -------
+    list of Record
+        In the same order; at least one.
+
+    Raises
+    ------
+    UserError
+        If no trial has that name.
+    """
+    found = [record for record in records if name in record.sweeps]
+    if found:
+        return found
+    known = {one for record in records for one in record.sweeps}
+    if not known:
+        raise UserError(f"no sweep called {name!r}, and none has a name yet: `agbench run --name NAME` gives one")
+    raise unknown("sweep", name, known)

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,12 +29,14 @@ from agbench.record import (
     EXAMPLES,
     FAILED,
     FINISHED,
+    GREEN,
     KILLED,
     LOCKED_FOR,
     LOG,
     NOTE,
     PREDICTIONS,
     RUNNING,
+    SWEEP,
     TAG,
     Record,
     artifacts_of,
@@ -124,7 +127,9 @@ class Store:
             place = self._elsewhere or self.folder / DATABASE
             raise UserError(f"the store {place} can't be opened: {str(error).splitlines()[0]}") from error
 
-    def begin(self, condition: Condition, environment: dict[str, Any]) -> str:
+    def begin(
+        self, condition: Condition, environment: dict[str, Any], sweeps: Mapping[str, int] | None = None
+    ) -> str:
         """Note that a trial starts.
 
         Parameters
@@ -133,6 +138,8 @@ class Store:
             What is run.
         environment : dict
             As `agbench.environment.describe` gives it.
+        sweeps : mapping of str to int, optional
+            Names of sweeps that it counts to, and when these began, in milliseconds since 1970.
 
         Returns
         -------
@@ -144,6 +151,7 @@ class Store:
             "condition": json.dumps(condition.to_dict(), sort_keys=True),
             "software": digest_of_software(environment["software"]),
             "owner": self._owner,
+            **{f"{SWEEP.removeprefix(TAG)}{name}": str(started) for name, started in (sweeps or {}).items()},
         }
         experiment = self._experiment(condition.dataset)
         run = self._client.create_run(
@@ -192,6 +200,26 @@ class Store:
         metrics = [Metric(name, value, now, 0) for name, value in usage.metrics().items()]
         self._client.log_batch(run_id, metrics=metrics, tags=tags)
         self._end(run_id, failure.ending, log)
+
+    def name(self, run_ids: Iterable[str], name: str, started: int) -> None:
+        """Count trials to a named sweep.
+
+        Parameters
+        ----------
+        run_ids : iterable of str
+            The trials' runs, whatever their state.
+        name : str
+            The sweep's; `agbench.named.refuse_bad_name` says which there can be.
+        started : int
+            When it began, in milliseconds since 1970.
+        """
+        for run_id in run_ids:
+            self._client.set_tag(run_id, f"{SWEEP}{name}", str(started))
+
+    def mark_green(self, run_ids: Iterable[str], name: str) -> None:
+        """Note on the trials of a nightly that it had no failure and no regression."""
+        for run_id in run_ids:
+            self._client.set_tag(run_id, GREEN, name)
 
     def close_abandoned(self, reason: str) -> None:
         """Mark this workspace's trials that nobody runs any more as killed; only while it has no other sweep.

@@ -165,13 +165,18 @@ def conditions(
     Raises
     ------
     UserError
-        If a model or level doesn't exist, or a seed is out of range.
+        If a model or level doesn't exist, a seed is out of range, or levels would replace noise or a test level.
     """
     wrong = [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]
     if wrong:
         raise UserError(f"{wrong[0]} is not a seed: use 0 to {LARGEST_SEED}")
     found: dict[str, Condition] = {}
     for study in studies:
+        if levels is not None and any(one != Treatment(one.level) for one in study.treatments):
+            raise UserError(
+                f"--levels gives levels alone, but the study of {study.summary} has noise or other levels for "
+                "testing: leave it out, or name another study"
+            )
         treatments = study.treatments if levels is None else at_levels(*levels)
         for model in models or study.models:
             family, variant = registry.find(model)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from agbench.condition import Preprocessing
 from agbench.errors import UserError, unknown
@@ -32,7 +33,9 @@ def _is_model(name: str) -> str:
     return name
 
 
-Level = Annotated[float, AfterValidator(_is_level)]
+# Strict: YAML's true would be 1.0 otherwise.
+Level = Annotated[float, Strict(), AfterValidator(_is_level)]
+Noise = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 
 
 class _Strict(BaseModel):
@@ -41,7 +44,7 @@ class _Strict(BaseModel):
 
 class _Treatment(_Strict):
     level: Level = 1.0
-    noise: Annotated[float, Field(gt=0)] | None = None
+    noise: Noise | None = None
     test_level: Level | None = None
 
 
@@ -99,10 +102,10 @@ def read_study(file: Path) -> Study:
     Raises
     ------
     UserError
-        If it is wrong: one line with file, key and value.
+        If it is wrong: one line with the file, and each wrong key and value.
     """
     try:
-        plain: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        plain: Any = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeys)
     except OSError as error:
         raise UserError(f"the study {file} can't be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -110,9 +113,37 @@ def read_study(file: Path) -> Study:
     try:
         read = _Study.model_validate(plain)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the file"
-        said = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{file.name}: {key}: {said}, got {first['input']!r}") from error
+        raise UserError(f"{file.name}: {'; '.join(map(_said, error.errors()))}") from error
     treatments = tuple(Treatment(one.level, one.noise, one.test_level) for one in read.treatments)
     return Study(read.summary, read.models, (*at_levels(*read.levels), *treatments))
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice: YAML would take the last one without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for key in keys if isinstance(key, str) and keys.count(key) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice[0]!r} stands twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _said(error: ErrorDetails) -> str:
+    key = ".".join(map(str, error["loc"])) or "the file"
+    if error["type"] == "extra_forbidden":
+        known = _Treatment.model_fields if len(error["loc"]) > 1 else _Study.model_fields
+        return f"{key}: {unknown('key', str(error['loc'][-1]), known)}"
+    said = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return f"{key}: {said}, got {error['input']!r}"
+
+
+_WORDS = {
+    "missing": "it is missing",
+    "tuple_type": "it should be a list",
+    "model_type": "it should be a mapping of keys to values",
+    "float_type": "it should be a number",
+}
+"""For what pydantic says in Python's words."""

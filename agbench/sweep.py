@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -157,7 +158,12 @@ class _Flight:
 
 
 def run(
-    todo: Sequence[Condition], dataset: Dataset, workspace: Workspace, store: Store, engine: Engine | None = None
+    todo: Sequence[Condition],
+    dataset: Dataset,
+    workspace: Workspace,
+    store: Store,
+    engine: Engine | None = None,
+    names: Mapping[str, int] | None = None,
 ) -> Iterator[OfSweep]:
     """Run conditions of a data set.
 
@@ -175,6 +181,8 @@ def run(
         Where results go.
     engine : Engine, optional
         How.
+    names : mapping of str to int, optional
+        Names that the trials get, and when their sweeps began, in milliseconds since 1970.
 
     Yields
     ------
@@ -194,13 +202,13 @@ def run(
         store.close_abandoned("the sweep was killed")
         shutil.rmtree(scratch, ignore_errors=True)
         yield Preparing("starting workers")
-        with cluster.connected(engine.address) as workers:
+        with cluster.connected(engine.address) as workers, _stoppable():
             divided = share.divide(workers.machines, engine.workers)
             yield Preparing(str(divided))
             workers.refuse_what_cannot_work(list(dict.fromkeys((one.model, one.budget) for one in todo)))
             yield Preparing(f"compressing {len(dataset.index)} images")
             _make_variants(dataset, todo)
-            sweep = _Sweep(todo, dataset, workspace, store, engine, workers, divided)
+            sweep = _Sweep(todo, dataset, workspace, store, engine, workers, divided, names or {})
             try:
                 yield from sweep.run()
             finally:
@@ -228,14 +236,10 @@ class _Sweep:
         engine: Engine,
         cluster: Cluster,
         divided: Share,
+        names: Mapping[str, int],
     ) -> None:
-        self._dataset, self._store, self._engine, self._cluster, self._share = (
-            dataset,
-            store,
-            engine,
-            cluster,
-            divided,
-        )
+        self._dataset, self._store, self._engine = dataset, store, engine
+        self._cluster, self._share, self._names = cluster, divided, names
         self._home = node.Home(node.host(), workspace.datasets.resolve(), store.folder / "scratch")
         self._software = environment.digest_of_software(environment.software())
         self._total = len(todo)
@@ -249,7 +253,7 @@ class _Sweep:
         """Hear and record until all flights have ended."""
         while self._flights:
             done = self._cluster.wait(list(self._flights), BETWEEN_LOOKS)
-            yield from self._hear()
+            yield from self._hear(self._cluster.events())
             for reference in done:
                 yield from self._land(reference)
             for reference, flight in self._flights.items():
@@ -259,7 +263,11 @@ class _Sweep:
 
     def stop(self) -> None:
         """End what is still on its way, and record that it was stopped."""
+        if not self._flights:
+            return
         self._cluster.stop(list(self._flights))
+        for _ in self._hear(self._cluster.last_events()):
+            pass
         for flight in self._flights.values():
             if flight.run_ids:
                 self._fail(flight, Failure("stopped by the user", Ending.STOPPED), self._log_of(flight))
@@ -273,15 +281,15 @@ class _Sweep:
     def _send(self, flight: _Flight) -> None:
         self._flights[self._cluster.submit(flight.order, self._dataset)] = flight
 
-    def _hear(self) -> Iterator[OfSweep]:
+    def _hear(self, events: Iterable[tuple[str, OfTrial]]) -> Iterator[OfSweep]:
         by_number = {flight.order.number: flight for flight in self._flights.values()}
-        for number, event in self._cluster.events():
+        for number, event in events:
             flight = by_number.get(number)
             if flight is None:
                 continue
             flight.hear(event)
             if isinstance(event, Began):
-                flight.run_ids = [self._store.begin(one, event.environment) for one in flight.group]
+                flight.run_ids = [self._store.begin(one, event.environment, self._names) for one in flight.group]
                 away = "" if event.host == self._home.host else event.host
                 yield Started(flight.group[0], flight.first, self._total, flight.attempt, away)
             elif isinstance(event, Phase | Epoch):
@@ -327,7 +335,7 @@ class _Sweep:
     def _fail(self, flight: _Flight, failure: Failure, log: bytes) -> None:
         if not flight.run_ids:  # it died before it could say that it began
             surroundings = environment.describe(self._share.resources.cpus, self._share.resources.gpus)
-            flight.run_ids = [self._store.begin(one, surroundings) for one in flight.group]
+            flight.run_ids = [self._store.begin(one, surroundings, self._names) for one in flight.group]
         for run_id in flight.run_ids:
             self._store.fail(run_id, failure, flight.taken(), log)
         shutil.rmtree(self._home.scratch / flight.order.number, ignore_errors=True)
@@ -365,6 +373,16 @@ def _sharing_a_fit(todo: Sequence[Condition]) -> list[tuple[Condition, ...]]:
     for condition in todo:
         groups.setdefault(fit_of(condition), []).append(condition)
     return [tuple(group) for group in groups.values()]
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Take a signal to terminate for Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

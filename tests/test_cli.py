@@ -16,7 +16,10 @@ def invoke(*arguments):
     return CliRunner().invoke(main, arguments)
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("report",), ("datasets",), ("models",), ("prepare",)])
+COMMANDS = ["run", "report", "datasets", "models", "prepare", "list", "compare", "nightly"]
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_help_is_there(command):
     done = invoke(*command, "--help")
     assert done.exit_code == 0
@@ -55,6 +58,15 @@ def test_reporting_needs_neither_torch_nor_autogluon():
         (["run"], "which images? give --dataset NAME, --dataset FOLDER, or --csv FILE"),
         (["report"], "no results of any data set: run `agbench run --dataset NAME`"),
         (["report", "--dataset", "digits"], "no results of digits: run `agbench run --dataset digits`"),
+        (["run", "--dataset", "digits", "--name", "a b"], "'a b' can't be the name of a sweep"),
+        (["run", "--dataset", "digits", "--name", "x" * 101], "can't be the name of a sweep"),
+        (["report", "--name", "monday"], "no sweep called 'monday', and none has a name yet"),
+        (["compare", "a", "b"], "no sweep called 'b', and none has a name yet"),
+        (["compare", "a", "b", "--threshold", "nan"], "nan is no threshold: use 1 or more"),
+        (["nightly", "--name", "mine"], "a nightly is named by its date"),
+        (["nightly", "--dry-run"], "a nightly runs: for a plan use"),
+        (["nightly", "--dataset", "digist"], "did you mean 'digits'?"),
+        (["nightly", "--levles", "1.0"], "No such option '--levles'"),
         (["rnu"], "No such command 'rnu'"),
     ],
 )

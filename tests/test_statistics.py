@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import optimize, stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -18,18 +18,45 @@ def paired(both, gained, lost, neither, seeds=1):
     return statistics.compare(np.array([ours] * seeds), np.array([base] * seeds))
 
 
+def score(counts, difference):
+    """Tango's score by maximising the likelihood under the supposed difference, instead of by its formula."""
+    both, gained, lost, neither = counts
+    images = sum(counts)
+
+    def unlikely(share):
+        found = ((gained, share + difference), (lost, share), (both + neither, 1 - 2 * share - difference))
+        return -sum(count * np.log(max(chance, 1e-300)) for count, chance in found if count)
+
+    bounds = max(0, -difference), (1 - difference) / 2
+    share = optimize.minimize_scalar(unlikely, bounds=bounds, method="bounded", options={"xatol": 1e-12}).x
+    variance = (2 * share + difference - difference**2) / images
+    return ((gained - lost) / images - difference) / variance**0.5
+
+
 @pytest.mark.parametrize(
-    ("counts", "expected"),
-    [
-        # Newcombe, Statistics in Medicine 17 (1998) 2635-2650, table III, method 10.
-        ((36, 12, 2, 0), (0.2000, 0.0569, 0.3404)),
-        ((36, 14, 0, 0), (0.2800, 0.1528, 0.4167)),
-        ((54, 0, 0, 0), (0.0, -0.0664, 0.0664)),
-    ],
+    "counts", [(36, 12, 2, 0), (36, 14, 0, 0), (40, 0, 3, 5), (100, 7, 30, 63), (900, 3, 11, 86), (1, 1, 1, 1)]
 )
-def test_paired_differences_are_newcombes(counts, expected):
-    difference = paired(*counts).difference
-    assert (difference.value, difference.low, difference.high) == pytest.approx(expected, abs=1e-4)
+def test_ends_of_an_interval_are_where_tangos_score_says(counts):
+    found = paired(*counts)
+    ends = (found.difference.low, found.difference.high)
+    for end, expected in zip(ends, (stats.norm.ppf(0.975), stats.norm.ppf(0.025)), strict=True):
+        assert score(counts, end) == pytest.approx(expected, abs=1e-4)
+    assert found.p_not_inferior == pytest.approx(stats.norm.sf(score(counts, -0.01)), rel=1e-3)
+
+
+def test_without_a_discordant_image_the_interval_is_wilsons_of_none():
+    difference = paired(54, 0, 0, 0).difference
+    z = stats.norm.ppf(0.975)
+    assert (difference.low, difference.high) == pytest.approx((-(z**2) / (54 + z**2), z**2 / (54 + z**2)))
+
+
+@pytest.mark.parametrize("images", [300, 1000, 3000, 12000])
+def test_a_loss_of_the_margin_passes_for_none_as_rarely_as_said_where_images_are_only_lost(images):
+    size = 0.0
+    for lost in range(3 * images // 100):
+        if paired(6 * images // 10 - lost, 0, lost, 4 * images // 10).verdict == "not inferior":
+            size += stats.binom.pmf(lost, images, statistics.MARGIN)
+    assert size <= statistics.ONE_SIDED
 
 
 def test_accuracies_have_wilsons_interval():

@@ -127,6 +127,15 @@ def test_a_study_of_ones_own_is_a_file(tmp_path):
         ("models: [tabular:dct]\nlevel: [1.0]\n", "mine.yaml: level: "),
         ("models: [tabular:dct]\ntreatments: [{noise: -1}]\n", "mine.yaml: treatments.0.noise: "),
         ("[", "mine.yaml is not YAML"),
+        (
+            "models: [tabular:dct]\nlevels: [1.0]\nlevels: [0.3]\n",
+            "mine.yaml is not YAML: the key 'levels' stands",
+        ),
+        ("models: [tabular:dct]\nlevels: [true]\n", "mine.yaml: levels.0: it should be a number, got True"),
+        ("models: [tabular:dct]\ntreatments: [{noise: .inf}]\n", "mine.yaml: treatments.0.noise: "),
+        ("models: tabular:dct\nlevels: [1.0]\n", "mine.yaml: models: it should be a list, got 'tabular:dct'"),
+        ("[1]", "mine.yaml: the file: it should be a mapping of keys to values"),
+        ("model: [a]\nlevels: [2]\n", "mine.yaml: models: it is missing"),
     ],
 )
 def test_a_wrong_study_is_one_line_with_file_and_key(tmp_path, text, said):
@@ -142,3 +151,15 @@ def test_a_study_that_is_not_there_is_said():
         study_file.find("nosie")
     with pytest.raises(UserError, match="can't be read"):
         study_file.find("nowhere.yaml")
+
+
+def test_all_that_is_wrong_is_said_with_what_would_be_right(tmp_path):
+    (tmp_path / "mine.yaml").write_text("model: [a]\nmodels: [tabular:dct]\nlevels: [2]\n")
+    with pytest.raises(UserError, match=r"levels\.0: 2 is not a level.*; model: .*did you mean 'models'"):
+        study_file.find(str(tmp_path / "mine.yaml"))
+
+
+def test_levels_do_not_silently_replace_noise_or_test_levels():
+    for name in ("noise", "transfer"):
+        with pytest.raises(UserError, match="levels alone"):
+            ids(name, levels=(1.0, 0.3))

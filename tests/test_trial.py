@@ -28,8 +28,13 @@ def condition(datasets):
 
 
 def run(condition, datasets, tmp_path):
-    (result,) = run_trials([condition], datasets, tmp_path, Resources(cpus=2))
+    (result,) = together([condition], datasets, tmp_path)
     return result
+
+
+def together(conditions, datasets, tmp_path):
+    dataset = load_dataset("digits", datasets)
+    return run_trials(conditions, dataset, dataset.folder / "variants", tmp_path, Resources(cpus=2))
 
 
 def test_a_trial_predicts_every_test_image_once(condition, datasets, tmp_path):
@@ -65,13 +70,13 @@ def test_one_training_is_tested_under_several_preprocessings(condition, datasets
     crossed = replace(condition, test=Preprocessing())
     (tmp_path / "together").mkdir()
     (tmp_path / "alone").mkdir()
-    together = run_trials([condition, crossed], datasets, tmp_path / "together", Resources(cpus=2))
+    both = together([condition, crossed], datasets, tmp_path / "together")
     alone = run(crossed, datasets, tmp_path / "alone")
-    assert [result.condition for result in together] == [condition, crossed]
-    assert together[0].seconds["fit"] == together[1].seconds["fit"]
-    assert together[1].predictions.equals(alone.predictions), "company changes no number"
+    assert [result.condition for result in both] == [condition, crossed]
+    assert both[0].seconds["fit"] == both[1].seconds["fit"]
+    assert both[1].predictions.equals(alone.predictions), "company changes no number"
 
 
 def test_conditions_with_different_trainings_are_not_run_together(condition, datasets, tmp_path):
     with pytest.raises(ValueError, match="share their training"):
-        run_trials([condition, replace(condition, seed=1)], datasets, tmp_path, Resources(cpus=2))
+        together([condition, replace(condition, seed=1)], datasets, tmp_path)

@@ -6,6 +6,7 @@ import importlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,11 +187,21 @@ FAMILIES = {
 }
 
 
+ENTRY_POINTS = "agbench.models"
+"""Group of the entry points by which other packages add families: name, and what gives a `Family`."""
+
+
+def families() -> dict[str, Family]:
+    """Give all families by name: agbench's own, and those of other packages."""
+    others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in FAMILIES}
+    return FAMILIES | {name: point.load() for name, point in others.items()}
+
+
 def names() -> list[str]:
     """Give the names of the models that lists show."""
     return [
         f"{family}:{variant}" if variant else family
-        for family, entry in FAMILIES.items()
+        for family, entry in families().items()
         for variant in entry.variants
     ]
 
@@ -213,7 +224,7 @@ def find(model: str) -> tuple[Family, str]:
         If there is no such model.
     """
     name, _, variant = model.partition(":")
-    family = FAMILIES.get(name)
+    family = families().get(name)
     if family is None or (variant not in family.variants and not (variant and family.others)):
         raise unknown("model", model, names())
     if ":" in model and not variant:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from agbench import files
-from agbench.record import Record
-from agbench.report import charts, claims, commands, details, index, measures, page, published, tables
+from agbench.errors import UserError
+from agbench.record import Record, named
+from agbench.report import charts, claims, commands, details, index, markdown, measures, page, published, tables
 from agbench.report.evidence import Evidence
 from agbench.report.gather import gather
-from agbench.report.table import Table, escape_markdown, size
+from agbench.report.table import Table
 from agbench.workspace import Workspace
 
 FORMATS = ("md", "html", "latex", "csv")
 DEFAULT_FORMATS = ("md", "html", "csv")
 PAGE, HTML = "report.md", "report.html"
+ROWS_A_PAGE = 35
+"""Of a table in LaTeX; a longer one is several files."""
+
 FIGURES, TABLES, DOCUMENT = "figures", "tables", "all.tex"
 
 
@@ -42,7 +43,11 @@ class Report:
 
 
 def write_reports(
-    records: Sequence[Record], workspace: Workspace, names: Sequence[str], formats: Iterable[str] = DEFAULT_FORMATS
+    records: Sequence[Record],
+    workspace: Workspace,
+    names: Sequence[str],
+    formats: Iterable[str] = DEFAULT_FORMATS,
+    sweep: str | None = None,
 ) -> Iterator[Report]:
     """Write the reports of data sets, and the index of all that have results.
 
@@ -56,17 +61,23 @@ def write_reports(
         Whose reports; each must have trials.
     formats : iterable of str
         Of `FORMATS`.
+    sweep : str, optional
+        Use only this named sweep's trials of the data sets that it has; the index keeps the others' as they are.
 
     Yields
     ------
     Report
     """
+    if sweep is not None:
+        chosen = named([*records], sweep)
+        its_own = {record.condition.dataset for record in chosen}
+        records = [*chosen, *(record for record in records if record.condition.dataset not in its_own)]
     known = sorted({record.condition.dataset for record in records})
     evidences = {
         name: gather(name, [record for record in records if record.condition.dataset == name]) for name in known
     }
     for name in names:
-        yield write_report(evidences[name], workspace, formats)
+        yield write_report(evidences[name], workspace, formats, sweep)
     pages = {
         name: f"{name}/{file}"
         for file in (HTML, PAGE)
@@ -76,7 +87,12 @@ def write_reports(
     files.write(workspace.reports / index.FILE, index.index(list(evidences.values()), pages))
 
 
-def write_report(evidence: Evidence, workspace: Workspace, formats: Iterable[str] = DEFAULT_FORMATS) -> Report:
+def write_report(
+    evidence: Evidence,
+    workspace: Workspace,
+    formats: Iterable[str] = DEFAULT_FORMATS,
+    sweep: str | None = None,
+) -> Report:
     """Write a data set's report, ``reports/<dataset>/``.
 
     What an earlier report left there in other formats is removed, so that no older page stands beside it.
@@ -89,6 +105,8 @@ def write_report(evidence: Evidence, workspace: Workspace, formats: Iterable[str
         Where the report goes.
     formats : iterable of str
         Of `FORMATS`.
+    sweep : str, optional
+        The named sweep whose trials alone are in the evidence.
 
     Returns
     -------
@@ -107,7 +125,7 @@ def write_report(evidence: Evidence, workspace: Workspace, formats: Iterable[str
                 (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
         if "latex" in wanted:
             _write_latex(evidence, made, half_made)
-    text = _page(evidence, facts, made, strip)
+    text = _page(evidence, facts, made, strip, sweep)
     if "html" in wanted:
         files.write(folder / HTML, page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench"))
     else:
@@ -137,9 +155,11 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
         tables.tolerance_table(evidence),
         tables.difference_table(evidence),
         tables.size_table(evidence),
+        tables.size_difference_table(evidence),
         measures.storage_table(evidence),
         measures.reading_table(evidence),
         tables.noise_table(evidence),
+        tables.noise_difference_table(evidence),
         measures.convergence_table(evidence),
         tables.tabular_table(evidence),
         tables.transfer_table(evidence),
@@ -153,29 +173,24 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
 
 
 def _write_latex(evidence: Evidence, made: dict[str, Table], folder: Path) -> None:
-    for table in made.values():
-        (folder / f"{table.name}.tex").write_text(table.latex(), encoding="utf-8")
+    pieces = [piece for table in made.values() if table.rows for piece in table.pieces(ROWS_A_PAGE)]
+    for piece in pieces:
+        (folder / f"{piece.name}.tex").write_text(piece.latex(), encoding="utf-8")
     document = page.templates().get_template("all.tex.j2")
-    text = document.render(dataset=evidence.dataset, names=[name for name, table in made.items() if table.rows])
+    text = document.render(dataset=evidence.dataset, names=[piece.name for piece in pieces])
     (folder / DOCUMENT).write_text(text, encoding="utf-8")
 
 
-def _page(evidence: Evidence, facts: dict[str, Any], made: dict[str, Table], strip: bool) -> str:
-    pages = Environment(
-        loader=PackageLoader("agbench.report"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-        lstrip_blocks=True,
-        # Markdown, not HTML: what comes from outside goes through `escape_markdown`.
-        autoescape=False,
-    )
-    pages.filters["md"] = escape_markdown
-    pages.filters["size"] = size
+def _page(
+    evidence: Evidence, facts: dict[str, Any], made: dict[str, Table], strip: bool, sweep: str | None
+) -> str:
     records = evidence.records or evidence.failures
-    environments = {json.dumps(record.environment, sort_keys=True): record.environment for record in records}
-    text = pages.get_template(f"{PAGE}.j2").render(
+    known = [record.environment for record in records if record.environment]
+    environments = {json.dumps(environment, sort_keys=True): environment for environment in known}
+    return markdown.render(
+        f"{PAGE}.j2",
         evidence=evidence,
+        sweep=sweep,
         tables={name: table.markdown() for name, table in made.items() if table.rows},
         metrics=records[0].metrics,
         facts=facts,
@@ -203,11 +218,14 @@ def _page(evidence: Evidence, facts: dict[str, Any], made: dict[str, Table], str
             }
         ),
         missing=commands.missing(evidence),
+        missing_noise=commands.missing_noise(evidence),
+        missing_transfer=commands.missing_transfer(evidence),
+        stuck={study: len(claims.stuck(evidence, study)) for study in _STUDIES},
         command={study: commands.for_study(evidence, study) for study in _STUDIES},
         paper_noise=published.TABLE_4,
+        papers_budget=details.papers_budget(evidence),
         printed=bool(published.printed(evidence.dataset)),
     )
-    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 _STUDIES = ("compression", "model-size", "storage", "noise", "convergence", "tabular", "transfer")
@@ -217,5 +235,16 @@ def _card(evidence: Evidence, workspace: Workspace) -> dict[str, Any]:
     """Give what the data set's card says of the images, where no result says it."""
     from agbench.data.catalogue import Catalogue
 
-    card = Catalogue(workspace.datasets).card(evidence.dataset)
-    return {**card.model_dump(), "remarks": [], "source": None, "quarantined": []}
+    told: dict[str, Any] = {"remarks": [], "source": None, "quarantined": []}
+    try:
+        return {**Catalogue(workspace.datasets).card(evidence.dataset).model_dump(), **told}
+    except UserError as error:  # results outlive a card; neither this nor another report fails of it
+        unknown = "unknown, its card is not in this workspace"
+        return {
+            "title": evidence.dataset,
+            "note": str(error),
+            "classes": "?",
+            "licence": unknown,
+            "citation": unknown,
+            **told,
+        }

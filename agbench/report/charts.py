@@ -145,8 +145,8 @@ def over_epochs(evidence: Evidence, series: Series) -> Chart:
     levels = sorted(series.cells, reverse=True)
     for place, level in enumerate(levels):
         curves = [record.curve for record in series.cells[level].records if record.curve]
-        # A fixed number of epochs: all of a series' curves are equally long.
-        means = tuple(sum(values) / len(values) for values in zip(*curves, strict=True))
+        # Where the number of epochs was left to AutoGluon, means end with the shortest curve.
+        means = tuple(sum(values) / len(values) for values in zip(*curves, strict=False))
         name = "original" if level == ORIGINAL_LEVEL else f"level {level:g}"
         epochs = tuple(float(epoch) for epoch in range(1, len(means) + 1))
         lines.append(Line(name, epochs, means, shade=place / max(len(levels) - 1, 1)))

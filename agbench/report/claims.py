@@ -6,17 +6,19 @@ decides little.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL
+from agbench.record import Record
 from agbench.report import commands, table
 from agbench.report.evidence import Evidence, paired
 from agbench.report.measures import epochs_by_seed
 from agbench.report.table import Column, Table
 from agbench.report.tables import LEVEL, corrected
 from agbench.statistics import INFERIOR, MARGIN, NOT_INFERIOR, Comparison
+from agbench.study import PAPER_LEVELS, PAPER_NOISE, STUDIES, TABULAR
 
 SUPPORTED, NOT_SUPPORTED, NOT_DECIDED, NOT_RUN = "supported", "not supported", "not decided", "not run"
 
@@ -39,11 +41,18 @@ class Finding:
         What it rests on; for what was not run, the command that would run it.
     test : str
         How the verdict is found, where that depends on the data set; empty otherwise.
+    one_seed : bool
+        Whether it rests on trainings with one seed: another seed may say otherwise.
     """
 
     verdict: str
     numbers: str
     test: str = ""
+    one_seed: bool = False
+
+    def __str__(self) -> str:
+        decided = self.verdict in (SUPPORTED, NOT_SUPPORTED)
+        return f"{self.verdict} (one seed)" if decided and self.one_seed else self.verdict
 
 
 @dataclass(frozen=True)
@@ -73,40 +82,62 @@ class Claim:
 
 def findings(evidence: Evidence) -> list[tuple[Claim, Finding]]:
     """Give what the results say of each claim."""
-    found = []
-    for claim in CLAIMS:
-        finding = claim.find(evidence)
-        found.append((claim, finding or Finding(NOT_RUN, f"run: {commands.for_study(evidence, claim.study)}")))
-    return found
+    return [(claim, claim.find(evidence) or _without_results(evidence, claim.study)) for claim in CLAIMS]
+
+
+def stuck(evidence: Evidence, study: str) -> list[Record]:
+    """Give the trials without a result that a study needs."""
+    wanted = STUDIES[study]
+    families = {model.partition(":")[0] for model in wanted.models}
+    images = {(treatment.train, treatment.test) for treatment in wanted.treatments}
+    return [
+        record
+        for record in evidence.failures
+        if (record.condition.train, record.condition.test) in images
+        and record.condition.model.partition(":")[0] in families
+    ]
 
 
 def claims_table(evidence: Evidence) -> Table:
     """Give a row a claim: the paper's words, the verdict, the test and the numbers."""
     columns = tuple(map(Column, ("claim", "verdict", "paper", "supported if", "numbers")))
     rows = tuple(
-        (claim.words, finding.verdict, claim.section, finding.test or claim.test, finding.numbers)
+        (claim.words, str(finding), claim.section, finding.test or claim.test, finding.numbers)
         for claim, finding in findings(evidence)
     )
     return Table("claims", columns, rows)
 
 
+def _without_results(evidence: Evidence, study: str) -> Finding:
+    failed = stuck(evidence, study)
+    command = commands.for_study(evidence, study)
+    if not failed:
+        return Finding(NOT_RUN, f"run: {command}")
+    first = failed[0]
+    reason = f"{first.condition.model} on {first.condition.train}: {first.reason or first.status.lower()}"
+    return Finding(NOT_DECIDED, f"{len(failed)} of its trials have no result ({reason}); again: {command}")
+
+
 def _negligible_drop(evidence: Evidence) -> Finding | None:
     series = evidence.main
-    if series is None or LEVEL not in series.compared or series.tolerance is None:
+    if series is None or not series.compared or series.tolerance is None:
         return None
-    one, tolerance = series.compared[LEVEL], series.tolerance
+    tolerance = series.tolerance
+    wanted = [level for level in PAPER_LEVELS if LEVEL <= level < ORIGINAL_LEVEL]
+    lacking = [level for level in wanted if level not in series.compared]
     verdicts = {level: verdict for level, verdict in corrected(series).items() if level >= LEVEL}
-    numbers = (
-        f"{series.name}: tolerance {tolerance.level:g} ({tolerance.low:g} to {tolerance.high:g}); "
-        f"at {LEVEL:g} {_shown(one)}; levels {', '.join(f'{level:g}' for level in verdicts)}"
-    )
-    inferior = any(verdict == INFERIOR for verdict in verdicts.values())
+    numbers = f"{series.name}: tolerance {tolerance.level:g} ({tolerance.low:g} to {tolerance.high:g})"
+    if LEVEL in series.compared:
+        numbers += f"; at {LEVEL:g} {_shown(series.compared[LEVEL])}"
+    lost = [level for level, verdict in verdicts.items() if verdict == INFERIOR]
+    numbers += f"; certainly lost at {_levels(lost)}" if lost else ""
+    numbers += f"; without a result: {_levels(lacking)}" if lacking else ""
+    one_seed = min(one.seeds for one in series.compared.values()) == 1
+    kept = tolerance.level <= LEVEL and not lacking
     if evidence.tiny:
         test = f"images are tiny here, so: some level from {LEVEL:g} up loses more than {_points()} (Holm)"
-        lost = SUPPORTED if inferior else NOT_SUPPORTED if tolerance.level <= LEVEL else NOT_DECIDED
-        return Finding(lost, numbers, test)
-    kept = SUPPORTED if tolerance.level <= LEVEL else NOT_SUPPORTED if inferior else NOT_DECIDED
-    return Finding(kept, numbers)
+        return Finding(SUPPORTED if lost else NOT_SUPPORTED if kept else NOT_DECIDED, numbers, test, one_seed)
+    return Finding(SUPPORTED if kept else NOT_SUPPORTED if lost else NOT_DECIDED, numbers, "", one_seed)
 
 
 def _storage_saved(evidence: Evidence) -> Finding | None:
@@ -127,7 +158,7 @@ def _cheaper_than_a_larger_model(evidence: Evidence) -> Finding | None:
     if one is None:
         return None
     numbers = f"{small.name} at {LEVEL:g} minus {large.name} at 1: {_shown(one)}"
-    return Finding(_sign(one), numbers)
+    return Finding(_sign(one), numbers, "", one.seeds == 1)
 
 
 def _no_faster_convergence(evidence: Evidence) -> Finding | None:
@@ -151,63 +182,75 @@ def _no_faster_convergence(evidence: Evidence) -> Finding | None:
     interval = statistics.mean(list(by_seed.values()))
     if interval is None or len(by_seed) < FEWEST_SEEDS:
         return Finding(NOT_DECIDED, f"{numbers}; at least {FEWEST_SEEDS} seeds are needed")
+    if max(base.values()) == 1:
+        return Finding(NOT_DECIDED, f"{numbers}; the original is there after one epoch: nothing can be faster")
+    if interval.low == interval.high:
+        return Finding(NOT_DECIDED, f"{numbers}; all seeds agree: epochs are too coarse to measure it")
     numbers += f"; {interval.value:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
-    faster = interval.high < 0
+    faster = interval.high <= -1
     return Finding(NOT_SUPPORTED if faster else SUPPORTED if interval.low > -1 else NOT_DECIDED, numbers)
 
 
 def _no_gain_for_a_smaller_model(evidence: Evidence) -> Finding | None:
-    gains = []
+    gains, lacking = [], []
     for place, small in enumerate(evidence.sizes[:-1]):
         gain = paired(small.cells.get(LEVEL), small.original, margin=0)
-        if gain is not None:
-            reach = [
-                paired(small.cells.get(LEVEL), large.original)
-                for large in evidence.sizes[place + 1 :]
-                if (before := paired(small.original, large.original, margin=0)) and before.verdict == INFERIOR
-            ]
-            gains.append((small, gain, any(one is not None and one.verdict == NOT_INFERIOR for one in reach)))
+        if gain is None:
+            lacking.append(small.name)
+            continue
+        reach = [
+            paired(small.cells.get(LEVEL), large.original)
+            for large in evidence.sizes[place + 1 :]
+            if (before := paired(small.original, large.original, margin=0)) and before.verdict == INFERIOR
+        ]
+        gains.append((small, gain, any(one is not None and one.verdict == NOT_INFERIOR for one in reach)))
     if not gains:
         return None
     numbers = "; ".join(f"{small.name} gains {_shown(gain)}" for small, gain, _ in gains)
+    numbers += f"; without a result: {', '.join(lacking)}" if lacking else ""
+    one_seed = min(gain.seeds for _, gain, _ in gains) == 1
     certain = statistics.holm([gain.p_not_inferior for _, gain, _ in gains])
     if any(p <= statistics.ONE_SIDED and reached for p, (*_, reached) in zip(certain, gains, strict=True)):
-        return Finding(NOT_SUPPORTED, numbers)
-    none = all(gain.difference.high < MARGIN for _, gain, _ in gains)
-    return Finding(SUPPORTED if none else NOT_DECIDED, numbers)
+        return Finding(NOT_SUPPORTED, numbers, "", one_seed)
+    none = not lacking and all(gain.difference.high < MARGIN for _, gain, _ in gains)
+    return Finding(SUPPORTED if none else NOT_DECIDED, numbers, "", one_seed)
 
 
 def _tabular_below_deep(evidence: Evidence) -> Finding | None:
     deep = evidence.main
     if deep is None:
         return None
-    compared = [
-        (series, paired(series.cells.get(LEVEL), deep.cells.get(LEVEL), margin=0)) for series in evidence.tabular
-    ]
+    compared = [(series, paired(series.cells.get(LEVEL), deep.cells.get(LEVEL))) for series in evidence.tabular]
     found = [(series, one) for series, one in compared if one is not None]
     if not found:
         return None
-    numbers = "; ".join(f"{series.name} {_shown(one)}" for series, one in found)
-    reaching = [paired(series.cells.get(LEVEL), deep.cells.get(LEVEL)) for series, _ in found]
-    certain = statistics.holm([one.p_not_inferior for one in reaching if one is not None])
+    there = {series.model for series, _ in found}
+    lacking = [model for model in TABULAR if model not in there]
+    lacking += [series.name for series, one in compared if one is None and series.model not in lacking]
+    numbers = f"against {deep.name} at {LEVEL:g}: "
+    numbers += "; ".join(f"{series.name} {_shown(one)}" for series, one in found)
+    numbers += f"; without a result: {', '.join(lacking)}" if lacking else ""
+    one_seed = min(one.seeds for _, one in found) == 1
+    certain = statistics.holm([one.p_not_inferior for _, one in found])
     if any(p <= statistics.ONE_SIDED for p in certain):
-        return Finding(NOT_SUPPORTED, numbers)
-    below = all(one.verdict == INFERIOR for _, one in found)
-    return Finding(SUPPORTED if below else NOT_DECIDED, f"against {deep.name} at {LEVEL:g}: {numbers}")
+        return Finding(NOT_SUPPORTED, numbers, "", one_seed)
+    below = not lacking and all(one.verdict == INFERIOR for _, one in found)
+    return Finding(SUPPORTED if below else NOT_DECIDED, numbers, "", one_seed)
 
 
 def _no_rescue_from_noise(evidence: Evidence) -> Finding | None:
     for series in evidence.noisy:
         gain = paired(series.cells.get(LEVEL), series.noisy)
         loss = paired(series.noisy, series.clean)
-        if gain is None or loss is None:
+        if gain is None or loss is None or series.noise != PAPER_NOISE:
             continue
         numbers = f"{series.name}: noise changes {_shown(loss)}; compressing the noisy {_shown(gain)}"
+        one_seed = min(gain.seeds, loss.seeds) == 1
         if loss.verdict != INFERIOR:
             return Finding(NOT_DECIDED, f"{numbers}: noise did not certainly cost {_points()}")
         if gain.difference.high < MARGIN:
-            return Finding(SUPPORTED, numbers)
-        return Finding(NOT_SUPPORTED if gain.difference.low > 0 else NOT_DECIDED, numbers)
+            return Finding(SUPPORTED, numbers, "", one_seed)
+        return Finding(NOT_SUPPORTED if gain.difference.low >= MARGIN else NOT_DECIDED, numbers, "", one_seed)
     return None
 
 
@@ -223,6 +266,10 @@ def _shown(one: Comparison) -> str:
     return f"{table.difference(one.difference)}, {one.images:,} images, {seeds}"
 
 
+def _levels(levels: Iterable[float]) -> str:
+    return ", ".join(f"{level:g}" for level in levels)
+
+
 def _points() -> str:
     return f"{100 * MARGIN:g} point" + ("" if MARGIN == 0.01 else "s")
 
@@ -231,7 +278,8 @@ CLAIMS = (
     Claim(
         f"negligible drop until level {LEVEL:g}, but not for tiny images",
         "II-A, figure 2",
-        f"{LEVEL:g} and every level above lose less than {_points()} (each one-sided at 2.5 %, downwards)",
+        f"{LEVEL:g} and each of the paper's levels above lose less than {_points()} (each one-sided at 2.5 %, "
+        "downwards)",
         "compression",
         _negligible_drop,
     ),
@@ -267,7 +315,8 @@ CLAIMS = (
     Claim(
         "tabular classifiers do not reach deep ones on compressed images",
         "abstract",
-        f"every tabular model is less accurate than the deep one at {LEVEL:g} (95 % intervals below 0)",
+        f"every tabular model loses {_points()} or more to the deep one at {LEVEL:g} (95 % intervals below "
+        f"-{MARGIN:g}); not supported if one certainly loses less (Holm)",
         "tabular",
         _tabular_below_deep,
     ),

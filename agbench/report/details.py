@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from agbench.condition import Budget
 from agbench.record import Record
 from agbench.report import published, table
-from agbench.report.evidence import Cell, Evidence, paired
+from agbench.report.evidence import Cell, CrossedSeries, Evidence, NoisySeries, Series, common, paired
 from agbench.report.table import Column, Table
 
 
 def settings_table(evidence: Evidence) -> Table:
     """Say what each model was, and what it could spend."""
-    rows = []
-    for series in evidence.series:
-        used: dict[str, set[str]] = {}
-        for record in (record for cell in series.cells.values() for record in cell.records):
+    used: dict[tuple[str, str], dict[str, set[str]]] = {}
+    all_series: list[Series | NoisySeries | CrossedSeries] = [*evidence.series, *evidence.noisy, *evidence.crossed]
+    for one in all_series:
+        notes = used.setdefault((one.name, str(one.budget)), {})
+        for record in (record for cell in one.cells.values() for record in cell.records):
             for name, value in record.notes.items():
                 if value and name not in ("variant", "settings"):
-                    used.setdefault(name, set()).add(value)
-        said = "; ".join(f"{name}: {' / '.join(sorted(values))}" for name, values in sorted(used.items()))
-        rows.append((series.name, str(series.budget), said))
-    return Table("settings", (Column("model"), Column("budget"), Column("used")), tuple(rows))
+                    notes.setdefault(name, set()).add(value)
+    rows = tuple(
+        (*model, "; ".join(f"{name}: {' / '.join(sorted(values))}" for name, values in sorted(notes.items())))
+        for model, notes in used.items()
+    )
+    return Table("settings", (Column("model"), Column("budget"), Column("used")), rows)
 
 
 def trials_table(evidence: Evidence) -> Table:
@@ -50,6 +54,11 @@ def trials_table(evidence: Evidence) -> Table:
 
 
 def failures_table(evidence: Evidence) -> Table:
+    """Trials of a data set without a result, and why."""
+    return trials_without_result(evidence.failures)
+
+
+def trials_without_result(records: Iterable[Record]) -> Table:
     """Trials without a result, and why."""
     rows = tuple(
         (
@@ -61,7 +70,7 @@ def failures_table(evidence: Evidence) -> Table:
             record.reason or "still running, or its sweep was killed",
             record.run_id,
         )
-        for record in evidence.failures
+        for record in records
     )
     names = ("condition", "model", "images", "seed", "ended", "reason", "run")
     return Table("failures", tuple(map(Column, names)), rows)
@@ -76,13 +85,26 @@ def quarantine_table(unreadable: Iterable[dict[str, str]]) -> Table:
 def published_table(evidence: Evidence) -> Table:
     """Give the paper's cells for this data set, ours beside them, and which of the paper's can't be right."""
     wrong = {(one.table, one.column): one for one in published.audit() if one.dataset == evidence.dataset}
+    budget = papers_budget(evidence)
     rows = []
     for cell in published.printed(evidence.dataset):
         doubt = wrong.get((cell.table, cell.column))
         remark = "" if doubt is None else f"the other cells give {doubt.derived:.4f}: {doubt.remark}"
-        rows.append((cell.table, cell.column, _shown(cell.quantity, cell.value), _ours(evidence, cell), remark))
+        ours = _ours(evidence, budget, cell)
+        rows.append((cell.table, cell.column, _shown(cell.quantity, cell.value), ours, remark))
     names = ("table", "cell", "paper", "ours", "remark")
     return Table("published", tuple(map(Column, names)), tuple(rows))
+
+
+def papers_budget(evidence: Evidence) -> Budget | None:
+    """Give the one budget whose results stand beside the paper's: its ten epochs, or the one with most levels."""
+    small = [series for series in evidence.series if series.model == published.SMALL and series.cells]
+    best = max(
+        small,
+        key=lambda one: (one.budget.epochs == published.EPOCHS, len(one.cells), len(one.seeds)),
+        default=None,
+    )
+    return None if best is None else best.budget
 
 
 def _shown(quantity: str, value: float) -> str:
@@ -92,12 +114,12 @@ def _shown(quantity: str, value: float) -> str:
     return f"{value:,.1f} MB" if quantity == "size" else f"{value:.4f}"
 
 
-def _ours(evidence: Evidence, printed: published.Printed) -> str | None:
+def _ours(evidence: Evidence, budget: Budget | None, printed: published.Printed) -> str | None:
     if printed.quantity == "count":
         counts = [evidence.count(name) for name in _COUNTED[printed.column]]
         return None if None in counts else _shown("count", sum(filter(None, counts)))
-    cell = _cell(evidence, printed.model, printed.level)
-    small = _cell(evidence, published.SMALL, 1.0)
+    cell = _cell(evidence, budget, printed.model, printed.level)
+    small = _cell(evidence, budget, published.SMALL, 1.0)
     if cell is None:
         return None
     if printed.quantity == "accuracy":
@@ -109,14 +131,19 @@ def _ours(evidence: Evidence, printed: published.Printed) -> str | None:
     if small is None:
         return None
     if printed.quantity == "relative accuracy":
-        return f"{cell.interval.value / small.interval.value:.4f}" if small.interval.value else None
+        accuracies = common(cell, small)
+        return f"{accuracies[0] / accuracies[1]:.4f}" if accuracies and accuracies[1] else None
     compared = paired(cell, small)
     return None if compared is None else "0" if cell == small else table.difference(compared.difference)
 
 
-def _cell(evidence: Evidence, model: str, level: float) -> Cell | None:
-    """Give a model's cell; without a name that of any model, for what no model changes."""
-    found = (one.cells[level] for one in evidence.series if level in one.cells and model in ("", one.model))
+def _cell(evidence: Evidence, budget: Budget | None, model: str, level: float) -> Cell | None:
+    """Give a model's cell with a budget; without a name that of any model, for what no model changes."""
+    found = (
+        one.cells[level]
+        for one in evidence.series
+        if level in one.cells and (not model or (one.model, one.budget) == (model, budget))
+    )
     return next(found, None)
 
 

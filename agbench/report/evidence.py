@@ -91,6 +91,18 @@ def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comp
     return statistics.compare(ours.right(seeds), base.right(seeds), margin)
 
 
+def _seeds(cells: Iterable[Cell]) -> tuple[int, ...]:
+    return tuple(sorted({seed for cell in cells for seed in cell.seeds}))
+
+
+def common(ours: Cell, base: Cell) -> tuple[float, float] | None:
+    """Give the accuracies of two cells over the seeds that both have; ``None`` where there are none."""
+    seeds = set(ours.seeds) & set(base.seeds)
+    if not seeds:
+        return None
+    return float(ours.right(seeds).mean()), float(base.right(seeds).mean())
+
+
 @dataclass(frozen=True)
 class Series:
     """One model with one budget, over the levels.
@@ -146,8 +158,14 @@ class Series:
     @property
     def size(self) -> tuple[str, int] | None:
         """The name that a family of sizes shares, and this one's place in it: ("automm:efficientnet_b", 0)."""
-        found = re.fullmatch(r"(automm:.*?\D)(\d+)", self.model)
+        # Neither a checkpoint's path nor an image size, as in "vit_base_patch16_224", is a size of a model.
+        found = re.fullmatch(r"(automm:[a-z_]*[a-z])(\d{1,3})", self.model)
         return (found[1], int(found[2])) if found else None
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that any of its levels has."""
+        return _seeds(self.cells.values())
 
 
 @dataclass(frozen=True)
@@ -156,8 +174,8 @@ class NoisySeries:
 
     Parameters
     ----------
-    name : str
-        The model's, as in `Series`.
+    name, model, budget : str, str and Budget
+        As in `Series`.
     noise : float
         Variance of the noise.
     clean : Cell, optional
@@ -169,10 +187,17 @@ class NoisySeries:
     """
 
     name: str
+    model: str
+    budget: Budget
     noise: float
     clean: Cell | None
     cells: dict[float, Cell]
     failed: dict[float, str] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that any of its images have."""
+        return _seeds([*self.cells.values(), *([self.clean] if self.clean else [])])
 
     @property
     def noisy(self) -> Cell | None:
@@ -187,7 +212,11 @@ class CrossedSeries:
     Parameters
     ----------
     name : str
-        The model's, as in `Series`.
+        The model's, as in `Series`; with the noise of its images, where they have some.
+    model, budget : str and Budget
+        As in `Series`.
+    noise : float or None
+        Variance of the noise of its images.
     cells : dict of (float, float) to Cell
         By the levels of training and of testing.
     failed : dict of (float, float) to str
@@ -195,8 +224,16 @@ class CrossedSeries:
     """
 
     name: str
+    model: str
+    budget: Budget
+    noise: float | None
     cells: dict[tuple[float, float], Cell]
     failed: dict[tuple[float, float], str] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that any of its cells has."""
+        return _seeds(self.cells.values())
 
 
 @dataclass(frozen=True)
@@ -220,7 +257,7 @@ class Evidence:
     failures : tuple of Record
         The last trials of conditions, where they did not finish.
     left_out : int
-        Finished trials on other images.
+        Conditions that were run on other images.
     facts : dict
         What is known of the data set's images.
     """

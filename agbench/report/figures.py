@@ -21,6 +21,9 @@ MARKERS = "os^Dv*PX"
 DASHES = ("-", "--", ":")
 """For more lines than there are colours."""
 
+LEGEND = 100
+"""Letters that a line of the legend holds."""
+
 SHIFT = 0.006
 """Between lines at the same ticks, of the axis' length, so that their intervals do not cover each other."""
 
@@ -33,6 +36,8 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "svg.hashsalt": "agbench",
     "svg.fonttype": "path",
+    # Names come from outside, and may have dollars in them.
+    "text.parse_math": False,
 }
 
 
@@ -64,7 +69,9 @@ def draw(chart: Chart, folder: Path) -> None:
         axes.set_xlim(*((right, left) if chart.falling else (left, right)))
         axes.grid(alpha=0.3)
         # Outside, where it covers no point.
-        figure.legend(loc="outside lower center", frameon=False, ncols=3, fontsize=9)
+        longest = max((len(line.name) for line in chart.lines), default=1)
+        columns = min(max(LEGEND // longest, 1), 3)
+        figure.legend(loc="outside lower center", frameon=False, ncols=columns, fontsize=9)
         axes.set_title(chart.title)
         if chart.above:
             top = axes.secondary_xaxis("top")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from agbench.condition import ORIGINAL_LEVEL, Budget
@@ -29,6 +30,7 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
         Of the images that the newest trial was run on.
     """
     fingerprint = records[-1].condition.fingerprint
+    records = [_whole(record) for record in records]
     finished = latest(records)
     chosen = {name: record for name, record in finished.items() if record.condition.fingerprint == fingerprint}
     last = {record.condition.id: record for record in records if record.condition.fingerprint == fingerprint}
@@ -49,15 +51,18 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
         for noise in sorted({noise for noise in noises if noise is not None}):
             at = [(_level(record), record) for record in untested if record.condition.train.noise == noise]
             compressed = _cells(at)
-            noisy.append(NoisySeries(name, noise, cells.get(ORIGINAL_LEVEL), compressed, _failed(at, compressed)))
-        if len(untested) < len(own):
+            clean_cell = cells.get(ORIGINAL_LEVEL)
+            noisy.append(NoisySeries(name, model, budget, noise, clean_cell, compressed, _failed(at, compressed)))
+        noises_crossed = {one.condition.train.noise for one in own if one.condition.test is not None}
+        for noise_crossed in sorted(noises_crossed, key=lambda noise: noise or 0):
             pairs = [
                 ((_level(record), record.condition.test_preprocessing.level), record)
                 for record in own
-                if record.condition.train.noise is None
+                if record.condition.train.noise == noise_crossed
             ]
             tested = _cells(pairs)
-            crossed.append(CrossedSeries(name, tested, _failed(pairs, tested)))
+            full = name if noise_crossed is None else f"{name}, noise {noise_crossed:g}"
+            crossed.append(CrossedSeries(full, model, budget, noise_crossed, tested, _failed(pairs, tested)))
     newest = max(chosen.values(), key=lambda record: record.started, default=None)
     return Evidence(
         dataset=dataset,
@@ -67,9 +72,15 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
         crossed=tuple(crossed),
         records=tuple(chosen.values()),
         failures=tuple(failures),
-        left_out=len(finished) - len(chosen),
+        left_out=len({record.condition.id for record in records} - set(last)),
         facts={} if newest is None else newest.dataset,
     )
+
+
+def _whole(record: Record) -> Record:
+    """Give a finished trial whose files are damaged as a failed one."""
+    damage = record.damage() if record.status == FINISHED else ""
+    return replace(record, status=FAILED, reason=damage) if damage else record
 
 
 def _model(record: Record) -> tuple[str, Budget, str | None]:

@@ -80,7 +80,7 @@ def verdicts_table(evidences: Sequence[Evidence]) -> Table:
     """Give the verdict on each claim, a column a data set."""
     found = [findings(evidence) for evidence in evidences]
     rows = tuple(
-        (pairs[0][0].words, pairs[0][0].section, *(finding.verdict for _, finding in pairs))
+        (pairs[0][0].words, pairs[0][0].section, *(str(finding) for _, finding in pairs))
         for pairs in zip(*found, strict=True)
     )
     columns = (Column("claim"), Column("paper"), *(Column(one.dataset) for one in evidences))

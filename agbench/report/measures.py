@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from agbench.condition import ORIGINAL_LEVEL
 from agbench.report import table
-from agbench.report.evidence import Cell, Evidence
+from agbench.report.evidence import Cell, Evidence, common
 from agbench.report.table import Column, Table
 
 FINAL = 0.95
@@ -14,14 +15,15 @@ FINAL = 0.95
 
 
 def storage_table(evidence: Evidence) -> Table:
-    """Table III's columns, a row a level and deep model."""
+    """Table III's columns, a row a level and deep model; accuracies over the seeds that both levels have."""
     rows = []
     for series in evidence.deep:
         original = series.original
         for level, cell in sorted(series.cells.items(), reverse=True):
             if level == ORIGINAL_LEVEL:
                 continue
-            base = 0.0 if original is None else original.interval.value
+            accuracies = None if original is None else common(cell, original)
+            compressed, base = accuracies or (None, None)
             rows.append(
                 (
                     series.name,
@@ -29,9 +31,10 @@ def storage_table(evidence: Evidence) -> Table:
                     cell.bytes_original,
                     cell.bytes,
                     cell.byte_ratio,
-                    None if original is None else base,
-                    cell.interval.value,
-                    cell.interval.value / base if base else None,
+                    base,
+                    compressed,
+                    compressed / base if base and compressed is not None else None,
+                    len(set(cell.seeds) & set(original.seeds)) if original else 0,
                 )
             )
     columns = (
@@ -43,6 +46,7 @@ def storage_table(evidence: Evidence) -> Table:
         Column("original accuracy", table.number()),
         Column("compressed accuracy", table.number()),
         Column("relative performance", table.share),
+        Column("seeds"),
     )
     return Table("storage", columns, tuple(rows))
 
@@ -82,8 +86,12 @@ def epochs_to(curve: Iterable[float], part: float = FINAL) -> int:
 
 
 def epochs_by_seed(cell: Cell) -> dict[int, int]:
-    """Give the epochs to 95 % of the final validation accuracy, of each seed that has a curve."""
-    return {record.condition.seed: epochs_to(record.curve) for record in cell.records if record.curve}
+    """Give the epochs to 95 % of the final validation accuracy, of each seed that has a whole curve."""
+    return {
+        record.condition.seed: epochs_to(record.curve)
+        for record in cell.records
+        if record.curve and not any(map(math.isnan, record.curve))
+    }
 
 
 def convergence_table(evidence: Evidence) -> Table:
@@ -95,7 +103,7 @@ def convergence_table(evidence: Evidence) -> Table:
             epochs = epochs_by_seed(cell)
             if len(series.cells) < 2 or not epochs:
                 continue
-            last = [record.curve[-1] for record in cell.records if record.curve]
+            last = [record.curve[-1] for record in cell.records if record.condition.seed in epochs]
             slower = [epochs[seed] - base[seed] for seed in epochs if seed in base]
             rows.append(
                 (

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+EPOCHS = 10
+"""Of its trainings (sections II-B and II-C)."""
+
 MEGABYTES_A_GIGABYTE = 1024
 """With 1,000, Caltech256's 33.14 % would not follow from its 1.1 GB and 373.3 MB."""
 

@@ -7,7 +7,7 @@ import html
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agbench.statistics import Interval
@@ -20,6 +20,19 @@ ALIGNED = 90
 """Letters up to which a cell of Markdown widens its column; a longer one wraps in a terminal anyway."""
 
 _PARAGRAPH = r">{\raggedright\arraybackslash}p{55mm}"
+
+
+@dataclass(frozen=True)
+class Remarked(Interval):
+    """An interval that needs a word beside it.
+
+    Parameters
+    ----------
+    remark : str
+        The word.
+    """
+
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,16 @@ class Table:
         rule = "| " + " | ".join("-" * width for width in widths) + " |"
         return "\n".join([padded[0], rule, *padded[1:]])
 
+    def pieces(self, rows: int) -> list[Table]:
+        """Give the table in parts of so many rows, each with the heading: itself where it has no more."""
+        if len(self.rows) <= rows:
+            return [self]
+        starts = range(0, len(self.rows), rows)
+        return [
+            replace(self, name=f"{self.name}-{part}", rows=self.rows[start : start + rows])
+            for part, start in enumerate(starts, 1)
+        ]
+
     def latex(self) -> str:
         """Give the table as a ``tabular`` with booktabs' rules; long columns need the package array."""
         heading, *rows = [" & ".join(map(escape_latex, line)) + r" \\" for line in self.texts()]
@@ -112,7 +135,9 @@ def escape_markdown(text: str) -> str:
     """Make a text from outside harmless in Markdown, and in a row of a table."""
     # An underscore between letters or digits is no markup, and names are easier to read without the slash.
     # Neither is "<" before a space.
-    return re.sub(r"[\\`*\[\]>|#~&]|<(?! )|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", _flat(text))
+    escaped = re.sub(r"[\\`*\[\]>|#~&]|<(?! )|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", _flat(text))
+    # What would begin a list, or underline a heading.
+    return re.sub(r"^(\d{0,9})([-+.)=])(?=\s|$|[-=])", r"\1\\\2", escaped)
 
 
 def escape_html(text: str) -> str:
@@ -153,8 +178,9 @@ def number(digits: int = 4) -> Callable[[float], str]:
 
 
 def accuracy(interval: Interval) -> str:
-    """Show an accuracy with its interval."""
-    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"
+    """Show an accuracy with its interval, and the remark where there is one."""
+    remark = f", {interval.remark}" if isinstance(interval, Remarked) else ""
+    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f}){remark}"
 
 
 def difference(interval: Interval) -> str:

@@ -8,7 +8,7 @@ from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL
 from agbench.report import table
 from agbench.report.evidence import Cell, Evidence, Series, paired
-from agbench.report.table import Column, Table
+from agbench.report.table import Column, Remarked, Table
 from agbench.statistics import Comparison, Interval
 
 K = TypeVar("K")
@@ -55,9 +55,10 @@ def spread_table(evidence: Evidence) -> Table:
 
 def difference_table(evidence: Evidence) -> Table:
     """Compare each level with the original of the same model, image by image."""
-    compared = [(series, level, one) for series in evidence.series for level, one in series.compared.items()]
-    rows = _judged([((series.name, level), one) for series, level, one in compared])
-    return Table("differences", (Column("model"), Column("level", table.level), *_JUDGED), rows)
+    rows: list[tuple[Any, ...]] = []
+    for series in evidence.series:
+        rows += _judged([((series.name, level), one) for level, one in series.compared.items()])
+    return Table("differences", (Column("model"), Column("level", table.level), *_JUDGED), tuple(rows))
 
 
 def tolerance_table(evidence: Evidence) -> Table:
@@ -67,9 +68,8 @@ def tolerance_table(evidence: Evidence) -> Table:
         found = series.tolerance
         if found is None:
             continue
-        stop = None if found.stopped_by is None else series.compared.get(found.stopped_by)
-        why = "failed" if stop is None else stop.verdict
-        stopped = "nothing below was run" if found.stopped_by is None else f"{found.stopped_by:g}: {why}"
+        by = found.stopped_by
+        stopped = "nothing below was run" if by is None else f"{by:g}: {_why_stopped(series, by)}"
         cell = series.cells[found.level]
         interval = Interval(found.level, found.low, found.high)
         levels = ", ".join(f"{level:g}" for level in series.compared)
@@ -82,6 +82,15 @@ def tolerance_table(evidence: Evidence) -> Table:
         Column("levels tested"),
     )
     return Table("tolerance", columns, tuple(rows))
+
+
+def _why_stopped(series: Series, level: float) -> str:
+    """Say why a level ends the tolerance, with the same verdict as the table of differences."""
+    if level in series.compared:
+        verdict = corrected(series)[level]
+        # Not shown by itself either, or there would be no end here.
+        return statistics.NOT_DECIDED if verdict == statistics.NOT_INFERIOR else verdict
+    return series.failed.get(level, "it has no seed that the original has")
 
 
 def size_table(evidence: Evidence) -> Table:
@@ -116,26 +125,38 @@ def size_table(evidence: Evidence) -> Table:
     return Table("model-size", columns, tuple(rows))
 
 
+def size_difference_table(evidence: Evidence) -> Table:
+    """Judge Table II's differences: compressing, larger models, and the one against the other."""
+    compared = []
+    for place, large in enumerate(evidence.sizes):
+        small = evidence.sizes[0]
+        pairs = [(f"{large.name} at {LEVEL:g}", large.cells.get(LEVEL), large.name, large.original)]
+        if place:
+            pairs += [
+                (large.name, large.original, small.name, small.original),
+                (f"{small.name} at {LEVEL:g}", small.cells.get(LEVEL), large.name, large.original),
+            ]
+        for name, cell, base_name, base in pairs:
+            one = paired(cell, base)
+            if one is not None:
+                compared.append(((name, base_name), one))
+    return Table("model-size-differences", (Column("accuracy of"), Column("minus"), *_JUDGED), _judged(compared))
+
+
 def noise_table(evidence: Evidence) -> Table:
-    """Table IV: clean, noisy, and compressed noisy images, and what compressing gains on the noisy ones."""
-    rows = []
-    for series in evidence.noisy:
-        for level in sorted({*series.cells, *series.failed} - {ORIGINAL_LEVEL}, reverse=True):
-            cell = series.cells.get(level)
-            gain = paired(cell, series.noisy)
-            rows.append(
-                (
-                    series.name,
-                    series.noise,
-                    level,
-                    None if series.clean is None else series.clean.interval,
-                    _accuracy(series, ORIGINAL_LEVEL),
-                    _accuracy(series, level),
-                    _difference(paired(series.noisy, series.clean)),
-                    _difference(gain),
-                    None if gain is None else gain.p_values,
-                )
-            )
+    """Table IV: clean, noisy, and compressed noisy images."""
+    rows = [
+        (
+            series.name,
+            series.noise,
+            level,
+            _marked(series.clean, series.seeds),
+            _accuracy(series, ORIGINAL_LEVEL),
+            _accuracy(series, level),
+        )
+        for series in evidence.noisy
+        for level in sorted({*series.cells, *series.failed} - {ORIGINAL_LEVEL}, reverse=True)
+    ]
     columns = (
         Column("model"),
         Column("noise", lambda value: f"{value:g}"),
@@ -143,34 +164,56 @@ def noise_table(evidence: Evidence) -> Table:
         Column("clean", table.accuracy),
         Column("noisy", table.accuracy),
         Column("JPEG of noisy", table.accuracy),
-        Column("noisy minus clean", table.difference),
-        Column("gain over noisy", table.difference),
-        Column("McNemar p", table.each(table.p_value)),
     )
     return Table("noise", columns, tuple(rows))
 
 
+def noise_difference_table(evidence: Evidence) -> Table:
+    """Judge what noise costs, and what compressing the noisy images gains."""
+    compared = []
+    for series in evidence.noisy:
+        pairs = [("noisy", series.noisy, "clean", series.clean)]
+        pairs += [
+            (f"noisy at {level:g}", cell, "noisy", series.noisy)
+            for level, cell in sorted(series.cells.items(), reverse=True)
+            if level != ORIGINAL_LEVEL
+        ]
+        for name, cell, base_name, base in pairs:
+            one = paired(cell, base)
+            if one is not None:
+                compared.append(((series.name, series.noise, name, base_name), one))
+    columns = (
+        Column("model"),
+        Column("noise", lambda value: f"{value:g}"),
+        Column("accuracy on"),
+        Column("minus"),
+    )
+    return Table("noise-differences", (*columns, *_JUDGED), _judged(compared))
+
+
 def tabular_table(evidence: Evidence) -> Table:
     """Tabular models beside the deep ones: paired differences on the same test images."""
-    rows = []
+    compared, failed = [], []
     for deep in evidence.deep:
         for series in evidence.tabular:
             for level in evidence.levels:
                 accuracies = (_accuracy(series, level), _accuracy(deep, level))
-                if None not in accuracies:
-                    one = paired(series.cells.get(level), deep.cells.get(level))
-                    seeds = 0 if one is None else one.seeds
-                    rows.append((series.name, deep.name, level, *accuracies, _difference(one), seeds))
+                if None in accuracies:
+                    continue
+                row = (series.name, deep.name, level, *accuracies)
+                one = paired(series.cells.get(level), deep.cells.get(level))
+                if one is None:
+                    failed.append((*row, *[None] * len(_JUDGED)))
+                else:
+                    compared.append((row, one))
     columns = (
         Column("tabular"),
         Column("deep"),
         Column("level", table.level),
         Column("accuracy", table.accuracy),
         Column("accuracy of deep", table.accuracy),
-        Column("difference", table.difference),
-        Column("seeds"),
     )
-    return Table("tabular", columns, tuple(rows))
+    return Table("tabular", (*columns, *_JUDGED), (*_judged(compared), *failed))
 
 
 def transfer_table(evidence: Evidence) -> Table:
@@ -182,7 +225,7 @@ def transfer_table(evidence: Evidence) -> Table:
             one = paired(series.cells.get((train, test)), series.cells.get((train, train)))
             if train != test:
                 if one is None:
-                    failed.append((*row, *[""] * len(_JUDGED)))
+                    failed.append((*row, *[None] * len(_JUDGED)))
                 else:
                     compared.append((row, one))
     columns = (
@@ -223,6 +266,9 @@ def _judged(compared: list[tuple[tuple[Any, ...], Comparison]]) -> tuple[tuple[A
 
 class _Measured(Protocol[K]):
     @property
+    def seeds(self) -> tuple[int, ...]: ...
+
+    @property
     def cells(self) -> dict[K, Cell]: ...
 
     @property
@@ -232,7 +278,15 @@ class _Measured(Protocol[K]):
 def _accuracy(measured: _Measured[K], place: K) -> Interval | str | None:
     """Give an accuracy, or what became of the trials that should have found it."""
     cell = measured.cells.get(place)
-    return measured.failed.get(place) if cell is None else cell.interval
+    return measured.failed.get(place) if cell is None else _marked(cell, measured.seeds)
+
+
+def _marked(cell: Cell | None, seeds: tuple[int, ...]) -> Interval | None:
+    """Give a cell's accuracy, and say so where it lacks seeds that others of its model have."""
+    if cell is None or len(cell.seeds) == len(seeds):
+        return None if cell is None else cell.interval
+    found = cell.interval
+    return Remarked(found.value, found.low, found.high, f"{len(cell.seeds)} of {len(seeds)} seeds")
 
 
 def _difference(comparison: Comparison | None) -> Interval | None:

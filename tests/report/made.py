@@ -11,7 +11,8 @@ import pandas as pd
 
 from agbench.condition import Budget, Condition, Preprocessing
 from agbench.environment import describe
-from agbench.record import FINISHED, PREDICTIONS, Record
+from agbench.outcome import Failure, Usage
+from agbench.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, Record
 from agbench.results import Result, Store
 from agbench.study import PAPER_LEVELS
 
@@ -21,6 +22,7 @@ SIZES = [f"automm:efficientnet_b{size}" for size in range(5)]
 FEATURES = ["tabular:pixels", "tabular:dct", "tabular:pixels+dct"]
 CROSSED = (1.0, 0.5, 0.3, 0.1)
 
+LOGGED = b"nobody ran this\n"
 HOSTILE = '<script>alert(1)</script> | a_b* [x](y) `$\\alpha$` & 100 % #~^{} "\u202e\nend'
 """What a path, an error or a title may hold."""
 
@@ -105,16 +107,27 @@ def fill(folder: Path, conditions: Iterable[Condition], images: int = 200, **fac
     """Store a result of each condition, by the store's own means."""
     store = Store(folder)
     environment = describe(1, 0)
-    log = folder / "made.log"
-    log.write_text("nobody ran this\n")
     for one in conditions:
-        store.finish(store.begin(one, environment), result(one, share_of(one), images, **facts), log)
+        store.finish(store.begin(one, environment), result(one, share_of(one), images, **facts), Usage(), LOGGED)
     return store
 
 
-def fail(store: Store, of: Condition, reason: str = HOSTILE) -> None:
-    """Store that a trial failed."""
-    store.fail(store.begin(of, describe(1, 0)), reason, store.folder / "made.log")
+def sweep(store: Store, name: str, results: Iterable[Result], started: int = 0, **machine: object) -> None:
+    """Store results as the trials of a named sweep, on this machine or one that differs in something."""
+    environment = describe(1, 0)
+    environment["machine"].update(machine)
+    runs = []
+    for one in results:
+        runs.append(store.begin(one.condition, environment))
+        store.finish(runs[-1], one, Usage(), LOGGED)
+    store.name(runs, name, started)
+
+
+def fail(store: Store, of: Condition, reason: str = HOSTILE) -> str:
+    """Store that a trial failed, and give its run."""
+    run = store.begin(of, describe(1, 0))
+    store.fail(run, Failure(reason), Usage(), LOGGED)
+    return run
 
 
 def record(
@@ -128,6 +141,12 @@ def record(
     predicted = [label if ok else "c" for label, ok in zip(labels, right, strict=True)]
     ids = [f"{number:06}" for number in range(images)]
     pd.DataFrame({"image_id": ids, "label": labels, "predicted": predicted}).to_parquet(run / PREDICTIONS)
+    (run / ENVIRONMENT).write_text("{}")
     size = 1000 if of.train.is_original else round(1000 * (1 - saved))
     metrics = {"bytes": float(size), "bytes_original": 1000.0, "accuracy": float(np.mean(right))}
     return Record(of.id, of, FINISHED, "", "", 0, "", metrics, {}, run, curve)
+
+
+def failed(of: Condition, reason: str = "no memory") -> Record:
+    """A trial without a result, as the store would give it."""
+    return Record(of.id + "f", of, FAILED, reason, "", 0, "", {}, {}, Path())

@@ -7,11 +7,14 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 from agbench.condition import ORIGINAL_LEVEL
 from agbench.record import read_records
+from agbench.report import details
 from agbench.report.build import write_reports
+from agbench.report.evidence import paired
 from agbench.report.gather import gather
 from agbench.workspace import Workspace
 from tests.report import made
@@ -122,7 +125,8 @@ def test_nothing_but_failures_is_a_report_too(tmp_path, agbench):
     assert done.returncode == 0, done.stderr
     page = (workspace.reports / "digits" / "report.md").read_text()
     assert "| failed" in page
-    assert page.count("not run") >= 7
+    assert page.count("not decided") + page.lower().count("not run") >= 7
+    assert "1 of its trials have no result" in page
     assert list(workspace.reports.rglob("*.png")) == []
 
 
@@ -174,3 +178,71 @@ def test_a_model_with_two_budgets_is_two_models_named_by_what_differs(tmp_path):
         f"{made.SIZES[0]} (epochs 10, its own weights)",
         f"{made.SIZES[0]} (epochs 6, weights 01234567)",
     ]
+
+
+def test_a_data_set_without_a_card_stops_no_report(tmp_path, agbench):
+    workspace = Workspace(tmp_path)
+    store = made.fill(workspace.results, [made.condition("zebra", "tabular:dct", 1.0)])
+    made.fail(store, made.condition("aardvark", "tabular:dct", 1.0))
+    done = agbench("--workspace", tmp_path, "report", "--format", "md")
+    assert done.returncode == 0, done.stderr
+    assert "no data set called" in (workspace.reports / "aardvark" / "report.md").read_text()
+    assert (workspace.reports / "zebra" / "report.md").is_file()
+
+
+@pytest.mark.parametrize("file", ["predictions.parquet", "environment.json"])
+def test_a_damaged_file_of_the_store_is_a_trial_without_a_result(tmp_path, file):
+    workspace = Workspace(tmp_path)
+    made.fill(workspace.results, [made.condition("mine", "tabular:dct", level) for level in (1.0, 0.3)])
+    damaged = read_records(workspace.results)[-1].folder / file
+    damaged.write_bytes(damaged.read_bytes()[:20])
+    page = (report(workspace) / "report.md").read_text()
+    assert "| failed" in page
+    assert "its files in the store are damaged" in page
+
+
+def test_predictions_that_are_not_the_measured_ones_are_seen(tmp_path):
+    workspace = Workspace(tmp_path)
+    made.fill(workspace.results, [made.condition("mine", "tabular:dct", level) for level in (1.0, 0.3)])
+    file = read_records(workspace.results)[-1].folder / "predictions.parquet"
+    for change in (lambda rows: rows.iloc[1:], lambda rows: rows.assign(predicted=rows["label"])):
+        change(pd.read_parquet(file)).to_parquet(file)
+        assert "in the store" in (report(workspace) / "report.md").read_text()
+
+
+def test_a_cell_that_lacks_seeds_says_so_and_comes_with_a_command(tmp_path):
+    workspace = Workspace(tmp_path)
+    conditions = [made.condition("mine", "tabular:dct", level, seed) for level in (1.0, 0.3) for seed in (0, 1)]
+    store = made.fill(workspace.results, conditions[:-1])
+    made.fail(store, conditions[-1])
+    page = (report(workspace) / "report.md").read_text()
+    assert ", 1 of 2 seeds" in page
+    assert "--levels 0.3 --seeds 1 --learners RF,XT" in page
+
+
+def test_the_papers_numbers_stand_beside_one_budget(tmp_path):
+    workspace = Workspace(tmp_path)
+    conditions = [made.condition("cifar10", made.SIZES[0], level) for level in (1.0, 0.3)]
+    ten = [replace(one, budget=replace(one.budget, epochs=10)) for one in conditions]
+    made.fill(workspace.results, [conditions[0], *ten])
+    evidence = gather("cifar10", read_records(workspace.results))
+    rows = {row[1]: row[3] for row in details.published_table(evidence).rows}
+    difference = paired(
+        *(next(one for one in evidence.series if one.budget == ten[0].budget).cells[k] for k in (0.3, 1.0))
+    )
+    assert rows["compressed input, drop"].startswith(f"{difference.difference.value:+.4f}")
+
+
+def test_noise_that_is_tested_at_another_level_is_shown(tmp_path):
+    workspace = Workspace(tmp_path)
+    noisy = made.condition("mine", "tabular:dct", 1.0, noise=1.0)
+    crossed = replace(noisy, test=replace(noisy.train, codec="jpeg", quality=30))
+    made.fill(workspace.results, [noisy, crossed])
+    page = (report(workspace) / "report.md").read_text()
+    assert "| tabular:dct, noise 1 | 1.0 (original) | 0.3 " in page
+
+
+def test_a_name_is_no_mathematics(tmp_path):
+    workspace = Workspace(tmp_path)
+    made.fill(workspace.results, [made.condition("mine", r"automm:/data/$\frac$", 1.0)])
+    assert (report(workspace) / "figures" / "accuracy-over-level.png").is_file()

@@ -41,6 +41,25 @@ def test_in_markdown(text):
 
 
 @given(st.text())
+@example("1. one")
+@example("- item")
+@example("10) ten")
+@example("===")
+@example("+ x")
+def test_at_the_start_of_a_line_nothing_becomes_a_list_or_heading(text):
+    tokens = MarkdownIt("commonmark").parse(f"words\n\n{table.escape_markdown(text)}\n")
+    assert {token.type for token in tokens} <= {"paragraph_open", "inline", "paragraph_close"}
+
+
+def test_long_tables_are_several_in_latex():
+    long = Table("long", (Column("a"),), tuple((str(row),) for row in range(80)))
+    pieces = long.pieces(35)
+    assert [(piece.name, len(piece.rows)) for piece in pieces] == [("long-1", 35), ("long-2", 35), ("long-3", 10)]
+    short = of("x")
+    assert short.pieces(35) == [short]
+
+
+@given(st.text())
 @example(HOSTILE)
 def test_in_html(text):
     seen = []

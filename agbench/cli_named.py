@@ -1,0 +1,124 @@
+"""The commands on named sweeps: list, compare, nightly. As thin as those in `agbench.cli`, which has them too."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from agbench.options import Images
+
+if TYPE_CHECKING:
+    from agbench.workspace import Workspace
+
+REGRESSED = 1
+"""Exit status where something got worse."""
+
+_threshold = click.option(
+    "--threshold",
+    type=float,
+    default=1.5,
+    show_default=True,
+    metavar="X",
+    help="How many times the base's seconds a model may take on the same hardware.",
+)
+
+
+@click.command("list")
+@click.pass_obj
+def list_names(workspace: Workspace) -> None:
+    """List the named sweeps: when they began, what came of them, and by which versions."""
+    from agbench.named import names_table
+    from agbench.record import read_records
+
+    table = names_table(read_records(workspace.results))
+    if table.rows:
+        click.echo(table.markdown())
+    else:
+        click.echo("no sweep has a name yet: `agbench run --name NAME` gives one", err=True)
+
+
+@click.command()
+@click.argument("base")
+@click.argument("new")
+@_threshold
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["md", "terminal"]),
+    help="Markdown, or drawn for a terminal.  [default: as standard output is one]",
+)
+@click.pass_context
+def compare(ctx: click.Context, base: str, new: str, threshold: float, form: str | None) -> None:
+    """Compare the named sweep NEW with the earlier one BASE, condition by condition.
+
+    The exit status is 1 where something got worse: accuracy, bytes, seconds, or a result that is missing now.
+    """
+    from agbench import compare as comparing
+    from agbench.record import read_records
+    from agbench.report import comparison
+
+    compared = comparing.compare(read_records(ctx.obj.results), base, new, threshold)
+    text = comparison.page(compared)
+    if form == "terminal" or (form is None and sys.stdout.isatty()):
+        from rich.console import Console
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(text))
+    else:
+        click.echo(text, nl=False)
+    if compared.regressions:
+        ctx.exit(REGRESSED)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@_threshold
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF RUN]...")
+@click.pass_context
+def nightly(ctx: click.Context, threshold: float, options: tuple[str, ...]) -> None:
+    """Run the bundled study afresh, report on it, and compare it with the last green nightly.
+
+    Takes the options of `agbench run`; without a data set among them it runs `--dataset patches --quick`. One that
+    was interrupted goes on, on the same day. Its summary is written to reports/nightly/, and added to the file
+    that GITHUB_STEP_SUMMARY names. The exit status is 1 where something got worse, 3 where a trial failed, 4
+    where nothing was measured.
+    """
+    from datetime import date
+
+    from agbench import nightly as night
+    from agbench.compare import refuse_bad_threshold
+
+    refuse_bad_threshold(threshold)
+    wanted = _parse_run(ctx, options)
+    if not (wanted.params["dataset"] or wanted.params["table"]):
+        wanted = _parse_run(ctx, (*night.BUNDLED, *options))
+    night.refuse_what_it_decides(wanted.params)
+    dataset = Images.taken_from({**wanted.params}).find(ctx.obj).name
+    name = night.choose_name(ctx.obj, dataset, date.today())
+    click.echo(f"{name} of {dataset}", err=True)
+    wanted.params.update(sweep_name=name, fresh=True)
+    _run(wanted)
+    ended = night.conclude(ctx.obj, name, threshold)
+    click.echo(ended.path)
+    for complaint in ended.complaints:
+        click.echo(f"agbench: {complaint}", err=True)
+    ctx.exit(ended.status)
+
+
+def _parse_run(ctx: click.Context, options: tuple[str, ...]) -> click.Context:
+    from agbench.cli import run  # which imports this module
+
+    return run.make_context("run", [*options], parent=ctx.parent)
+
+
+def _run(ctx: click.Context) -> None:
+    """Run a sweep; failed trials are told later, and whatever else ends it ends the nightly too."""
+    from agbench.cli import FAILED_TRIALS
+
+    try:
+        with ctx:
+            ctx.command.invoke(ctx)
+    except SystemExit as ended:
+        if ended.code != FAILED_TRIALS:
+            raise
