@@ -35,8 +35,8 @@ RECYCLED_AFTER = 50
 STORE_BYTES = 200_000_000
 """Of shared memory for what tasks are given and give back: indices and predictions."""
 
-PATIENCE = 10.0
-"""Seconds that the log of a dead trial is waited for."""
+PATIENCE = 5.0
+"""Seconds that an answer is waited for where the other side may be gone."""
 
 
 class Cluster:
@@ -75,7 +75,9 @@ class Cluster:
 
     def events(self) -> list[tuple[str, OfTrial]]:
         """Give what was told since the last time: the number of the order, and what happened."""
-        return list(self._events.get_nowait_batch(self._events.qsize()))
+        queue = self._events.actor
+        count = ray.get(queue.qsize.remote(), timeout=PATIENCE)
+        return list(ray.get(queue.get_nowait_batch.remote(count), timeout=PATIENCE))
 
     def last_events(self) -> list[tuple[str, OfTrial]]:
         """Give what was told at the end of a sweep, as far as its workers can still say."""
@@ -106,10 +108,12 @@ class Cluster:
         for reference in references:
             ray.cancel(reference, force=True)
 
+    def has(self, dataset: Dataset, node_id: str) -> bool:
+        """Tell whether a data set was sent to a node."""
+        return (dataset.fingerprint, node_id) in self._brought
+
     def bring(self, dataset: Dataset, node_id: str) -> None:
         """Send a data set's images to a node that can't see them."""
-        if (dataset.fingerprint, node_id) in self._brought:
-            return
         there = NodeAffinitySchedulingStrategy(node_id, soft=False)
         receive = _receive.options(num_cpus=0, scheduling_strategy=there)
         bare = self._datasets[dataset.fingerprint]

@@ -89,9 +89,9 @@ def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
         return Share(wanted, Resources(each, min(gpus, 1)), f"as asked for; {there}")
     if gpus:
         fitting = [one for one in machines if one.gpus]
-        workers = max(min(gpus, sum(one.memory for one in fitting) // MEMORY), 1)
         each = max(min(one.cpus // one.gpus for one in fitting), 1)
-        return Share(workers, Resources(each, 1), f"one for each GPU that memory allows; {there}")
+        workers = sum(min(one.gpus, one.cpus // each, max(one.memory // MEMORY, 1)) for one in fitting)
+        return Share(workers, Resources(each, 1), f"one for each GPU that cores and memory allow; {there}")
     each = max(min(one.cpus for one in machines), 1)
     workers = sum(one.cpus // each for one in machines)
     return Share(workers, Resources(each), f"one for each machine; {there}")

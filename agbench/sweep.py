@@ -299,9 +299,10 @@ class _Sweep:
         flight = self._flights[reference]
         answer = self._cluster.answer(reference)
         if isinstance(answer, str):
-            yield Preparing(f"sending {len(self._dataset.index)} images to another node")
-            self._cluster.bring(self._dataset, answer)
             del self._flights[reference]
+            if not self._cluster.has(self._dataset, answer):
+                yield Preparing(f"sending {len(self._dataset.index)} images to another node")
+                self._cluster.bring(self._dataset, answer)
             self._send(flight)
             return
         outcome = answer.outcome

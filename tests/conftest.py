@@ -17,6 +17,7 @@ from PIL import Image
 
 from agbench.results import Store
 from agbench.workspace import Workspace
+from tests import faulty
 
 SWEEP = ["run", "--dataset", "digits", "--quick", "--epochs", "2", "--image-size", "32", "--learners", "XT"]
 SWEEP += ["--levels", "1.0,0.3", "--models", "automm:efficientnet_lite0,tabular:dct"]
@@ -122,3 +123,28 @@ def odd_images() -> list[tuple[str, Image.Image, dict]]:
         ("pages.tiff", frames[1], {"save_all": True, "append_images": frames[:1]}),
         ("turned.jpg", frames[2], {"exif": turned}),
     ]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A workspace that is not there yet."""
+    return Workspace(tmp_path / "w")
+
+
+@pytest.fixture
+def extra(tmp_path: Path) -> dict[str, str]:
+    """The environment in which models that fail on purpose are found."""
+    (tmp_path / "site").mkdir()
+    return faulty.install(tmp_path / "site")
+
+
+@pytest.fixture
+def plain_images(tmp_path: Path) -> Path:
+    """Sixty images of one colour each, in three classes."""
+    for number in range(60):
+        label = ("dark", "light", "middle")[number % 3]
+        shade = {"dark": 40, "light": 210, "middle": 120}[label] + number % 20
+        path = tmp_path / "photos" / label / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (24, 16), (shade, shade, 255 - shade)).save(path)
+    return tmp_path / "photos"

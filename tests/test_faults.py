@@ -13,8 +13,6 @@ import psutil
 import pytest
 
 from agbench.record import FAILED, FINISHED, KILLED, RUNNING, Record, read_records
-from agbench.workspace import Workspace
-from tests import faulty
 from tests.conftest import environment
 
 DEADLINE = 120
@@ -23,49 +21,25 @@ GONE = 60
 
 
 @pytest.fixture
-def workspace(tmp_path):
-    return Workspace(tmp_path / "w")
-
-
-@pytest.fixture
-def extra(tmp_path):
-    (tmp_path / "site").mkdir()
-    return faulty.install(tmp_path / "site")
-
-
-@pytest.fixture
-def images(tmp_path):
-    from PIL import Image
-
-    for number in range(60):
-        label = ("dark", "light", "middle")[number % 3]
-        shade = {"dark": 40, "light": 210, "middle": 120}[label] + number % 20
-        path = tmp_path / "photos" / label / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (24, 16), (shade, shade, 255 - shade)).save(path)
-    return tmp_path / "photos"
-
-
-@pytest.fixture
-def sweep(agbench, workspace, images, extra):
+def sweep(agbench, workspace, plain_images, extra):
     """Run a sweep of faulty models to its end."""
 
     def run(*models, options=(), **more):
         named = ",".join(f"faulty:{model}" for model in models)
-        command = ["run", "--dataset", images, "--models", named, *(options or ("--levels", "1.0"))]
+        command = ["run", "--dataset", plain_images, "--models", named, *(options or ("--levels", "1.0"))]
         return agbench("--workspace", workspace.folder, *command, **(extra | more))
 
     return run
 
 
 @pytest.fixture
-def started(workspace, images, extra):
+def started(workspace, plain_images, extra):
     """Start a sweep of faulty models, and end all that it left behind after the test."""
     running = []
 
     def start(*models, levels="1.0", options=()):
         named = ",".join(f"faulty:{model}" for model in models)
-        command = ["run", "--dataset", str(images), "--models", named, "--levels", levels, *options]
+        command = ["run", "--dataset", str(plain_images), "--models", named, "--levels", levels, *options]
         running.append(
             subprocess.Popen(
                 [sys.executable, "-m", "agbench", "--workspace", str(workspace.folder), *command],
@@ -196,8 +170,10 @@ def test_a_stopped_sweep_ends_its_trials_says_so_and_goes_on(started, sweep, wor
     process = started("hang", "fine")
     wait_until(lambda: logs(workspace) and "hang fits" in logs(workspace)[0].read_text(), process)
     family = psutil.Process(process.pid).children(recursive=True)
-    # To all of its group, as a terminal does.
-    os.killpg(process.pid, end)
+    if end == signal.SIGINT:
+        os.killpg(process.pid, end)  # to all of its group, as a terminal does
+    else:
+        process.send_signal(end)
     assert process.wait(30) == 130
     said = process.stderr.read().splitlines()
     assert said[-1].startswith("agbench: stopped")
@@ -218,8 +194,8 @@ def test_a_second_sweep_is_told_of_the_first(started, sweep, workspace):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_full_disk_is_one_line_and_the_same_command_goes_on(sweep, agbench, workspace, images):
-    assert agbench("--workspace", workspace.folder, "prepare", "--dataset", images).returncode == 0
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(sweep, agbench, workspace, plain_images):
+    assert agbench("--workspace", workspace.folder, "prepare", "--dataset", plain_images).returncode == 0
     variants = workspace.datasets / "photos" / "variants"
     variants.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", variants], check=True)

@@ -62,23 +62,27 @@ def numbers(workspace):
     }
 
 
-def test_a_sweep_says_a_line_a_trial_with_accuracy_and_time_left(swept):
+def test_a_sweep_says_a_line_an_event_with_accuracy_and_time_left(swept):
     lines = swept.stderr.splitlines()
     assert lines[:2] == ["listing images", "checking images"]
     start = lines.index("4 conditions: 0 done, 4 to run")
-    assert lines[start + 1 : start + 3] == ["loading AutoGluon", "compressing 1797 images"]
-    assert len(lines) == start + 7, swept.stderr
-    for number, line in enumerate(lines[start + 3 :], 1):
-        assert line.startswith(f"[{number}/4] digits, ")
-        assert "accuracy 0." in line
-        assert line.endswith("left")
+    assert lines[start + 1] == "starting workers"
+    assert "each with" in lines[start + 2]
+    assert lines[start + 3] == "compressing 1797 images"
+    told = lines[start + 4 : -1]
+    assert len(told) == 8, swept.stderr
+    assert sum(line.endswith(": begins") for line in told) == 4
+    ends = [line for line in told if "accuracy 0." in line]
+    assert [line[:5] for line in ends] == ["[1/4]", "[2/4]", "[3/4]", "[4/4]"]
+    assert all(line.endswith("left") for line in ends)
+    assert lines[-1].startswith("4 trials in ")
+    assert lines[-1].endswith(": 4 finished")
 
 
 def test_a_sweep_leaves_results_and_no_scratch(swept):
     assert states(swept.workspace) == [FINISHED] * 4
     left = {path.name for path in swept.workspace.results.iterdir() if not path.name.endswith(".lock")}
-    assert left == {"agbench.db", "artifacts", "scratch"}
-    assert list((swept.workspace.results / "scratch").iterdir()) == []
+    assert left == {"agbench.db", "artifacts"}
 
 
 def test_every_number_has_its_log_and_environment(swept):
@@ -106,8 +110,10 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(swept, agbench):
     before = states(swept.workspace)
     done = agbench("--workspace", swept.workspace.folder, *SWEEP, "--seeds", "0,1", "--dry-run")
     lines = done.stdout.splitlines()
-    assert [line.split()[1] for line in lines[:-1]].count("done") == 4
-    assert lines[-1] == "8 conditions: 4 done, 4 to run"
+    assert [line.split()[1] for line in lines[:-2]].count("done") == 4
+    assert lines[-2] == "8 conditions: 4 done, 4 to run"
+    assert "each with" in lines[-1]
+    assert "cores, no GPU" in lines[-1]
     assert states(swept.workspace) == before
 
 
@@ -136,27 +142,14 @@ def test_a_killed_sweep_loses_the_trial_in_flight_and_changes_no_number(swept, a
     assert kept == {record.condition.id for record in records[2:]}
 
 
-TABULAR = ["run", "--dataset", "digits", "--models", "tabular:dct", "--learners", "XT", "--levels", "0.9,0.8"]
-
-
-def test_a_trial_that_dies_is_recorded_and_takes_no_other_along(agbench, tmp_path):
-    workspace = Workspace(tmp_path)
-    with started(workspace, *TABULAR) as process:
-        wait_until(lambda: states(workspace) == [RUNNING], process)
-        wait_until(lambda: list(logs(workspace)), process)
-        for child in psutil.Process(process.pid).children():
-            if "spawn_main" in " ".join(child.cmdline()):
-                child.kill()
-        assert process.wait(DEADLINE) == 3
-        assert "FAILED: the trial's process died" in process.stderr.read()
-    assert states(workspace) == [FAILED, FINISHED]
-
-
 def test_an_error_in_a_trial_is_its_reason_and_the_others_go_on(agbench, tmp_path):
     limits = ["--epochs", "500", "--time-limit", "1", "--levels", "1.0,0.3"]
     done = agbench("--workspace", tmp_path, *SWEEP[:-1], "automm:efficientnet_lite0", *limits)
     assert done.returncode == 3, done.stderr
+    assert done.stderr.count("]") >= 2
     assert done.stderr.count("FAILED: ") == 2
+    assert "2 trials in" in done.stderr
+    assert ": 2 failed" in done.stderr
     assert "Traceback" not in done.stderr
     records = Store(tmp_path / "results").records()
     assert [record.status for record in records] == [FAILED, FAILED]
@@ -167,18 +160,6 @@ def test_an_error_in_a_trial_is_its_reason_and_the_others_go_on(agbench, tmp_pat
     assert "of 500 epochs" in (tmp_path / "reports" / "digits" / "report.md").read_text()
 
 
-def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
-    workspace = Workspace(tmp_path)
-    with started(workspace, *TABULAR) as process:
-        wait_until(lambda: states(workspace) == [RUNNING], process)
-        family = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(DEADLINE) == 130
-        assert process.stderr.read().splitlines()[-1].startswith("agbench: stopped")
-        assert psutil.wait_procs(family, timeout=30)[1] == []
-    assert states(workspace) == [KILLED]
-
-
 def test_one_sweep_a_workspace_at_a_time(swept):
     dataset = load_dataset("digits", swept.workspace.datasets)
     todo = study.conditions([study.STUDIES["quick"]], "digits", dataset.fingerprint, study.QUICK)
@@ -186,7 +167,7 @@ def test_one_sweep_a_workspace_at_a_time(swept):
         sweep._alone(swept.store.folder),
         pytest.raises(UserError, match="another sweep"),
     ):
-        next(sweep.run(todo, dataset, swept.workspace, swept.store, keep_models=False))
+        next(sweep.run(todo, dataset, swept.workspace, swept.store))
 
 
 def test_a_model_that_cannot_work_here_is_said_before_anything_runs(agbench, tmp_path):
