@@ -210,13 +210,15 @@ def run(
     conditions = grid(chosen, dataset=dataset.name, fingerprint=dataset.fingerprint)
     # MLflow takes seconds to import: a mistyped name is answered before that.
     from agbench import sweep
+    from agbench.flights import Engine
+    from agbench.plan import make_plan
     from agbench.results import Store
 
-    engine = sweep.Engine(workers, address, retries, keep_models)
+    engine = Engine(workers, address, retries, keep_models)
     store = Store(workspace.results)
     before, started = store.records(dataset.name), int(time.time() * 1000)
     counted = [record for record in before if not fresh or sweep_name in record.sweeps]
-    plan = sweep.make_plan(conditions, counted)
+    plan = make_plan(conditions, counted)
     if dry_run:
         _print_plan(plan, conditions)
         click.echo(sweep.divided(engine))

@@ -128,7 +128,11 @@ class Store:
             raise UserError(f"the store {place} can't be opened: {str(error).splitlines()[0]}") from error
 
     def begin(
-        self, condition: Condition, environment: dict[str, Any], sweeps: Mapping[str, int] | None = None
+        self,
+        condition: Condition,
+        environment: dict[str, Any],
+        sweeps: Mapping[str, int] | None = None,
+        log: str = "",
     ) -> str:
         """Note that a trial starts.
 
@@ -140,6 +144,8 @@ class Store:
             As `agbench.environment.describe` gives it.
         sweeps : mapping of str to int, optional
             Names of sweeps that it counts to, and when these began, in milliseconds since 1970.
+        log : str
+            Where its log is while it runs.
 
         Returns
         -------
@@ -151,6 +157,7 @@ class Store:
             "condition": json.dumps(condition.to_dict(), sort_keys=True),
             "software": digest_of_software(environment["software"]),
             "owner": self._owner,
+            "log": log,
             **{f"{SWEEP.removeprefix(TAG)}{name}": str(started) for name, started in (sweeps or {}).items()},
         }
         experiment = self._experiment(condition.dataset)
@@ -231,7 +238,9 @@ class Store:
         """
         for record in self.records():
             if record.status == RUNNING and record.owner == self._owner:
-                self.fail(record.run_id, Failure(reason, Ending.STOPPED), Usage(), b"")
+                log = Path(self._client.get_run(record.run_id).data.tags.get(TAG + "log", ""))
+                said = log.read_bytes() if log.is_file() else b""
+                self.fail(record.run_id, Failure(reason, Ending.STOPPED), Usage(), said)
 
     def records(self, dataset: str | None = None) -> list[Record]:
         """Give all trials, the oldest first.

@@ -80,11 +80,13 @@ def test_a_trial_is_done_only_when_it_finished(store):
     assert latest(store.records()) == {}
 
 
-def test_what_nobody_runs_any_more_was_killed(store):
-    store.begin(CONDITION, HERE)
+def test_what_nobody_runs_any_more_was_killed_and_keeps_its_log(store, tmp_path):
+    (tmp_path / "log.txt").write_text("so far\n")
+    store.begin(CONDITION, HERE, log=str(tmp_path / "log.txt"))
     store.close_abandoned("the sweep was killed")
     (record,) = store.records()
     assert (record.status, record.reason, record.ending) == (KILLED, "the sweep was killed", "stopped")
+    assert (record.folder / "log.txt").read_text() == "so far\n"
 
 
 def test_a_clock_that_goes_back_makes_no_result_older_than_the_one_before(store, monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 from agbench import environment, study, sweep
 from agbench.data.dataset import load_dataset
 from agbench.errors import UserError
+from agbench.plan import make_plan
 from agbench.record import FAILED, FINISHED, KILLED, RUNNING
 from agbench.results import Store
 from agbench.workspace import Workspace
@@ -183,12 +184,12 @@ def test_a_model_that_cannot_work_here_is_said_before_anything_runs(agbench, tmp
 def test_results_of_other_versions_are_run_again(swept):
     records = swept.store.records()
     conditions = [record.condition for record in records]
-    plan = sweep.make_plan(conditions, records)
+    plan = make_plan(conditions, records)
     assert (len(plan.done), len(plan.outdated), len(plan.todo)) == (4, 0, 0)
     software = {**environment.software(), "autogluon.tabular": "0.0"}
     older = [
         type(record)(**{**vars(record), "software": environment.digest_of_software(software)})
         for record in records
     ]
-    plan = sweep.make_plan(conditions, older)
+    plan = make_plan(conditions, older)
     assert (len(plan.done), len(plan.outdated), len(plan.todo)) == (0, 4, 4)
