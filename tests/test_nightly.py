@@ -138,7 +138,7 @@ def test_a_name_and_a_fresh_sweep(copied):
         (("--fresh", "--name", "kept"), "1 done, 0 to run"),
         (("--fresh", "--name", "other"), "0 done, 1 to run"),
     ]:
-        assert run(*options, "--dry-run").stdout.splitlines()[-1] == f"1 conditions: {plan}"
+        assert f"1 conditions: {plan}" in run(*options, "--dry-run").stdout.splitlines()
     assert "other" not in sweeps(copied)
 
 
