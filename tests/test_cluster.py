@@ -19,7 +19,7 @@ from tests.conftest import environment
 STARTS = 90
 """Seconds in which a node must be up."""
 
-SEEDS = 7
+SEEDS = 5
 """So many that a node which gets its images late still finds some left."""
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -58,9 +58,7 @@ def node(extra, tmp_path):
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root may hide a folder from a node")
-def test_nodes_that_see_the_images_or_not_give_what_one_machine_gives(
-    agbench, node, plain_images, extra, tmp_path
-):
+def test_nodes_that_see_the_images_or_not_give_the_same(agbench, node, plain_images, extra, tmp_path):
     port = free_port()
     node("--head", "--include-dashboard=false", f"--port={port}")
     caches = {name: tmp_path / name for name in ("seeing", "blind")}
