@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -237,8 +238,9 @@ def run(
     from agbench.display import Display
 
     named = {} if sweep_name is None else {sweep_name: started}
-    with Display(len(plan.todo)) as display:
-        for event in sweep.run(plan.todo, dataset, workspace, store, engine, named):
+    run_all = sweep.run(plan.todo, dataset, workspace, store, engine, named)
+    with Display(len(plan.todo)) as display, closing(run_all) as events:
+        for event in events:
             display.show(event)
     if display.failures:
         sys.exit(FAILED_TRIALS)

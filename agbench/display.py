@@ -49,7 +49,7 @@ class Display:
     def __init__(self, total: int) -> None:
         self.failures: list[tuple[Ended, Failure]] = []
         self._total = total
-        self._ended = 0
+        self._begun = self._ended = 0
         self._started = time.monotonic()
         self._running: dict[int, _Running] = {}
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -72,7 +72,8 @@ class Display:
 
     def __exit__(self, *error: object) -> None:
         self._live.stop()
-        self._summarise()
+        if self._begun:
+            self._summarise()
 
     def show(self, event: OfSweep) -> None:
         """Tell of an event."""
@@ -81,6 +82,7 @@ class Display:
             if not self._console.is_terminal:
                 self._say(event.what)
         elif isinstance(event, Started):
+            self._begun += 1
             self._bar.update(self._task, description="trials")
             again = f", try {event.attempt}" if event.attempt > 1 else ""
             place = f" on {event.host}" if event.host else ""

@@ -145,8 +145,8 @@ class Flights:
                     flight.overdue = overdue
                     self._cluster.stop([reference])
 
-    def stop(self) -> None:
-        """End what is still on its way, and record that it was stopped."""
+    def stop(self, reason: str) -> None:
+        """End what is still on its way, and record why."""
         if not self._flights:
             return
         self._cluster.stop(list(self._flights))
@@ -154,7 +154,7 @@ class Flights:
             pass
         for flight in self._flights.values():
             if flight.run_ids:
-                self._fail(flight, Failure("stopped by the user", Ending.STOPPED), self._log_of(flight))
+                self._fail(flight, Failure(reason, Ending.STOPPED), self._log_of(flight))
         self._flights.clear()
 
     def _order(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> worker.Order:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def run(
     store: Store,
     engine: Engine | None = None,
     names: Mapping[str, int] | None = None,
-) -> Iterator[OfSweep]:
+) -> Generator[OfSweep, None, None]:
     """Run conditions of a data set.
 
     Killed at any moment, it loses the trials in flight and nothing else.
@@ -74,10 +74,14 @@ def run(
             yield Preparing(f"compressing {len(dataset.index)} images")
             _make_variants(dataset, todo)
             flights = Flights(todo, dataset, workspace, store, engine, workers, divided, names or {})
+            reason = "its sweep ended before it"
             try:
                 yield from flights.run()
+            except (KeyboardInterrupt, GeneratorExit):
+                reason = "stopped by the user"
+                raise
             finally:
-                flights.stop()
+                flights.stop(reason)
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
