@@ -27,12 +27,16 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure() -> None:
-    """Give each of pytest's processes its own cores: two trials on the same ones take more than twice as long."""
+    """Give each of pytest's processes as many cores: a training rounds otherwise on one more.
+
+    Its threads spin where they share cores with those of another: on one core each there are none.
+    """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if worker and hasattr(psutil.Process, "cpu_affinity"):
         cores = psutil.Process().cpu_affinity()
-        count = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
-        psutil.Process().cpu_affinity(cores[int(worker.removeprefix("gw")) :: count] or cores)
+        each = max(len(cores) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"]), 1)
+        first = int(worker.removeprefix("gw")) * each % len(cores)
+        psutil.Process().cpu_affinity(cores[first : first + each])
 
 
 def environment() -> dict[str, str]:

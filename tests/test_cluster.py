@@ -19,7 +19,7 @@ from tests.conftest import environment
 STARTS = 90
 """Seconds in which a node must be up."""
 
-SEEDS = 5
+SEEDS = 4
 """So many that a node which gets its images late still finds some left."""
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0

@@ -150,6 +150,7 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_the_trial_run_again(start
 def test_a_killed_sweep_leaves_nothing_running_and_goes_on(started, sweep, workspace):
     process = started("fine", "slow", levels="1.0,0.3")
     wait_until(lambda: any("slow fits" in log.read_text() for log in logs(workspace)), process)
+    wait_until(lambda: RUNNING in [record.status for record in records(workspace)], process)
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) > 3
     process.send_signal(signal.SIGKILL)
