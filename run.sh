@@ -39,7 +39,7 @@ elif [ "$1" = test ]; then
     "$venv/bin/ruff" check .
     "$venv/bin/ruff" format --check .
     "$venv/bin/mypy"
-    exec "$venv/bin/python" -m pytest -n 3 --dist worksteal "$@"
+    exec "$venv/bin/python" -m pytest -n 2 --dist worksteal "$@"
 else
     exec "$venv/bin/agbench" "$@"
 fi

@@ -140,6 +140,7 @@ def test_a_trial_that_eats_memory_is_killed_and_named(sweep, workspace):
 def test_a_worker_killed_in_the_middle_is_replaced_and_the_trial_run_again(started, sweep, workspace):
     process = started("slow", "fine")
     wait_until(lambda: any("slow fits" in log.read_text() for log in logs(workspace)), process)
+    wait_until(lambda: RUNNING in [record.status for record in records(workspace)], process)
     for child in psutil.Process(process.pid).children(recursive=True):
         if "ray::" in " ".join(child.cmdline()) and "slow" in " ".join(child.cmdline()):
             child.kill()
@@ -170,6 +171,7 @@ def test_a_killed_sweep_leaves_nothing_running_and_goes_on(started, sweep, works
 def test_a_stopped_sweep_ends_its_trials_says_so_and_goes_on(started, sweep, workspace, end):
     process = started("hang", "fine")
     wait_until(lambda: logs(workspace) and "hang fits" in logs(workspace)[0].read_text(), process)
+    wait_until(lambda: RUNNING in [record.status for record in records(workspace)], process)
     family = psutil.Process(process.pid).children(recursive=True)
     if end == signal.SIGINT:
         os.killpg(process.pid, end)  # to all of its group, as a terminal does
