@@ -66,6 +66,14 @@ def wait_until(condition, process):
         time.sleep(0.1)
 
 
+def begins(process, model):
+    """Wait until a sweep says that a trial of a model begins: then it is recorded, too."""
+    for line in process.stderr:
+        if model in line and line.endswith(": begins\n"):
+            return
+    raise AssertionError(f"no trial of {model} began")
+
+
 def records(workspace) -> list[Record]:
     return read_records(workspace.results)
 
@@ -139,8 +147,8 @@ def test_a_trial_that_eats_memory_is_killed_and_named(sweep, workspace):
 
 def test_a_worker_killed_in_the_middle_is_replaced_and_the_trial_run_again(started, sweep, workspace):
     process = started("slow", "fine")
+    begins(process, "faulty:slow")
     wait_until(lambda: any("slow fits" in log.read_text() for log in logs(workspace)), process)
-    wait_until(lambda: RUNNING in [record.status for record in records(workspace)], process)
     for child in psutil.Process(process.pid).children(recursive=True):
         if "ray::" in " ".join(child.cmdline()) and "slow" in " ".join(child.cmdline()):
             child.kill()
@@ -150,8 +158,8 @@ def test_a_worker_killed_in_the_middle_is_replaced_and_the_trial_run_again(start
 
 def test_a_killed_sweep_leaves_nothing_running_and_goes_on(started, sweep, workspace):
     process = started("fine", "slow", levels="1.0,0.3")
+    begins(process, "faulty:slow")
     wait_until(lambda: any("slow fits" in log.read_text() for log in logs(workspace)), process)
-    wait_until(lambda: RUNNING in [record.status for record in records(workspace)], process)
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) > 3
     process.send_signal(signal.SIGKILL)
@@ -170,8 +178,8 @@ def test_a_killed_sweep_leaves_nothing_running_and_goes_on(started, sweep, works
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_sweep_ends_its_trials_says_so_and_goes_on(started, sweep, workspace, end):
     process = started("hang", "fine")
+    begins(process, "faulty:hang")
     wait_until(lambda: logs(workspace) and "hang fits" in logs(workspace)[0].read_text(), process)
-    wait_until(lambda: RUNNING in [record.status for record in records(workspace)], process)
     family = psutil.Process(process.pid).children(recursive=True)
     if end == signal.SIGINT:
         os.killpg(process.pid, end)  # to all of its group, as a terminal does
