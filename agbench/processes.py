@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
@@ -36,7 +36,7 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     executor.shutdown()
 
 
-def start(workers: int, initializer: Callable[[], None] | None = None) -> ProcessPoolExecutor:
+def start(workers: int) -> ProcessPoolExecutor:
     """Start processes.
 
     They are fresh ones, not copies of this one, where AutoMM may have told Pillow to accept half an image.
@@ -46,8 +46,6 @@ def start(workers: int, initializer: Callable[[], None] | None = None) -> Proces
     ----------
     workers : int
         How many.
-    initializer : callable, optional
-        Called first in each.
 
     Returns
     -------
@@ -57,17 +55,14 @@ def start(workers: int, initializer: Callable[[], None] | None = None) -> Proces
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start,
-        initargs=(initializer,),
     )
 
 
-def _start(initializer: Callable[[], None] | None) -> None:
+def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    if initializer is not None:
-        initializer()
 
 
 def _end_with(parent: BaseProcess) -> None:

@@ -160,9 +160,7 @@ def _outcome(
     try:
         tell(Phase("start"))
         _limit_threads(order)
-        results = run_trials(
-            order.conditions, place.dataset, place.variants, folder, order.resources, lambda event: tell(event)
-        )
+        results = run_trials(order.conditions, place.dataset, place.variants, folder, order.resources, tell)
     except (UserError, registry.ModelError) as error:
         print(f"failed: {error}", flush=True)
         return Failure(str(error))

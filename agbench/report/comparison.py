@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from agbench.compare import Pair, Speed, SweepComparison
 from agbench.record import FINISHED, Record
 from agbench.report import markdown, table
+from agbench.report.details import images_of
 from agbench.report.table import Column, Table
 
 
@@ -84,8 +85,7 @@ def seconds_table(speeds: Iterable[Speed]) -> Table:
 
 def images(pair: Pair) -> str:
     """Say what the images of a condition went through."""
-    tested = pair.condition.test
-    return str(pair.condition.train) if tested is None else f"{pair.condition.train}, tested on {tested}"
+    return images_of(pair.condition)
 
 
 def _finished(record: Record | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agbench.condition import Budget
+from agbench.condition import Budget, Condition
 from agbench.record import Record
 from agbench.report import published, table
 from agbench.report.evidence import Cell, CrossedSeries, Evidence, NoisySeries, Series, common, paired
@@ -41,7 +41,7 @@ def trials_table(evidence: Evidence) -> Table:
             (
                 record.condition.id,
                 record.condition.model,
-                _images(record),
+                images_of(record.condition),
                 record.condition.seed,
                 record.metrics["accuracy"],
                 ", ".join(f"{name} {value:.1f}" for name, value in phases.items()),
@@ -64,7 +64,7 @@ def trials_without_result(records: Iterable[Record]) -> Table:
         (
             record.condition.id,
             record.condition.model,
-            _images(record),
+            images_of(record.condition),
             record.condition.seed,
             record.ending or record.status.lower(),
             record.reason or "still running, or its sweep was killed",
@@ -147,9 +147,10 @@ def _cell(evidence: Evidence, budget: Budget | None, model: str, level: float) -
     return next(found, None)
 
 
-def _images(record: Record) -> str:
-    tested = record.condition.test
-    return str(record.condition.train) if tested is None else f"{record.condition.train}, tested on {tested}"
+def images_of(condition: Condition) -> str:
+    """Say what the images of a condition went through."""
+    tested = condition.test
+    return str(condition.train) if tested is None else f"{condition.train}, tested on {tested}"
 
 
 _COUNTED = {
