@@ -6,10 +6,11 @@ for a whole one. What goes through here does none of that.
 
 from __future__ import annotations
 
+import importlib
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,14 @@ from PIL import Image, ImageFile
 ORIENTATION = 0x0112
 """EXIF tag: how a viewer turns the image."""
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF")
+with suppress(ImportError):
+    # It teaches Pillow JPEG XL: here, and in what a model reads in the same process.
+    importlib.import_module("pillow_jxl")
+
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", *({"JXL"} & {*Image.OPEN}))
 """What is read, in Pillow's names; its other decoders (EPS starts Ghostscript) are not for files of strangers."""
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif"))
+SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jxl"))
 """What images are called, in lower case; which format it is, a file's content tells."""
 
 _SIGNATURES = re.compile(

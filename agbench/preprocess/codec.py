@@ -2,14 +2,58 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import PIL
 from PIL import Image, features
 
 from agbench import images
+from agbench.errors import UserError, look_up
+
+JXL_PLUGIN = "pillow_jxl"
+"""Import package of what teaches Pillow to read and write JPEG XL."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says beside its pixels.
+
+    Parameters
+    ----------
+    exif : bytes
+        The EXIF block as it stands in a JPEG, with its six bytes ``Exif`` first; empty where there is none.
+    icc : bytes
+        The colour profile; empty where there is none.
+    xmp : bytes
+        The XMP packet; empty where there is none.
+    """
+
+    exif: bytes = b""
+    icc: bytes = b""
+    xmp: bytes = b""
+
+    @classmethod
+    def of_orientation(cls, orientation: int) -> Metadata:
+        """Give what makes a viewer turn the copy as it turns the original: nothing where that is upright."""
+        if orientation == 1:
+            return cls()
+        exif = Image.Exif()
+        exif[images.ORIENTATION] = orientation
+        return cls(exif=exif.tobytes())
+
+    def options(self) -> dict[str, bytes]:
+        """Give those of ``Image.save``."""
+        # Left out, those of the image that it was made from would be kept by some of Pillow's writers.
+        return {"exif": self.exif, "icc_profile": self.icc, **({"xmp": self.xmp} if self.xmp else {})}
+
+
+Encode = Callable[[Image.Image, Path, int, Metadata], None]
 
 
 @dataclass(frozen=True)
@@ -25,59 +69,125 @@ class Codec:
     library : callable
         Gives name and version of the library at work.
     encode : callable
-        Writes a faithful image (mode ``"L"`` or ``"RGB"``), of an EXIF orientation, to a path at a quality.
+        Writes a faithful image (mode ``"L"`` or ``"RGB"``) to a path at a quality, 1 to 99 on the codec's own
+        scale, with what is to be kept of its metadata.
+    keeps : tuple of str
+        The fields of `Metadata` that its files can hold.
+    missing : callable
+        Says what to install where the codec isn't there; nothing where it is.
     """
 
     suffix: str
     settings: str
     library: Callable[[], str]
-    encode: Callable[[Image.Image, int, Path, int], None]
+    encode: Encode
+    keeps: tuple[str, ...] = ("exif", "icc", "xmp")
+    missing: Callable[[], str] = lambda: ""
 
 
-def _encode_jpeg(image: Image.Image, orientation: int, path: Path, quality: int) -> None:
-    # A viewer turns the copy as it turns the original; an upright image stays the plain save.
-    exif = _orientation_only(orientation)
-    image.save(path, format="JPEG", quality=quality, **({"exif": exif} if exif else {}))
+def _pillow(format_: str, **settings: Any) -> Encode:
+    def encode(image: Image.Image, path: Path, quality: int, metadata: Metadata) -> None:
+        image.save(path, format=format_, quality=quality, **settings, **metadata.options())
+
+    return encode
 
 
-def _encode_png(image: Image.Image, orientation: int, path: Path, quality: int) -> None:
-    exif = _orientation_only(orientation)
-    image.save(path, format="PNG", icc_profile=None, **({"exif": exif} if exif else {}))
+def _encode_png(image: Image.Image, path: Path, quality: int, metadata: Metadata) -> None:
+    image.save(path, format="PNG", **metadata.options())
 
 
-def _orientation_only(orientation: int) -> Image.Exif | None:
-    if orientation == 1:
-        return None
-    exif = Image.Exif()
-    exif[images.ORIENTATION] = orientation
-    return exif
+def _encode_jxl(image: Image.Image, path: Path, quality: int, metadata: Metadata) -> None:
+    importlib.import_module(JXL_PLUGIN)
+    # Left to itself, the plug-in keeps the coefficients of an image that came from a JPEG, at any quality.
+    image.save(path, format="JXL", quality=quality, num_threads=1, lossless_jpeg=False, **metadata.options())
+
+
+def _pillow_with(library: str, version_of: Callable[[], str | None]) -> Callable[[], str]:
+    return lambda: f"Pillow {PIL.__version__}, {library} {version_of()}"
 
 
 def _jpeg_library() -> str:
     turbo = features.check_feature("libjpeg_turbo")
     library = "libjpeg-turbo" if turbo else "libjpeg"
-    version = features.version_feature("libjpeg_turbo") if turbo else features.version_codec("jpg")
-    return f"Pillow {PIL.__version__}, {library} {version}"
+    found = features.version_feature("libjpeg_turbo") if turbo else features.version_codec("jpg")
+    return f"Pillow {PIL.__version__}, {library} {found}"
 
 
-def _png_library() -> str:
-    return f"Pillow {PIL.__version__}, zlib {features.version_codec('zlib')}"
+def _jxl_library() -> str:
+    return f"Pillow {PIL.__version__}, pillow-jxl-plugin {version('pillow-jxl-plugin')}"
+
+
+def _missing_in_pillow(module: str) -> Callable[[], str]:
+    return lambda: "" if features.check_module(module) else "a Pillow from PyPI: this one is built without it"
+
+
+def _missing_jxl() -> str:
+    with suppress(ImportError):
+        importlib.import_module(JXL_PLUGIN)
+        return ""
+    return "pillow-jxl-plugin"
 
 
 CODECS = {
     "jpeg": Codec(
         suffix=".jpg",
-        settings="Image.save(quality=q): baseline, 4:2:0, standard Huffman tables, no metadata but orientation",
+        settings="Image.save(quality=q): baseline, 4:2:0, standard Huffman tables",
         library=_jpeg_library,
-        encode=_encode_jpeg,
+        encode=_pillow("JPEG"),
+    ),
+    "webp": Codec(
+        suffix=".webp",
+        settings="Image.save(quality=q): lossy, 4:2:0, method 4",
+        library=_pillow_with("libwebp", lambda: features.version_module("webp")),
+        encode=_pillow("WEBP"),
+        missing=_missing_in_pillow("webp"),
+    ),
+    "avif": Codec(
+        suffix=".avif",
+        settings="Image.save(quality=q): 4:2:0, speed 6, one thread",
+        library=_pillow_with("libavif", lambda: features.version_module("avif")),
+        encode=_pillow("AVIF", max_threads=1),
+        missing=_missing_in_pillow("avif"),
+    ),
+    "jxl": Codec(
+        suffix=".jxl",
+        settings="Image.save(quality=q): lossy, effort 7, one thread",
+        library=_jxl_library,
+        encode=_encode_jxl,
+        keeps=("exif", "xmp"),
+        missing=_missing_jxl,
     ),
 }
-"""By name. Pillow's ``save(quality=q)`` with its defaults is the definition of a JPEG level."""
+"""By name. Pillow's ``save(quality=q)`` with its defaults is the definition of a level, for each codec on its own
+scale: the same level of two codecs is neither the same quality nor the same size."""
 
 LOSSLESS = Codec(
     suffix=".png",
-    settings="Image.save(): lossless, no metadata but orientation",
-    library=_png_library,
+    settings="Image.save(): lossless",
+    library=_pillow_with("zlib", lambda: features.version_codec("zlib")),
     encode=_encode_png,
 )
 """How pixels are kept that no file of the data set holds: noisy ones, and faithful copies."""
+
+
+def find(name: str) -> Codec:
+    """Give a codec that can be used here.
+
+    Parameters
+    ----------
+    name : str
+        In `CODECS`.
+
+    Returns
+    -------
+    Codec
+
+    Raises
+    ------
+    UserError
+        If there is none of that name, or what it needs is not installed.
+    """
+    codec = look_up("codec", name, CODECS)
+    if wanted := codec.missing():
+        raise UserError(f"the codec {name} is not available: install {wanted}")
+    return codec

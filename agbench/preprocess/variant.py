@@ -16,7 +16,6 @@ from filelock import FileLock
 
 from agbench import files, images, processes
 from agbench.condition import Preprocessing, digest
-from agbench.errors import look_up
 from agbench.files import Content
 from agbench.preprocess import codec
 from agbench.preprocess.noise import add_noise
@@ -52,7 +51,7 @@ class Recipe:
     def writer(self) -> codec.Codec:
         """How the variant's files are written."""
         name = self.preprocessing.codec
-        return codec.LOSSLESS if name is None else look_up("codec", name, codec.CODECS)
+        return codec.LOSSLESS if name is None else codec.find(name)
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def _write_image(
         # AutoMM takes a semicolon for the end of a path.
         as_is = images.reads_faithfully(image) and ";" not in path
         pixels = images.faithful(image)
-        turned = images.orientation(image)
+        turned = codec.Metadata.of_orientation(images.orientation(image))
     noisy: dict[tuple[float, int | None], Any] = {}
     for place, (recipe, home) in enumerate(homes.items()):
         preprocessing = recipe.preprocessing
@@ -203,7 +202,7 @@ def _write_image(
                 noisy[drawn] = add_noise(pixels, preprocessing.noise, recipe.seed or 0, image_id)
             seen = noisy[drawn]
         file = f"{IMAGES}/{number // 1000:03d}/{number:06d}{recipe.writer.suffix}"
-        recipe.writer.encode(seen, turned, home / file, preprocessing.quality or 0)
+        recipe.writer.encode(seen, home / file, preprocessing.quality or 0, turned)
         content = Content.of(home / file)
         with images.opened(home / file) as copy:
             if copy.size != pixels.size:
