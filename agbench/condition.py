@@ -10,8 +10,11 @@ from typing import Any
 
 from agbench.errors import UserError
 
-PROTOCOL = 1
-"""Raise this when a change to the code changes results: older results are then run again."""
+PROTOCOL = 2
+"""Raise this when a change to the code changes results: older results are then run again.
+
+2: TabularPredictor no longer leaves out classes with fewer than ten training images.
+"""
 
 ORIGINAL_LEVEL = 1.0
 
@@ -110,6 +113,9 @@ class Budget:
     time_limit : float, optional
         Seconds for fitting. Fine-tuning that can't end its epochs within it is a failed trial;
         TabularPredictor trains what it can.
+    folds : int, optional
+        Every image is predicted by a model that was fitted on the other folds, instead of the test images by
+        one that was fitted on the training images. Folds are drawn from the seed, the same at every level.
     """
 
     epochs: int | None = None
@@ -120,6 +126,7 @@ class Budget:
     preset: str | None = None
     learners: tuple[str, ...] | None = None
     time_limit: float | None = None
+    folds: int | None = None
 
     def only(self, names: tuple[str, ...]) -> Budget:
         """Drop what a model doesn't read, so that it can't make two equal conditions differ."""

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from agbench.condition import PROTOCOL
+
 DECISIVE = (
     "agbench",
     "autogluon.multimodal",
@@ -32,8 +34,8 @@ DECISIVE = (
 
 
 def software() -> dict[str, str]:
-    """Give the versions of the decisive packages that are installed, and Python's."""
-    versions = {"python": platform.python_version()}
+    """Give the versions of the decisive packages that are installed, Python's, and that of the protocol."""
+    versions = {"python": platform.python_version(), "protocol": str(PROTOCOL)}
     for name in DECISIVE:
         try:
             versions[name] = metadata.version(name)

@@ -53,6 +53,16 @@ def looks_like_one(path: Path) -> bool:
 
 
 @contextmanager
+def strictly() -> Iterator[None]:
+    """Keep Pillow from taking half a file for a whole one, in all threads of the process."""
+    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+
+
+@contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
     """Open an image and decode all of its first frame, or say why that can't be done.
 
@@ -71,17 +81,14 @@ def opened(path: Path) -> Iterator[Image.Image]:
     UnreadableImageError
         If it is no image, truncated, damaged, or a decompression bomb.
     """
-    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
-        with warnings.catch_warnings():
+        with strictly(), warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(path, formats=FORMATS)
             image.load()
     # Pillow's decoders have no common error: OSError, SyntaxError, ValueError, struct.error ... are all seen.
     except Exception as error:
         raise UnreadableImageError(str(error).replace(str(path), path.name) or type(error).__name__) from error
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
     with image:
         yield image
 

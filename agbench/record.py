@@ -168,7 +168,7 @@ class Record:
             found = json.loads((self.folder / ENVIRONMENT).read_text())
         except (OSError, ValueError, KeyError) as error:
             return f"its files in the store are damaged: {' '.join(str(error).split())[:200]}"
-        expected = self.metrics.get("images_test", len(right))
+        expected = self.metrics.get("images_predicted", self.metrics.get("images_test", len(right)))
         if not isinstance(found, dict) or len(right) != expected or not len(right):
             return f"its files in the store are damaged: {len(right)} predictions, {expected:.0f} expected"
         if abs(float(right.mean()) - self.metrics.get("accuracy", math.nan)) > SAME_ACCURACY:

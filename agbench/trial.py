@@ -11,7 +11,7 @@ import pandas as pd
 
 from agbench.condition import Condition
 from agbench.data.dataset import Dataset
-from agbench.data.splits import TEST, TRAIN, VALIDATION
+from agbench.data.splits import TEST, TRAIN, VALIDATION, folds
 from agbench.errors import UserError
 from agbench.events import Epoch, Phase
 from agbench.models import registry
@@ -124,14 +124,20 @@ def run_trials(
     train = pairs[condition][0]
     # Labels may look like numbers, or like nothing at all ("nan"): AutoGluon is given codes instead.
     codes = {label: f"class {place:05d}" for place, label in enumerate(dataset.classes)}
-    tests = [_part(dataset, pairs[one][1], TEST, codes) for one in conditions]
+    fold: pd.Series | None = None
+    trained, validated, tested = [TRAIN], [VALIDATION], [TEST]
+    if condition.budget.folds is not None:
+        labels, contents = dataset.index["label"], dataset.index["sha256"]
+        fold = folds(labels, contents, condition.budget.folds, condition.seed).reset_index(drop=True)
+        trained, validated, tested = [TRAIN, VALIDATION, TEST], [], [TRAIN, VALIDATION, TEST]
+    tests = [_part(dataset, pairs[one][1], tested, codes) for one in conditions]
     loaded = time.monotonic()
     family, variant_name = registry.find(condition.model)
     fitted = family.fit_predict(
         registry.Task(
             variant=variant_name,
-            train=_part(dataset, train, TRAIN, codes),
-            validation=_part(dataset, train, VALIDATION, codes),
+            train=_part(dataset, train, trained, codes),
+            validation=_part(dataset, train, validated, codes),
             tests=tuple(tests),
             budget=condition.budget,
             seed=condition.seed,
@@ -139,12 +145,13 @@ def run_trials(
             cpus=resources.cpus,
             gpus=resources.gpus,
             halvings=resources.halvings,
+            folds=fold,
             on_phase=lambda name: tell(Phase(name)),
             on_epoch=lambda number, accuracy: tell(Epoch(number, accuracy)),
         )
     )
     shared = {"load": loaded - started, **fitted.seconds}
-    measured = reading.measure(list(_part(dataset, train, TRAIN, codes)["image"])).metrics()
+    measured = reading.measure(list(_part(dataset, train, (TRAIN,), codes)["image"])).metrics()
     results = []
     for one, test, predicted in zip(conditions, tests, fitted.predictions, strict=True):
         predictions = _predictions(test, predicted.probabilities, {code: label for label, code in codes.items()})
@@ -156,7 +163,12 @@ def run_trials(
                 predictions=predictions,
                 curve=fitted.curve,
                 seconds={**seconds, "total": sum(seconds.values())},
-                counts={"classes": len(codes), **dataset.parts, "quarantined": len(dataset.quarantined)},
+                counts={
+                    "classes": len(codes),
+                    **dataset.parts,
+                    "quarantined": len(dataset.quarantined),
+                    "predicted": len(predictions),
+                },
                 bytes=train.bytes,
                 bytes_original=int(dataset.index["bytes"].sum()),
                 notes={
@@ -204,8 +216,8 @@ def fit_of(condition: Condition) -> Condition:
     return replace(condition, test=None)
 
 
-def _part(dataset: Dataset, variant: Variant, part: str, codes: dict[str, str]) -> pd.DataFrame:
-    rows = dataset.index[dataset.index["split"] == part].set_index("image_id")
+def _part(dataset: Dataset, variant: Variant, parts: Sequence[str], codes: dict[str, str]) -> pd.DataFrame:
+    rows = dataset.index[dataset.index["split"].isin(parts)].set_index("image_id")
     return pd.DataFrame(
         {"image": variant.index.loc[rows.index, "image"], "label": rows["label"].map(codes)}
     ).reset_index()

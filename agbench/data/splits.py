@@ -77,6 +77,44 @@ def split(labels: pd.Series, contents: pd.Series, seed: int = SPLIT_SEED) -> pd.
     return parts
 
 
+def folds(labels: pd.Series, contents: pd.Series, count: int, seed: int) -> pd.Series:
+    """Assign every image to a fold, stratified by label; images with the same content share one.
+
+    Parameters
+    ----------
+    labels, contents : Series of str
+        As in `split`.
+    count : int
+        Of folds, 2 or more.
+    seed : int
+        Of the shuffle.
+
+    Returns
+    -------
+    Series of int
+        0 to ``count - 1``, aligned with `labels`.
+
+    Raises
+    ------
+    UserError
+        If a class has fewer different images than there are folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    different = contents.groupby(labels).nunique()
+    small = different.index[different < count]
+    if len(small):
+        raise UserError(
+            f"too few different images for {count} folds in {len(small)} of {len(different)} classes "
+            f"({small[0]!r} has {different[small[0]]}): ask for fewer folds"
+        )
+    found = pd.Series(0, index=labels.index)
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    for fold, (_, places) in enumerate(splitter.split(labels, labels, contents)):
+        found.iloc[places] = fold
+    return found
+
+
 def _place(shuffled: np.ndarray, placed: dict[str, str]) -> None:
     """Place the contents of one class, the first part first, as far as its share of the class goes."""
     first, second = round(0.6 * len(shuffled)), round(0.8 * len(shuffled))

@@ -46,6 +46,9 @@ class Task:
     halvings : int
         How often the batch that is on a GPU at a time is halved, because it did not fit. Gradients are
         accumulated to the batch of the budget.
+    folds : Series of int, optional
+        The fold of each row, where every image is to be predicted by a model that was fitted on the others.
+        `train` then holds all images, `validation` none, and each of `tests` the same images in the same order.
     on_phase : callable
         Called with what begins: ``"features"``, ``"fit"``, ``"predict"``.
     on_epoch : callable
@@ -62,6 +65,7 @@ class Task:
     cpus: int
     gpus: int = 0
     halvings: int = 0
+    folds: pd.Series | None = None
     on_phase: Callable[[str], None] = field(default=lambda name: None)
     on_epoch: Callable[[int, float], None] = field(default=lambda epoch, accuracy: None)
 
@@ -181,8 +185,15 @@ FAMILIES = {
         summary="TabularPredictor on features of the images",
         variants=("pixels", "dct", "pixels+dct"),
         others="",
-        reads=("preset", "learners", "time_limit"),
+        reads=("preset", "learners", "time_limit", "folds"),
         module="agbench.models.tabular",
+    ),
+    "probe": Family(
+        summary="TabularPredictor's linear model on a frozen backbone's embeddings of the images",
+        variants=tuple(f"efficientnet_lite{size}" for size in range(3)),
+        others="any timm backbone, or the path of a checkpoint folder",
+        reads=("image_size", "time_limit", "folds"),
+        module="agbench.models.probe",
     ),
 }
 

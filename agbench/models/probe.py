@@ -1,0 +1,135 @@
+"""``probe``: TabularPredictor's linear model on a frozen backbone's embeddings of the images."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import timm
+import torch
+from timm.data import create_transform, resolve_model_data_config
+
+from agbench import images
+from agbench.condition import Budget
+from agbench.models import table, weights
+from agbench.models.registry import Fitted, Task
+
+LEARNER = "LR"
+"""TabularPredictor's linear model. Its stronger presets take many times as long, and do worse on few images."""
+
+BATCH = 32
+"""Images that the backbone sees at a time; its batch normalisation is frozen, so it changes no embedding."""
+
+
+def check(variant: str, budget: Budget) -> None:
+    """Raise `UserError` where the backbone's weights can't be had."""
+    weights.refuse_unavailable(variant)
+
+
+def fit_predict(task: Task) -> Fitted:
+    """Embed all of a task's images, fit a linear model on its training images, and predict its test images.
+
+    Parameters
+    ----------
+    task : Task
+        What to fit; its variant is the backbone, as in `agbench.models.weights.checkpoint`.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ModelError
+        If the linear model could not be trained.
+    """
+    task.on_phase("features")
+    started = time.monotonic()
+    paths = table.images_of(task)
+    embedded = embed(paths, task.variant, task.budget.image_size, task.cpus, task.gpus)
+    made = pd.DataFrame(
+        embedded,
+        index=[str(path) for path in paths],
+        columns=[f"embedding_{place}" for place in range(embedded.shape[1])],
+    )
+    seconds = {"features": time.monotonic() - started}
+    fitted = table.fit_predict(task, made, (LEARNER,), seconds)
+    return Fitted(fitted.predictions, fitted.curve, fitted.seconds, {**fitted.notes, "backbone": task.variant})
+
+
+def embed(
+    paths: Sequence[Path], backbone: str, image_size: int | None, cpus: int, gpus: int
+) -> npt.NDArray[np.float32]:
+    """Give a frozen backbone's embeddings of images.
+
+    AutoMM's own feature extraction can't load a checkpoint folder (AutoGluon 1.6.3), so timm is asked.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Images that convert to RGB faithfully.
+    backbone : str
+        As in `agbench.models.weights.checkpoint`.
+    image_size : int, optional
+        Side in pixels that images are scaled and cropped to; by default the backbone's own.
+    cpus, gpus : int
+        What may be used.
+
+    Returns
+    -------
+    ndarray of float32, shape (images, features)
+        The backbone's pooled features before its classifier.
+
+    Raises
+    ------
+    UnreadableImageError
+        If an image can't be read whole.
+    """
+    device = torch.device("cuda" if gpus else "cpu")
+    model = _frozen(backbone).to(device)
+    config = resolve_model_data_config(model)
+    if image_size is not None:
+        config["input_size"] = (3, image_size, image_size)
+    transform = create_transform(**config, is_training=False)
+
+    def read(path: Path) -> Any:
+        with images.opened(path) as image:
+            return transform(image.convert("RGB"))
+
+    # Before the threads: what makes reading strict holds for the whole process.
+    with images.strictly(), ThreadPoolExecutor(cpus) as pool, torch.inference_mode():
+        batches = [
+            model(torch.stack(list(pool.map(read, batch))).to(device)).float().cpu().numpy()
+            for batch in _batches(paths)
+        ]
+    return np.concatenate(batches)
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    left = iter(paths)
+    while batch := list(islice(left, BATCH)):
+        yield batch
+
+
+def _frozen(backbone: str) -> Any:
+    if backbone in weights.PACKAGED:
+        packaged = weights.PACKAGED[backbone]
+        model = timm.create_model(packaged.architecture, pretrained=False)
+        model.load_state_dict(weights.state_dict(packaged))
+        model.reset_classifier(0)
+    elif weights.local_digest(backbone) is not None:
+        config = json.loads((Path(backbone) / weights.CONFIG_FILE).read_text())
+        model = timm.create_model(config["architecture"], pretrained=False, num_classes=0)
+        content = torch.load(Path(backbone) / weights.WEIGHTS_FILE, map_location="cpu", weights_only=True)
+        model.load_state_dict(content)
+    else:
+        model = timm.create_model(backbone, pretrained=True, num_classes=0)
+    return model.eval()

@@ -1,0 +1,139 @@
+"""TabularPredictor on a table of numbers, a row an image: features, or a backbone's embeddings."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from autogluon.core.models import AbstractModel
+from autogluon.tabular import TabularPredictor
+
+from agbench.models.registry import Fitted, ModelError, Prediction, Task
+
+LABEL = "label"
+
+
+def images_of(task: Task) -> list[Path]:
+    """Give the paths of all of a task's images, each once."""
+    parts = (task.train, task.validation, *task.tests)
+    return [Path(path) for path in dict.fromkeys(path for part in parts for path in part["image"])]
+
+
+def fit_predict(
+    task: Task, table: pd.DataFrame, learners: tuple[str, ...] | None, seconds: dict[str, float]
+) -> Fitted:
+    """Fit TabularPredictor on rows of a table, and predict a task's test images.
+
+    Learners that are named must all be trained; of AutoGluon's own choice, those that failed are noted.
+
+    Parameters
+    ----------
+    task : Task
+        What to fit.
+    table : DataFrame of float32
+        A row an image, by its path.
+    learners : tuple of str, optional
+        TabularPredictor's names of model families; by default it chooses.
+    seconds : dict of str to float
+        What making the table took, by phase.
+
+    Returns
+    -------
+    Fitted
+        With folds, the notes are those of the first; fitting and predicting take the seconds of all.
+
+    Raises
+    ------
+    ModelError
+        If no learner could be trained.
+    """
+    if task.folds is None:
+        predicted, fitting, notes = _fit(task, table, learners, task.train, task.validation, task.tests, "")
+        return Fitted(predicted, (), {**seconds, "fit": fitting}, notes)
+    fold, classes = task.folds.to_numpy(), sorted(task.train[LABEL].unique())
+    fitting, notes = 0.0, {}
+    parts: list[list[Prediction]] = [[] for _ in task.tests]
+    for number in np.unique(fold):
+        held = fold == number
+        tests = tuple(test[held] for test in task.tests)
+        predicted, taken, said = _fit(
+            task, table, learners, task.train[~held], task.validation, tests, f"-{number}"
+        )
+        fitting, notes = fitting + taken, notes or said
+        for part, one in zip(parts, predicted, strict=True):
+            part.append(one)
+    merged = tuple(
+        Prediction(
+            # A class whose images are all in one fold is unknown to the model that predicts them.
+            pd.concat([one.probabilities for one in part]).reindex(columns=classes).fillna(0.0).sort_index(),
+            sum(one.seconds for one in part),
+        )
+        for part in parts
+    )
+    return Fitted(merged, (), {**seconds, "fit": fitting}, notes)
+
+
+def _fit(
+    task: Task,
+    table: pd.DataFrame,
+    learners: tuple[str, ...] | None,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    tests: tuple[pd.DataFrame, ...],
+    suffix: str,
+) -> tuple[tuple[Prediction, ...], float, dict[str, str]]:
+    # AutoGluon's models take their seed from here; no argument of fit sets it for all of them.
+    AbstractModel.default_random_seed = task.seed
+    predictor = TabularPredictor(
+        label=LABEL,
+        problem_type=task.problem_type,
+        eval_metric="accuracy",
+        path=f"{task.model_folder}{suffix}",
+        verbosity=2,
+        # By default, classes with fewer than ten images are left out of the training without an error.
+        learner_kwargs={"label_count_threshold": 1},
+    )
+    task.on_phase("fit")
+    started = time.monotonic()
+    held_out = {} if validation.empty else {"tuning_data": _rows(table, validation), "use_bag_holdout": True}
+    predictor.fit(
+        _rows(table, train),
+        presets=task.budget.preset,
+        hyperparameters=None if learners is None else {name: {} for name in learners},
+        time_limit=task.budget.time_limit,
+        raise_on_model_failure=learners is not None,
+        num_cpus=task.cpus,
+        num_gpus=0,
+        **held_out,
+    )
+    fitted = time.monotonic()
+    if not predictor.model_names():
+        raise ModelError("TabularPredictor trained no model; its log says why")
+    task.on_phase("predict")
+    predicted = []
+    for test in tests:
+        began = time.monotonic()
+        rows = _rows(table, test).drop(columns=LABEL)
+        probabilities = predictor.predict_proba(rows, as_multiclass=True)
+        predicted.append(Prediction(probabilities, time.monotonic() - began))
+    notes = {
+        "features": str(table.shape[1]),
+        "best": predictor.model_best,
+        "learners": ", ".join(predictor.model_names()),
+        "failed": _failures(predictor.model_failures()),
+    }
+    return tuple(predicted), fitted - started, notes
+
+
+def _rows(table: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    rows = table.loc[images["image"]].set_axis(images.index)
+    rows[LABEL] = images[LABEL]
+    return rows
+
+
+def _failures(failures: pd.DataFrame) -> str:
+    return "; ".join(
+        f"{row.model}: {row.exc_type}" for row in failures.itertuples() if getattr(row, "model", None)
+    )
