@@ -36,6 +36,9 @@ RECYCLED_AFTER = 50
 STORE_BYTES = 200_000_000
 """Of shared memory for what tasks are given and give back: indices and predictions."""
 
+_HEAD = "node:__internal_head__"
+"""The resource that only a cluster's head node has."""
+
 PATIENCE = 5.0
 """Seconds that an answer is waited for where the other side may be gone."""
 
@@ -44,7 +47,8 @@ class Cluster:
     """Runs orders on workers, and hears what happens there."""
 
     def __init__(self) -> None:
-        self._events = Queue(actor_options={"num_cpus": 0})
+        # On the head node, without which there is no cluster: any other may die.
+        self._events = Queue(actor_options={"num_cpus": 0, "resources": {_HEAD: 0.001}})
         self._datasets: dict[str, Any] = {}
         self._brought: set[tuple[str, str]] = set()
 
@@ -172,6 +176,11 @@ def connected(address: str | None) -> Iterator[Cluster]:
         raise UserError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}") from error
     try:
         yield Cluster()
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        where = "this machine" if address is None else address
+        raise UserError(
+            f"lost Ray on {where}: {' '.join(str(error).split())[:200]}; the same command goes on from here"
+        ) from error
     finally:
         ray.shutdown()
 
