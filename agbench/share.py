@@ -95,7 +95,9 @@ def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
         workers = sum(min(one.gpus, one.cpus // each, max(one.memory // MEMORY, 1)) for one in fitting)
         return Share(workers, Resources(each, 1), f"one for each GPU that cores and memory allow; {there}")
     each = min(one.cpus for one in fitting)
-    why = "one for each machine" if len({one.cpus for one in fitting}) == 1 else "the smallest machine's cores each"
+    why = (
+        "one for each machine" if len({one.cpus for one in fitting}) == 1 else "the smallest machine's cores each"
+    )
     return Share(_places(fitting, each), Resources(each), f"{why}; {there}")
 
 

@@ -67,7 +67,8 @@ def run(
         store.close_abandoned("the sweep was killed")
         shutil.rmtree(scratch, ignore_errors=True)
         yield Preparing("starting workers")
-        with cluster.connected(engine.address) as workers, _stoppable():
+        # Ray takes signals for itself while it starts: hence twice.
+        with _stoppable(), cluster.connected(engine.address) as workers, _stoppable():
             divided = share.divide(workers.machines, engine.workers)
             yield Preparing(str(divided))
             workers.refuse_what_cannot_work(list(dict.fromkeys((one.model, one.budget) for one in todo)))

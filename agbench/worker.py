@@ -161,6 +161,9 @@ def _outcome(
         tell(Phase("start"))
         _limit_threads(order)
         results = run_trials(order.conditions, place.dataset, place.variants, folder, order.resources, tell)
+    except registry.OutOfTimeError as error:
+        print(f"timed out: {error}", flush=True)
+        return Failure(str(error), Ending.TIMED_OUT)
     except (UserError, registry.ModelError) as error:
         print(f"failed: {error}", flush=True)
         return Failure(str(error))
