@@ -28,9 +28,9 @@ from agbench.events import (
     Retried,
     Started,
 )
-from agbench.outcome import RETRIED, Ending, Failure, Usage
+from agbench.outcome import RETRIED, Ending, Failure, Result, Usage
 from agbench.record import Record, latest
-from agbench.results import Result, Store
+from agbench.results import Store
 from agbench.trial import fit_of
 from agbench.workspace import Workspace
 

@@ -22,13 +22,12 @@ from agbench.condition import Budget, Condition
 from agbench.errors import UserError
 from agbench.events import Began, Measured, OfTrial, Phase
 from agbench.models import registry
-from agbench.outcome import Ending, Failure, Usage
+from agbench.outcome import Ending, Failure, Result, Usage
 from agbench.record import LOG
 from agbench.trial import Resources, run_trials
 
 if TYPE_CHECKING:
     from agbench.data.dataset import Dataset
-    from agbench.results import Result
 
 MODEL = "model"
 BETWEEN_LOOKS = 0.5
