@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class _Group(click.Group):
             click.echo(f"agbench: {error}", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends anyway, and with this status
             click.echo("agbench: stopped; the same command goes on from here", err=True)
             ctx.exit(130)
 

@@ -60,14 +60,12 @@ def compare(ctx: click.Context, base: str, new: str, threshold: float, form: str
     from agbench.report import comparison
 
     compared = comparing.compare(read_records(ctx.obj.results), base, new, threshold)
-    text = comparison.page(compared)
     if form == "terminal" or (form is None and sys.stdout.isatty()):
         from rich.console import Console
-        from rich.markdown import Markdown
 
-        Console().print(Markdown(text))
+        comparison.print_to(Console(highlight=False), compared)
     else:
-        click.echo(text, nl=False)
+        click.echo(comparison.page(compared), nl=False)
     if compared.regressions:
         ctx.exit(REGRESSED)
 

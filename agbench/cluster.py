@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,6 +37,9 @@ RECYCLED_AFTER = 50
 STORE_BYTES = 200_000_000
 """Of shared memory for what tasks are given and give back: indices and predictions."""
 
+_HEAD = "node:__internal_head__"
+"""The resource that only a cluster's head node has."""
+
 PATIENCE = 5.0
 """Seconds that an answer is waited for where the other side may be gone."""
 
@@ -44,7 +48,8 @@ class Cluster:
     """Runs orders on workers, and hears what happens there."""
 
     def __init__(self) -> None:
-        self._events = Queue(actor_options={"num_cpus": 0})
+        # On the head node, without which there is no cluster: any other may die.
+        self._events = Queue(actor_options={"num_cpus": 0, "resources": {_HEAD: 0.001}})
         self._datasets: dict[str, Any] = {}
         self._brought: set[tuple[str, str]] = set()
 
@@ -74,16 +79,16 @@ class Cluster:
         done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=seconds)
         return list(done)
 
-    def events(self) -> list[tuple[str, OfTrial]]:
+    def events(self, patience: float | None = None) -> list[tuple[str, OfTrial]]:
         """Give what was told since the last time: the number of the order, and what happened."""
         queue = self._events.actor
-        count = ray.get(queue.qsize.remote(), timeout=PATIENCE)
-        return list(ray.get(queue.get_nowait_batch.remote(count), timeout=PATIENCE))
+        count = ray.get(queue.qsize.remote(), timeout=patience)
+        return list(ray.get(queue.get_nowait_batch.remote(count), timeout=patience))
 
     def last_events(self) -> list[tuple[str, OfTrial]]:
         """Give what was told at the end of a sweep, as far as its workers can still say."""
         with suppress(ray.exceptions.RayError):
-            return self.events()
+            return self.events(PATIENCE)
         return []
 
     def answer(self, reference: Any) -> Answer | str:
@@ -153,6 +158,8 @@ def connected(address: str | None) -> Iterator[Cluster]:
         If there is no cluster at that address.
     """
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address == "":
+        raise UserError("--address is empty: use auto, HOST:PORT or ray://HOST:PORT, or leave it out")
     if address is not None and ":" in address:
         _refuse_silent(address)
     try:
@@ -167,11 +174,18 @@ def connected(address: str | None) -> Iterator[Cluster]:
             # What Ray starts ends with this process, but for agents that linger for another minute.
             processes.outlive()
         else:
-            ray.init(address=address, **quiet)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is wrong is said below, in a line
+                ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}") from error
     try:
         yield Cluster()
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        where = "this machine" if address is None else address
+        raise UserError(
+            f"lost Ray on {where}: {' '.join(str(error).split())[:200]}; the same command goes on from here"
+        ) from error
     finally:
         ray.shutdown()
 

@@ -16,6 +16,9 @@ from agbench.record import FINISHED, Record, named
 THRESHOLD = 1.5
 """A model that takes so many times the base's seconds has become slower."""
 
+FLOOR = 10.0
+"""Seconds a trial that do not count: a fresh worker alone takes some more than one that is warm."""
+
 SIGNIFICANT = 0.05
 """Of p-values that are corrected for the number of conditions."""
 
@@ -131,12 +134,16 @@ class Speed:
         """What is to be said of it."""
         if not self.comparable:
             return "not judged: other hardware"
-        return f"{REGRESSION}seconds" if self.is_regression else f"at most {self.threshold:g} times"
+        if self.is_regression:
+            return f"{REGRESSION}seconds"
+        small = self.ratio > self.threshold
+        return f"not judged: less than {FLOOR:g} s a trial" if small else f"at most {self.threshold:g} times"
 
     @property
     def is_regression(self) -> bool:
         """Whether it is known to have become slower."""
-        return self.comparable and self.ratio > self.threshold
+        more = (self.new - self.base) / self.conditions
+        return self.comparable and self.ratio > self.threshold and more > FLOOR
 
 
 @dataclass(frozen=True)

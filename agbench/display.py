@@ -31,10 +31,11 @@ class _Running:
     epoch: Epoch | None = None
 
     def __str__(self) -> str:
-        said = [self.words, self.phase]
+        said = [duration(time.monotonic() - self.since), self.phase]
         if self.epoch is not None:
             said += [f"epoch {self.epoch.number}", f"validation accuracy {self.epoch.accuracy:.4f}"]
-        return ", ".join(filter(None, said)) + f", {duration(time.monotonic() - self.since)}"
+        # What changes comes first: a narrow terminal cuts off the end.
+        return ", ".join(filter(None, said)) + f" · {self.words}"
 
 
 class Display:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agbench.condition import Condition
-from agbench.outcome import Failure, Usage
-
-if TYPE_CHECKING:
-    from agbench.results import Result
+from agbench.outcome import Failure, Result, Usage
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,9 +28,9 @@ from agbench.events import (
     Retried,
     Started,
 )
-from agbench.outcome import RETRIED, Ending, Failure, Usage
+from agbench.outcome import RETRIED, Ending, Failure, Result, Usage
 from agbench.record import Record, latest
-from agbench.results import Result, Store
+from agbench.results import Store
 from agbench.trial import fit_of
 from agbench.workspace import Workspace
 
@@ -126,6 +127,8 @@ class Flights:
         self._cluster, self._share, self._names = cluster, divided, names
         self._home = node.Home(node.host(), workspace.datasets.resolve(), store.folder / "scratch")
         self._software = environment.digest_of_software(environment.software())
+        # Another sweep may have had the same process number, and left its scratch on another node.
+        self._token = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._total = len(todo)
         self._flights: dict[Any, Flight] = {}
         first = 1
@@ -159,7 +162,7 @@ class Flights:
 
     def _order(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> worker.Order:
         resources = replace(self._share.resources, halvings=halvings)
-        number = f"{os.getpid()}-{first}-{attempt}"
+        number = f"{self._token}-{first}-{attempt}"
         return worker.Order(number, group, self._home, self._software, resources, self._share.workers == 1)
 
     def _send(self, flight: Flight) -> None:

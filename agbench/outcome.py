@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from agbench.condition import Condition
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Ending(Enum):
@@ -65,3 +71,47 @@ class Failure:
     reason: str
     ending: Ending = Ending.FAILED
     on_gpu: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished trial measured.
+
+    Parameters
+    ----------
+    condition : Condition
+        What was run.
+    accuracy : float
+        Share of test images whose class was predicted, 0 to 1.
+    predictions : DataFrame
+        One row a test image: ``image_id``, ``label``, ``predicted``, and ``probability`` of the true class.
+    curve : tuple of float
+        Validation accuracy after each epoch; empty for a model without epochs.
+    seconds : dict of str to float
+        By phase, and ``total``.
+    counts : dict of str to int
+        Classes; images for ``train``, ``validation`` and ``test``; ``quarantined`` ones.
+    bytes, bytes_original : int
+        Of all the data set's images, under the preprocessing and as they came.
+    notes : dict of str to str
+        What was really used.
+    dataset : dict
+        Where its images came from, and what is to be known of them, as JSON values.
+    reading : dict of str to float
+        What reading the training images' files took, as `agbench.preprocess.reading.Reading.metrics` gives it.
+    examples : DataFrame, optional
+        A few test images' files, as `agbench.trial.examples` gives them.
+    """
+
+    condition: Condition
+    accuracy: float
+    predictions: pd.DataFrame
+    curve: tuple[float, ...]
+    seconds: dict[str, float]
+    counts: dict[str, int]
+    bytes: int
+    bytes_original: int
+    notes: dict[str, str]
+    dataset: dict[str, Any]
+    reading: dict[str, float] = field(default_factory=dict)
+    examples: pd.DataFrame | None = None

@@ -65,6 +65,7 @@ class Progress:
                 *amount,
                 progress.TimeRemainingColumn(),
                 console=self._console,
+                transient=True,
             )
             self._bar.add_task(escape(step.what))
             self._bar.start()

@@ -1,4 +1,4 @@
-"""Results, and the store that keeps them: MLflow, one run a trial."""
+"""The store that keeps results: MLflow, one run a trial."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ import os
 import platform
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-import pandas as pd
 from filelock import FileLock
 
 from agbench.condition import Condition
 from agbench.environment import digest_of_software
 from agbench.errors import UserError
-from agbench.outcome import Ending, Failure, Usage
+from agbench.outcome import Ending, Failure, Result, Usage
 from agbench.record import (
     CURVE,
     DATABASE,
@@ -58,50 +56,6 @@ STATUS = {Ending.FINISHED: FINISHED, Ending.STOPPED: KILLED}
 
 LAST_LINES, LAST_LETTERS = 20, 4000
 """Of a log, what is kept with a trial's reason."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a finished trial measured.
-
-    Parameters
-    ----------
-    condition : Condition
-        What was run.
-    accuracy : float
-        Share of test images whose class was predicted, 0 to 1.
-    predictions : DataFrame
-        One row a test image: ``image_id``, ``label``, ``predicted``, and ``probability`` of the true class.
-    curve : tuple of float
-        Validation accuracy after each epoch; empty for a model without epochs.
-    seconds : dict of str to float
-        By phase, and ``total``.
-    counts : dict of str to int
-        Classes; images for ``train``, ``validation`` and ``test``; ``quarantined`` ones.
-    bytes, bytes_original : int
-        Of all the data set's images, under the preprocessing and as they came.
-    notes : dict of str to str
-        What was really used.
-    dataset : dict
-        Where its images came from, and what is to be known of them, as JSON values.
-    reading : dict of str to float
-        What reading the training images' files took, as `agbench.preprocess.reading.Reading.metrics` gives it.
-    examples : DataFrame, optional
-        A few test images' files, as `agbench.trial.examples` gives them.
-    """
-
-    condition: Condition
-    accuracy: float
-    predictions: pd.DataFrame
-    curve: tuple[float, ...]
-    seconds: dict[str, float]
-    counts: dict[str, int]
-    bytes: int
-    bytes_original: int
-    notes: dict[str, str]
-    dataset: dict[str, Any]
-    reading: dict[str, float] = field(default_factory=dict)
-    examples: pd.DataFrame | None = None
 
 
 class Store:

@@ -80,21 +80,30 @@ def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
     there = f"{cpus} cores, {gpus or 'no'} GPU{'s' if gpus > 1 else ''}, {_gib(machines)} GiB"
     if len(machines) > 1:
         there += f" on {len(machines)} machines"
+    fitting = [one for one in machines if one.cpus and (one.gpus or not gpus)]
+    if not fitting:
+        raise UserError(f"no machine has {'both a core and a GPU' if gpus else 'a core'} for a trial: {there}")
     if wanted is not None:
-        if wanted > cpus:
-            raise UserError(f"--workers {wanted} is more than the {cpus} cores that there are")
-        if gpus and wanted > gpus:
-            raise UserError(f"--workers {wanted} is more than the {gpus} GPUs that there are: each trial gets one")
-        each = min(cpus // wanted, max(one.cpus for one in machines))
+        each = next((each for each in range(cpus, 0, -1) if _places(fitting, each) >= wanted), 0)
+        if not each:
+            most = _places(fitting, 1)
+            what = f"{most} GPUs with a core beside them" if gpus else f"{most} cores"
+            raise UserError(f"--workers {wanted} is more than the {what} that there are")
         return Share(wanted, Resources(each, min(gpus, 1)), f"as asked for; {there}")
     if gpus:
-        fitting = [one for one in machines if one.gpus]
         each = max(min(one.cpus // one.gpus for one in fitting), 1)
         workers = sum(min(one.gpus, one.cpus // each, max(one.memory // MEMORY, 1)) for one in fitting)
         return Share(workers, Resources(each, 1), f"one for each GPU that cores and memory allow; {there}")
-    each = max(min(one.cpus for one in machines), 1)
-    workers = sum(one.cpus // each for one in machines)
-    return Share(workers, Resources(each), f"one for each machine; {there}")
+    each = min(one.cpus for one in fitting)
+    why = (
+        "one for each machine" if len({one.cpus for one in fitting}) == 1 else "the smallest machine's cores each"
+    )
+    return Share(_places(fitting, each), Resources(each), f"{why}; {there}")
+
+
+def _places(machines: Sequence[Machine], each: int) -> int:
+    """Count the trials of so many cores that find room at once, each with a GPU where machines have any."""
+    return sum(min(one.cpus // each, one.gpus or one.cpus) for one in machines)
 
 
 def _gib(machines: Sequence[Machine]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from agbench.flights import Engine, Flights
 from agbench.results import Store
 from agbench.share import Share
 from agbench.workspace import Workspace
+
+
+Running = Callable[[Sequence[Condition]], Iterator[OfSweep]]
+"""Runs conditions, and tells what happens: `agbench.events.Ended` once for each of them."""
 
 
 def run(
@@ -38,6 +42,36 @@ def run(
     ----------
     todo : sequence of Condition
         What to run.
+    dataset, workspace, store, engine, names
+        As in `opened`.
+
+    Yields
+    ------
+    OfSweep
+        `Ended` once for each condition.
+
+    Raises
+    ------
+    UserError
+        As `opened` does.
+    """
+    yield Preparing("starting workers")
+    with opened(dataset, workspace, store, engine, names) as running:
+        yield from running(todo)
+
+
+@contextmanager
+def opened(
+    dataset: Dataset,
+    workspace: Workspace,
+    store: Store,
+    engine: Engine | None = None,
+    names: Mapping[str, int] | None = None,
+) -> Iterator[Running]:
+    """Start workers for a data set's trials, and keep them warm for as many rounds of these as are wanted.
+
+    Parameters
+    ----------
     dataset : Dataset
         Theirs.
     workspace : Workspace
@@ -51,8 +85,8 @@ def run(
 
     Yields
     ------
-    OfSweep
-        `Ended` once for each condition.
+    callable
+        A `Running`. What of its trials is on the way when the block is left is stopped.
 
     Raises
     ------
@@ -66,23 +100,27 @@ def run(
     with _alone(store.folder):
         store.close_abandoned("the sweep was killed")
         shutil.rmtree(scratch, ignore_errors=True)
-        yield Preparing("starting workers")
-        with cluster.connected(engine.address) as workers, _stoppable():
+        # Ray takes signals for itself while it starts: hence twice.
+        with _stoppable(), cluster.connected(engine.address) as workers, _stoppable():
             divided = share.divide(workers.machines, engine.workers)
-            yield Preparing(str(divided))
-            workers.refuse_what_cannot_work(list(dict.fromkeys((one.model, one.budget) for one in todo)))
-            yield Preparing(f"compressing {len(dataset.index)} images")
-            _make_variants(dataset, todo)
-            flights = Flights(todo, dataset, workspace, store, engine, workers, divided, names or {})
-            reason = "its sweep ended before it"
-            try:
-                yield from flights.run()
-            except (KeyboardInterrupt, GeneratorExit):
-                reason = "stopped by the user"
-                raise
-            finally:
-                flights.stop(reason)
-                shutil.rmtree(scratch, ignore_errors=True)
+
+            def running(todo: Sequence[Condition]) -> Iterator[OfSweep]:
+                yield Preparing(str(divided))
+                workers.refuse_what_cannot_work(list(dict.fromkeys((one.model, one.budget) for one in todo)))
+                yield Preparing(f"compressing {len(dataset.index)} images")
+                _make_variants(dataset, todo)
+                flights = Flights(todo, dataset, workspace, store, engine, workers, divided, names or {})
+                reason = "its sweep ended before it"
+                try:
+                    yield from flights.run()
+                except (KeyboardInterrupt, GeneratorExit):
+                    reason = "stopped by the user"
+                    raise
+                finally:
+                    flights.stop(reason)
+                    shutil.rmtree(scratch, ignore_errors=True)
+
+            yield running
 
 
 def divided(engine: Engine) -> Share:

@@ -15,9 +15,9 @@ from agbench.data.splits import TEST, TRAIN, VALIDATION, folds
 from agbench.errors import UserError
 from agbench.events import Epoch, Phase
 from agbench.models import registry
+from agbench.outcome import Result
 from agbench.preprocess import reading
 from agbench.preprocess.variant import Recipe, Variant, materialise
-from agbench.results import Result
 
 LARGEST_EXAMPLE = 1_000_000
 """Bytes of a file that is kept with a result, for a look at it."""

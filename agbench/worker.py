@@ -22,13 +22,12 @@ from agbench.condition import Budget, Condition
 from agbench.errors import UserError
 from agbench.events import Began, Measured, OfTrial, Phase
 from agbench.models import registry
-from agbench.outcome import Ending, Failure, Usage
+from agbench.outcome import Ending, Failure, Result, Usage
 from agbench.record import LOG
 from agbench.trial import Resources, run_trials
 
 if TYPE_CHECKING:
     from agbench.data.dataset import Dataset
-    from agbench.results import Result
 
 MODEL = "model"
 BETWEEN_LOOKS = 0.5
@@ -161,6 +160,9 @@ def _outcome(
         tell(Phase("start"))
         _limit_threads(order)
         results = run_trials(order.conditions, place.dataset, place.variants, folder, order.resources, tell)
+    except registry.OutOfTimeError as error:
+        print(f"timed out: {error}", flush=True)
+        return Failure(str(error), Ending.TIMED_OUT)
     except (UserError, registry.ModelError) as error:
         print(f"failed: {error}", flush=True)
         return Failure(str(error))

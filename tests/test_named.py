@@ -89,17 +89,19 @@ def test_an_empty_list_says_how_to_fill_it(tmp_path):
 
 
 def test_a_report_of_a_sweep_has_its_trials_alone(workspace):
+    root = workspace.reports / "sweeps" / "Second.1"
     done = invoke(workspace, "report", "--format", "md", "--name", "Second.1")
     assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines() == [str(workspace.reports / "birds" / "report.md")]
-    page = (workspace.reports / "birds" / "report.md").read_text()
+    assert done.stdout.splitlines() == [str(root / "birds" / "report.md")]
+    page = (root / "birds" / "report.md").read_text()
     assert "Only of the trials of the sweep **Second.1**." in page
     records = read_records(workspace.results)
     ours = {record.run_id for record in named(records, "Second.1")}
     for record in records:
         # The first sweep's result at 0.3 must not stand in for the failure of this one.
         assert (record.run_id in page) == (record.run_id in ours)
-    assert "cats" in (workspace.reports / "README.md").read_text()
+    assert "cats" not in (root / "README.md").read_text()
+    assert not (workspace.reports / "birds").exists(), "the report of all trials stays as it was"
 
 
 def test_a_report_of_a_sweep_knows_only_its_data_sets(workspace):

@@ -66,7 +66,7 @@ def test_the_first_night_has_nothing_to_compare_with(nights):
     assert "**Green:**" in text
     assert "1 of 1 conditions finished." in text
     assert "There is no green nightly to compare with." in text
-    assert "The report: reports/digits/report.md" in text
+    assert f"The report: reports/sweeps/{sweeps(workspace)[0]}/digits/report.md" in text
     assert "| 0.3 " in text
 
 

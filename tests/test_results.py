@@ -11,9 +11,9 @@ import pytest
 from agbench import environment
 from agbench.condition import Budget, Condition, Preprocessing
 from agbench.errors import UserError
-from agbench.outcome import Ending, Failure, Usage
+from agbench.outcome import Ending, Failure, Result, Usage
 from agbench.record import DATABASE, FAILED, FINISHED, KILLED, RUNNING, latest, read_records
-from agbench.results import Result, Store
+from agbench.results import Store
 
 CONDITION = Condition("cats, dogs", "f" * 16, Preprocessing.at(0.3), "tabular:dct", Budget(learners=("RF", "XT")))
 HERE = environment.describe(cpus=2, gpus=0)

@@ -29,6 +29,9 @@ def machine(cpus, gpus=0, memory=64):
         ([machine(8, 2), machine(8)], None, 2, Resources(4, 1)),
         ([machine(4), machine(4)], 2, 2, Resources(4, 0)),
         ([machine(4), machine(4)], 1, 1, Resources(4, 0)),
+        ([machine(4), machine(1, 1)], 1, 1, Resources(1, 1)),
+        ([machine(0), machine(64)], None, 1, Resources(64, 0)),
+        ([machine(0, 1), machine(4, 1)], None, 1, Resources(4, 1)),
     ],
 )
 def test_machines_are_divided(machines, wanted, workers, resources):
@@ -42,6 +45,24 @@ def test_machines_are_divided(machines, wanted, workers, resources):
 def test_more_than_there_is_is_refused(machines, wanted):
     with pytest.raises(UserError, match=f"--workers {wanted} is more than"):
         divide(machines, wanted)
+
+
+@pytest.mark.parametrize("machines", [[machine(0)], [machine(0, 1)], [machine(0, 1), machine(8)]])
+def test_machines_without_a_place_for_a_trial_are_refused(machines):
+    with pytest.raises(UserError, match="no machine has"):
+        divide(machines, None)
+
+
+@given(
+    st.lists(st.builds(machine, st.integers(0, 64), st.integers(0, 8)), min_size=1), st.integers(1, 64) | st.none()
+)
+def test_all_trials_of_a_share_find_room_at_once(machines, wanted):
+    try:
+        share = divide(machines, wanted)
+    except UserError:
+        return
+    cores, gpus = share.resources.cpus, share.resources.gpus
+    assert share.workers <= sum(min(one.cpus // cores, one.gpus if gpus else one.cpus) for one in machines)
 
 
 @given(st.lists(st.builds(machine, st.integers(1, 64), st.integers(0, 8), st.integers(1, 512)), min_size=1))

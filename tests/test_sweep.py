@@ -143,19 +143,19 @@ def test_a_killed_sweep_loses_the_trial_in_flight_and_changes_no_number(swept, a
     assert kept == {record.condition.id for record in records[2:]}
 
 
-def test_an_error_in_a_trial_is_its_reason_and_the_others_go_on(agbench, tmp_path):
+def test_epochs_that_do_not_fit_into_the_time_are_a_trials_reason_and_the_others_go_on(agbench, tmp_path):
     limits = ["--epochs", "500", "--time-limit", "1", "--levels", "1.0,0.3"]
     done = agbench("--workspace", tmp_path, *SWEEP[:-1], "automm:efficientnet_lite0", *limits)
     assert done.returncode == 3, done.stderr
     assert done.stderr.count("]") >= 2
-    assert done.stderr.count("FAILED: ") == 2
+    assert done.stderr.count("TIMED OUT: ") == 2
     assert "2 trials in" in done.stderr
-    assert ": 2 failed" in done.stderr
+    assert ": 2 timed out" in done.stderr
     assert "Traceback" not in done.stderr
     records = Store(tmp_path / "results").records()
     assert [record.status for record in records] == [FAILED, FAILED]
     assert "of 500 epochs" in records[0].reason
-    assert "failed: training ended after" in (records[0].folder / "log.txt").read_text()
+    assert "timed out: training ended after" in (records[0].folder / "log.txt").read_text()
     report = agbench("--workspace", tmp_path, "report")
     assert report.returncode == 0, report.stderr
     assert "of 500 epochs" in (tmp_path / "reports" / "digits" / "report.md").read_text()

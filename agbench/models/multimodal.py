@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from agbench.condition import Budget
 from agbench.errors import UserError
 from agbench.models import weights
-from agbench.models.registry import Fitted, ModelError, Task, predictions
+from agbench.models.registry import Fitted, ModelError, OutOfTimeError, Task, predictions
 
 IMAGE, LABEL = "image", "label"
 PER_GPU_BATCH_SIZE = 8
@@ -109,10 +109,10 @@ def fit_predict(task: Task) -> Fitted:
     predicted = predictions(lambda test: predictor.predict_proba(test[[IMAGE]], as_pandas=True), task.tests)
     epochs = task.budget.epochs
     if epochs is not None and len(curve.accuracies) != epochs:
-        raise ModelError(
-            f"training ended after {len(curve.accuracies)} of {epochs} epochs"
-            + ("" if task.budget.time_limit is None else f" (time limit {task.budget.time_limit:g} s)")
-        )
+        said = f"training ended after {len(curve.accuracies)} of {epochs} epochs"
+        if task.budget.time_limit is None:
+            raise ModelError(said)
+        raise OutOfTimeError(f"{said} (time limit {task.budget.time_limit:g} s)")
     unread.refuse_any()
     backbone = settings.get("model.timm_image.checkpoint_name") or _preset_backbone(task.budget.preset)
     return Fitted(

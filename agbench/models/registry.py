@@ -23,6 +23,10 @@ class ModelError(Exception):
     """A model did not do what its condition asks for; the message says what."""
 
 
+class OutOfTimeError(ModelError):
+    """A model could not end within its time limit."""
+
+
 @dataclass(frozen=True)
 class Task:
     """What a family is asked to fit and to predict.

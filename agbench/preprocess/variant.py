@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from filelock import FileLock
 
 from agbench import files, images, processes
 from agbench.condition import Preprocessing, digest
+from agbench.errors import UserError
 from agbench.files import Content
 from agbench.preprocess import codec
 from agbench.preprocess.noise import add_noise
@@ -87,7 +89,7 @@ def materialise(
     Parameters
     ----------
     source : DataFrame
-        ``image_id``, ``image`` (absolute path) and ``bytes``, one row an image.
+        ``image_id``, ``image`` (absolute path), ``bytes`` and ``sha256``, one row an image.
     fingerprint : str
         Of the data set.
     recipes : sequence of Recipe
@@ -100,15 +102,21 @@ def materialise(
     Returns
     -------
     dict of Recipe to Variant
+
+    Raises
+    ------
+    UserError
+        If an image of the data set is not what it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     homes = {recipe: folder / _name(recipe, fingerprint) for recipe in recipes}
     with FileLock(folder / ".lock"):
-        found = {recipe: _load(home, source) for recipe, home in homes.items()}
+        _refuse_changed(source, workers)
+        found = {recipe: _load(home, source, workers) for recipe, home in homes.items()}
         missing = {recipe: homes[recipe] for recipe, variant in found.items() if variant is None}
         if missing:
             _make(source, fingerprint, missing, workers)
-            found |= {recipe: _load(home, source) for recipe, home in missing.items()}
+            found |= {recipe: _load(home, source, workers) for recipe, home in missing.items()}
     ready = {recipe: variant for recipe, variant in found.items() if variant is not None}
     if len(ready) < len(found):
         raise RuntimeError(f"a variant below {folder} changed while it was made")
@@ -121,7 +129,24 @@ def _name(recipe: Recipe, fingerprint: str) -> str:
     return f"{words}-{digest([asdict(recipe), made_by])}"
 
 
-def _load(home: Path, source: pd.DataFrame) -> Variant | None:
+def _refuse_changed(source: pd.DataFrame, workers: int) -> None:
+    """Read every image once: what the original's trials see, and all variants are made of, is what was checked."""
+    rows = zip(source["image"], source["bytes"], source["sha256"], strict=True)
+    held = _hold([(Path(image), Content(size, 0, sha256)) for image, size, sha256 in rows], workers)
+    if not all(held):
+        image = source["image_id"].iloc[held.index(False)]
+        raise UserError(
+            f"{image} is gone or changed since it was checked: bring it back, or run `agbench prepare --fresh`"
+        )
+
+
+def _hold(files_: list[tuple[Path, Content]], workers: int) -> list[bool]:
+    """Tell of each file whether it holds exactly what it should."""
+    with ThreadPoolExecutor(workers) as pool:  # hashing lets go of Python's lock
+        return list(pool.map(lambda one: one[1].is_exactly_that_of(one[0]), files_))
+
+
+def _load(home: Path, source: pd.DataFrame, workers: int) -> Variant | None:
     try:
         manifest = json.loads((home / MANIFEST).read_text())
         index = pd.read_parquet(home / INDEX)
@@ -129,15 +154,15 @@ def _load(home: Path, source: pd.DataFrame) -> Variant | None:
         return None
     if list(index["image_id"]) != list(source["image_id"]):
         return None
-    paths = []
-    for row, own in zip(index.to_dict("records"), source["image"], strict=True):
-        if row["file"] is None:
-            paths.append(own)
-        elif Content(row["file_bytes"], row["modified"], row["sha256"]).is_that_of(home / row["file"]):
-            paths.append(str((home / row["file"]).resolve()))
-        else:
-            return None
-    index["image"] = paths
+    rows = index.to_dict("records")
+    made = [row for row in rows if row["file"] is not None]
+    expected = [(home / row["file"], Content(row["file_bytes"], row["modified"], row["sha256"])) for row in made]
+    if not all(_hold(expected, workers)):
+        return None
+    index["image"] = [
+        own if row["file"] is None else str((home / row["file"]).resolve())
+        for row, own in zip(rows, source["image"], strict=True)
+    ]
     return Variant(
         index=index.set_index("image_id")[["image", "bytes"]],
         manifest=manifest,

@@ -62,29 +62,23 @@ def write_reports(
     formats : iterable of str
         Of `FORMATS`.
     sweep : str, optional
-        Use only this named sweep's trials of the data sets that it has; the index keeps the others' as they are.
+        Use only this named sweep's trials. Its reports have a folder of their own, ``reports/sweeps/<sweep>/``.
 
     Yields
     ------
     Report
     """
     if sweep is not None:
-        chosen = named([*records], sweep)
-        its_own = {record.condition.dataset for record in chosen}
-        records = [*chosen, *(record for record in records if record.condition.dataset not in its_own)]
+        records = named([*records], sweep)
+    root = _root(workspace, sweep)
     known = sorted({record.condition.dataset for record in records})
     evidences = {
         name: gather(name, [record for record in records if record.condition.dataset == name]) for name in known
     }
     for name in names:
         yield write_report(evidences[name], workspace, formats, sweep)
-    pages = {
-        name: f"{name}/{file}"
-        for file in (HTML, PAGE)
-        for name in known
-        if (workspace.reports / name / file).is_file()
-    }
-    files.write(workspace.reports / index.FILE, index.index(list(evidences.values()), pages))
+    pages = {name: f"{name}/{file}" for file in (HTML, PAGE) for name in known if (root / name / file).is_file()}
+    files.write(root / index.FILE, index.index(list(evidences.values()), pages))
 
 
 def write_report(
@@ -93,7 +87,7 @@ def write_report(
     formats: Iterable[str] = DEFAULT_FORMATS,
     sweep: str | None = None,
 ) -> Report:
-    """Write a data set's report, ``reports/<dataset>/``.
+    """Write a data set's report, ``reports/<dataset>/``; a named sweep's, ``reports/sweeps/<sweep>/<dataset>/``.
 
     What an earlier report left there in other formats is removed, so that no older page stands beside it.
 
@@ -113,7 +107,7 @@ def write_report(
     Report
     """
     wanted = set(formats)
-    folder = workspace.reports / evidence.dataset
+    folder = _root(workspace, sweep) / evidence.dataset
     facts = evidence.facts or _card(evidence, workspace)
     made = _tables(evidence, facts)
     drawn = charts.charts(evidence)
@@ -136,6 +130,10 @@ def write_report(
         (folder / PAGE).unlink(missing_ok=True)
     written = folder / PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
     return Report(written, made["accuracy"].markdown())
+
+
+def _root(workspace: Workspace, sweep: str | None) -> Path:
+    return workspace.reports if sweep is None else workspace.reports / "sweeps" / sweep
 
 
 def _draw(evidence: Evidence, drawn: list[charts.Chart], folder: Path) -> bool:

@@ -4,14 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agbench.compare import Pair, Speed, SweepComparison
+from rich import box
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+from rich.table import Table as RichTable
+
+from agbench.compare import FLOOR, Pair, Speed, SweepComparison
 from agbench.record import FINISHED, Record
 from agbench.report import markdown, table
 from agbench.report.details import images_of
 from agbench.report.table import Column, Table
 
 
-def page(comparison: SweepComparison, heading: str = "#") -> str:
+def print_to(console: Console, comparison: SweepComparison) -> None:
+    """Print a comparison to a terminal, however narrow: its page, with a table of three columns."""
+    before, after = page(comparison, conditions=_PLACE).split(_PLACE)
+    console.print(Markdown(before))
+    drawn = RichTable(box=box.HORIZONTALS, show_lines=True)
+    for name in ("condition", "measured, base → new", "verdict"):
+        drawn.add_column(name, overflow="fold")
+    titles, *rows = conditions_table(comparison.pairs).texts()
+    for row in rows:
+        said = dict(zip(titles, row, strict=True))
+        measured = [
+            f"accuracy {said['accuracy, base'] or '-'} → {said['accuracy, new'] or '-'}",
+            *([f"difference {said['difference']}, p {said['p']}"] if said["difference"] else []),
+            f"bytes {said['bytes, base'] or '-'} → {said['bytes, new'] or '-'}",
+            *([f"seconds {said['seconds']}"] if said["seconds"] else []),
+        ]
+        condition = f"{said['dataset']}, {said['images']}, {said['model']}, seed {said['seed']}"
+        drawn.add_row(*map(escape, (condition, "\n".join(measured), said["verdict"])))
+    console.print(drawn)
+    console.print(Markdown(after))
+
+
+_PLACE = "THE CONDITIONS"
+
+
+def page(comparison: SweepComparison, heading: str = "#", conditions: str | None = None) -> str:
     """Give a comparison's page: what changed, what got worse, and a table of all conditions.
 
     Parameters
@@ -20,6 +51,8 @@ def page(comparison: SweepComparison, heading: str = "#") -> str:
         What it is about.
     heading : str
         Of the page itself, ``"#"`` or, within another page, ``"##"``.
+    conditions : str, optional
+        What stands for the table of conditions; by default it does.
 
     Returns
     -------
@@ -32,8 +65,9 @@ def page(comparison: SweepComparison, heading: str = "#") -> str:
         compared=sum(pair.paired is not None for pair in comparison.pairs),
         regressions=[pair for pair in comparison.pairs if pair.is_regression],
         slower=[speed for speed in comparison.speeds if speed.is_regression],
-        conditions=conditions_table(comparison.pairs).markdown(),
+        conditions=conditions_table(comparison.pairs).markdown() if conditions is None else conditions,
         seconds=seconds_table(comparison.speeds).markdown() if comparison.speeds else "",
+        floor=f"{FLOOR:g}",
         judged=all(speed.comparable for speed in comparison.speeds),
     )
 

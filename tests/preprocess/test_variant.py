@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 from agbench.condition import Preprocessing
+from agbench.errors import UserError
+from agbench.files import Content
 from agbench.images import UnreadableImageError
 from agbench.preprocess.noise import add_noise
 from agbench.preprocess.variant import Recipe, materialise
@@ -28,7 +31,11 @@ def source(store_image, photograph):
         store_image("source/photo.jpg", photograph, quality=90),
         store_image("source/deep.png", np.full((8, 8), 32896, dtype=np.uint16)),
     ]
-    rows = [{"image_id": path.name, "image": str(path), "bytes": path.stat().st_size} for path in paths]
+    rows = []
+    for path in paths:
+        content = Content.of(path)
+        row = {"image_id": path.name, "image": str(path), "bytes": content.bytes, "sha256": content.sha256}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -39,6 +46,30 @@ def make(source, tmp_path):
 
 def folders(tmp_path):
     return sorted(path for path in (tmp_path / "variants").iterdir() if path.is_dir())
+
+
+def flip_a_bit(path):
+    """As a failing disk does: neither size nor time tell."""
+    content, times = bytearray(path.read_bytes()), path.stat()
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_flipped_bit_in_a_variant_is_made_good(make):
+    path = Path(make(JPEG)[JPEG].index.loc["photo.png", "image"])
+    before = path.read_bytes()
+    flip_a_bit(path)
+    make(JPEG)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("recipe", [ORIGINAL, JPEG])
+def test_a_flipped_bit_in_the_data_set_is_refused(make, source, recipe):
+    make(recipe)
+    flip_a_bit(Path(source["image"][1]))
+    with pytest.raises(UserError, match=r"gray\.png is gone or changed since it was checked"):
+        make(recipe)
 
 
 def test_the_original_is_the_files_themselves(make, source):
@@ -117,6 +148,7 @@ def test_a_variant_that_was_tampered_with_is_made_anew(make, tmp_path, harm):
 def test_an_unreadable_source_leaves_no_variant(source, make, tmp_path):
     path = Path(source["image"][0])
     path.write_bytes(path.read_bytes()[:100])
+    source.loc[0, ["bytes", "sha256"]] = [100, Content.of(path).sha256]
     with pytest.raises(UnreadableImageError):
         make(JPEG)
     assert folders(tmp_path) == []

@@ -11,9 +11,9 @@ import pandas as pd
 
 from agbench.condition import Budget, Condition, Preprocessing
 from agbench.environment import describe
-from agbench.outcome import Failure, Usage
+from agbench.outcome import Failure, Result, Usage
 from agbench.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, Record
-from agbench.results import Result, Store
+from agbench.results import Store
 from agbench.study import PAPER_LEVELS
 
 DEEP = Budget(epochs=6, learning_rate=0.001, batch_size=32, image_size=64, loaders=0)
