@@ -21,7 +21,6 @@ from agbench.results import Store
 from agbench.share import Share
 from agbench.workspace import Workspace
 
-
 Running = Callable[[Sequence[Condition]], Iterator[OfSweep]]
 """Runs conditions, and tells what happens: `agbench.events.Ended` once for each of them."""
 
