@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agbench import cli_named
+from agbench import cli_named, cli_recommend
 from agbench.errors import UserError
 from agbench.options import Images, images_options
 
@@ -291,6 +291,7 @@ def report(
 main.add_command(cli_named.list_names)
 main.add_command(cli_named.compare)
 main.add_command(cli_named.nightly)
+main.add_command(cli_recommend.recommend)
 
 
 def _prepared(workspace: Workspace, images: Images, progress: Progress, fresh: bool = False) -> Dataset:

@@ -23,6 +23,9 @@ MARGIN = 0.01
 """What a compressed data set may lose and still count as not inferior: one point of accuracy."""
 
 RESAMPLES = 2000
+LARGEST_FACTOR = 1000.0
+"""Times the images that there are, beyond which more of them are no advice."""
+
 SMALLEST = 1e-12
 """One-sided p-values below this one are given as it."""
 
@@ -134,7 +137,7 @@ def mean(values: Sequence[float]) -> Interval | None:
     return Interval(value, value - half, value + half)
 
 
-def compare(ours: Bools, base: Bools, margin: float = MARGIN) -> Comparison:
+def compare(ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float = ONE_SIDED) -> Comparison:
     """Compare two conditions image by image, and seed by seed.
 
     Parameters
@@ -143,6 +146,8 @@ def compare(ours: Bools, base: Bools, margin: float = MARGIN) -> Comparison:
         Whether an image was predicted rightly; the same seeds and images in the same order.
     margin : float
         The loss that counts.
+    one_sided : float
+        Level of the one-sided test that each end of the interval stands for; by default that of a 95 % interval.
 
     Returns
     -------
@@ -167,17 +172,14 @@ def compare(ours: Bools, base: Bools, margin: float = MARGIN) -> Comparison:
     value = float(np.mean(per_seed))
 
     def end(alpha: float, side: int) -> float:
-        reach = _score_reach(table, _normal(alpha), side)
-        if seeds > 1:
-            spread = np.std(per_seed, ddof=1) / math.sqrt(seeds)
-            reach = math.hypot(reach, _student(alpha, seeds - 1) * float(spread))
-        return value + side * reach
+        over_images = _score_reach(table, _normal(alpha), side)
+        return value + side * math.hypot(over_images, _reach_over_seeds(per_seed, alpha))
 
     # The end that lies between the estimate and the margin meets it at one level; the other test mirrors it.
     side = -1 if value > -margin else 1
     level = _root(lambda alpha: side * (-margin - end(alpha, side)))
     return Comparison(
-        difference=Interval(value, max(end(ONE_SIDED, -1), -1.0), min(end(ONE_SIDED, 1), 1.0)),
+        difference=Interval(value, max(end(one_sided, -1), -1.0), min(end(one_sided, 1), 1.0)),
         p_values=tuple(_mcnemar(gained, lost) for _, gained, lost, _ in counts),
         p_not_inferior=level if side < 0 else 1 - level,
         p_inferior=1 - level if side < 0 else level,
@@ -185,6 +187,58 @@ def compare(ours: Bools, base: Bools, margin: float = MARGIN) -> Comparison:
         images=images,
         seeds=seeds,
     )
+
+
+def missing(
+    ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float = ONE_SIDED
+) -> tuple[int | None, int | None]:
+    """Say about how much more evidence of the same kind would show that nothing of the margin is lost.
+
+    Parameters
+    ----------
+    ours, base, margin, one_sided
+        As in `compare`, where that does not show it.
+
+    Returns
+    -------
+    tuple of (int or None, int or None)
+        More images, with the seeds that there are; more seeds, with the images that there are. ``None`` where no
+        number of them would, as far as the difference that was found is the true one.
+    """
+    counts = [_table(*pair) for pair in zip(ours, base, strict=True)]
+    table = np.mean(counts, axis=0)
+    per_seed = (ours.mean(axis=1) - base.mean(axis=1)).tolist()
+    seeds, images = ours.shape
+    room = float(np.mean(per_seed)) + margin
+    if room <= 0:
+        return None, None
+    z = _normal(one_sided)
+
+    def wanting(factor: float) -> float:
+        over_images = _score_reach(table * factor, z, -1)
+        return math.hypot(over_images, _reach_over_seeds(per_seed, one_sided)) - room
+
+    most = LARGEST_FACTOR
+    factor = float(optimize.brentq(wanting, 1, most)) if wanting(1) > 0 >= wanting(most) else None
+    over_images = _score_reach(table, z, -1)
+    more_seeds = None
+    if seeds > 1 and over_images < room:
+        spread = float(np.std(per_seed, ddof=1))
+        enough = (
+            more
+            for more in range(1, int(LARGEST_FACTOR))
+            if math.hypot(over_images, _student(one_sided, seeds + more - 1) * spread / math.sqrt(seeds + more))
+            < room
+        )
+        more_seeds = next(enough, None)
+    return None if factor is None else math.ceil(images * (factor - 1)), more_seeds
+
+
+def fewest_images(margin: float = MARGIN, one_sided: float = ONE_SIDED) -> int:
+    """Give how many images it takes at least to show that less than the margin is lost: so many, none lost."""
+    # There the lower end of Tango's interval is -z^2 / (n + z^2).
+    square = _normal(one_sided) ** 2
+    return math.floor(square * (1 - margin) / margin) + 1
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -303,6 +357,13 @@ def _score_reach(table: Floats, z: float, side: int) -> float:
 
     most = 1 - side * value
     return most if excess(most) <= 0 else float(optimize.brentq(excess, 0, most, xtol=1e-12))
+
+
+def _reach_over_seeds(per_seed: Sequence[float], alpha: float) -> float:
+    """Say how far Student's interval over the seeds reaches from their mean; not at all with one of them."""
+    if len(per_seed) < 2:
+        return 0.0
+    return _student(alpha, len(per_seed) - 1) * float(np.std(per_seed, ddof=1)) / math.sqrt(len(per_seed))
 
 
 def _root(excess: Callable[[float], float]) -> float:

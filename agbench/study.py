@@ -167,9 +167,7 @@ def conditions(
     UserError
         If a model or level doesn't exist, a seed is out of range, or levels would replace noise or a test level.
     """
-    wrong = [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]
-    if wrong:
-        raise UserError(f"{wrong[0]} is not a seed: use 0 to {LARGEST_SEED}")
+    refuse_bad_seeds(seeds)
     found: dict[str, Condition] = {}
     for study in studies:
         if levels is not None and any(one != Treatment(one.level) for one in study.treatments):
@@ -198,3 +196,10 @@ def conditions(
                     )
                     found.setdefault(condition.id, condition)
     return list(found.values())
+
+
+def refuse_bad_seeds(seeds: Iterable[int]) -> None:
+    """Raise `UserError` unless all are seeds that every library takes."""
+    wrong = [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]
+    if wrong:
+        raise UserError(f"{wrong[0]} is not a seed: use 0 to {LARGEST_SEED}")
