@@ -134,10 +134,23 @@ def models(workspace: Workspace) -> None:
 
 
 @main.command()
+def codecs() -> None:
+    """List the codecs that are known, with the library that does the work here."""
+    from agbench import listing
+    from agbench.preprocess.codec import CODECS
+
+    for name, entry in CODECS.items():
+        click.echo(listing.describe_codec(name, entry))
+
+
+@main.command()
 @images_options
 @click.option("--study", "studies", multiple=True, metavar="NAME|FILE", help=STUDY_HELP)
 @click.option("--models", type=_Listed(str, "model"), metavar="A,B", help="Instead of the study's own.")
 @click.option("--levels", type=_Listed(float, "level"), metavar="1.0,0.3", help="Instead of the study's own.")
+@click.option(
+    "--codec", "codecs", type=_Listed(str, "codec"), metavar="jpeg,webp", help="Instead of the study's own."
+)
 @click.option("--noise", is_flag=True, help="Add the paper's noise to all images first.")
 @click.option("--seeds", type=_Listed(int, "seed"), default=(0,), metavar="0,1,2", help="One trial for each.")
 @click.option("--quick", is_flag=True, help="Minutes rather than hours: small images, few epochs, fast learners.")
@@ -163,6 +176,7 @@ def run(
     studies: tuple[str, ...],
     models: tuple[str, ...] | None,
     levels: tuple[float, ...] | None,
+    codecs: tuple[str, ...] | None,
     noise: bool,
     seeds: tuple[int, ...],
     quick: bool,
@@ -197,9 +211,10 @@ def run(
         models=models,
         levels=levels,
         noise=1.0 if noise else None,
+        codecs=codecs,
     )
     name = images.find(workspace).name
-    grid(chosen, dataset=name, fingerprint="")  # a mistyped model is answered before a download
+    grid(chosen, dataset=name, fingerprint="")  # a mistyped model or codec is answered before a download
     dataset = None
     if not dry_run or is_prepared(name, workspace.datasets):
         dataset = _prepared(workspace, images, progress)

@@ -113,7 +113,7 @@ def recommend(
         confirm=deep,
         confirm_budget=study.QUICK if quick else study.STANDARD,
     )
-    with Display(0) as display:
+    with Display(None) as display:
         try:
             answer = find(dataset, workspace, question, Engine(workers, address), display.show)
         except TrialFailedError as error:

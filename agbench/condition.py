@@ -18,6 +18,9 @@ PROTOCOL = 2
 
 ORIGINAL_LEVEL = 1.0
 
+JPEG = "jpeg"
+"""The paper's codec: what a level means where none is named, and what its claims are about."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -44,7 +47,7 @@ class Preprocessing:
             raise ValueError(f"codec and quality go together, got {self.codec!r} and {self.quality!r}")
 
     @classmethod
-    def at(cls, level: float, codec: str = "jpeg", noise: float | None = None) -> Preprocessing:
+    def at(cls, level: float, codec: str = JPEG, noise: float | None = None) -> Preprocessing:
         """Give the preprocessing at one of the paper's compression ratios.
 
         Parameters

@@ -43,11 +43,11 @@ class Display:
 
     Parameters
     ----------
-    total : int
-        Conditions that are run.
+    total : int, optional
+        Conditions that are run; ``None`` where that is not known before.
     """
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int | None) -> None:
         self.failures: list[tuple[Ended, Failure]] = []
         self._total = total
         self._begun = self._ended = 0
@@ -127,10 +127,11 @@ class Display:
         endings = Counter(failure.ending for _, failure in self.failures)
         counts = {Ending.FINISHED: self._ended - len(self.failures), **endings}
         parts = [f"{count} {ending.value}" for ending, count in counts.items() if count]
-        if self._ended < self._total:
-            parts.append(f"{self._total - self._ended} not run to the end")
+        total = self._begun if self._total is None else self._total
+        if self._ended < total:
+            parts.append(f"{total - self._ended} not run to the end")
         taken = duration(time.monotonic() - self._started)
-        self._say(f"{self._total} trials in {taken}: {', '.join(parts)}")
+        self._say(f"{total} trials in {taken}: {', '.join(parts)}")
         if not self.failures:
             return
         table = Table(box=None, pad_edge=False, show_edge=False)

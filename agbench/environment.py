@@ -22,6 +22,7 @@ DECISIVE = (
     "lightning",
     "numpy",
     "pillow",
+    "pillow-jxl-plugin",
     "scikit-image",
     "scikit-learn",
     "scipy",

@@ -1,4 +1,4 @@
-"""What `agbench datasets` says of a data set."""
+"""What `agbench datasets` says of a data set, and `agbench codecs` of a codec."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import MARKER, is_prepared
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 from agbench.errors import UserError
+from agbench.preprocess.codec import Codec
 
 WIDTH = 100
 
@@ -49,6 +50,27 @@ def describe(name: str, catalogue: Catalogue) -> str:
         if text:
             lines.append(_line(title, text))
     return "\n".join(lines)
+
+
+def describe_codec(name: str, entry: Codec) -> str:
+    """Give a codec's paragraph: its files, what a level means to it, and its library, or what to install.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    entry : Codec
+        The codec.
+
+    Returns
+    -------
+    str
+        Lines, each at most about `WIDTH` characters long.
+    """
+    wanted = entry.missing()
+    state = f"not available: install {wanted}" if wanted else entry.library()
+    told = {"files": entry.suffix, "level r": entry.scale, "written": entry.settings, "library": state}
+    return "\n".join([name, *(_line(title, text) for title, text in told.items())])
 
 
 def _state(name: str, catalogue: Catalogue) -> str:

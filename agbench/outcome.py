@@ -99,6 +99,8 @@ class Result:
         Where its images came from, and what is to be known of them, as JSON values.
     reading : dict of str to float
         What reading the training images' files took, as `agbench.preprocess.reading.Reading.metrics` gives it.
+    writing : dict of str to float
+        What writing the files of the level took, as `agbench.preprocess.variant.Variant.writing` gives it.
     examples : DataFrame, optional
         A few test images' files, as `agbench.trial.examples` gives them.
     """
@@ -114,4 +116,5 @@ class Result:
     notes: dict[str, str]
     dataset: dict[str, Any]
     reading: dict[str, float] = field(default_factory=dict)
+    writing: dict[str, float] = field(default_factory=dict)
     examples: pd.DataFrame | None = None

@@ -136,6 +136,7 @@ class Store:
             **{f"seconds_{phase}": value for phase, value in result.seconds.items()},
             **{f"images_{part}": value for part, value in result.counts.items()},
             **result.reading,
+            **result.writing,
             **usage.metrics(),
         }
         metrics = [Metric(name, float(value), now, 0) for name, value in values.items()]

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agbench.condition import ORIGINAL_LEVEL, Budget, Condition, Preprocessing
+from agbench.condition import JPEG, ORIGINAL_LEVEL, Budget, Condition, Preprocessing
 from agbench.errors import UserError
 from agbench.models import registry, weights
+from agbench.preprocess import codec
 
 AUTOGLUON = "automm"
 """The paper's own deep model: AutoGluon with its preset's backbone, from the model hub."""
@@ -49,23 +50,26 @@ class Treatment:
         Variance of the noise that is added first, to training and test images.
     test_level : float, optional
         Of the test images, where it is another.
+    codec : str
+        A name in `agbench.preprocess.codec.CODECS`: what writes the images below level 1.0, those for testing too.
     """
 
     level: float = ORIGINAL_LEVEL
     noise: float | None = None
     test_level: float | None = None
+    codec: str = JPEG
 
     @property
     def train(self) -> Preprocessing:
         """Of training and validation images."""
-        return Preprocessing.at(self.level, noise=self.noise)
+        return Preprocessing.at(self.level, self.codec, self.noise)
 
     @property
     def test(self) -> Preprocessing | None:
         """Of test images, where it is another."""
         if self.test_level is None or self.test_level == self.level:
             return None
-        return Preprocessing.at(self.test_level, noise=self.noise)
+        return Preprocessing.at(self.test_level, self.codec, self.noise)
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,9 @@ class Study:
         return replace(self, models=self.offline or self.models, offline=())
 
 
-def at_levels(*levels: float) -> tuple[Treatment, ...]:
-    """Give one treatment a level, without noise."""
-    return tuple(Treatment(level) for level in levels)
+def at_levels(*levels: float, codecs: Iterable[str] = (JPEG,)) -> tuple[Treatment, ...]:
+    """Give one treatment a level and codec, without noise."""
+    return tuple(Treatment(level, codec=codec) for codec in codecs for level in levels)
 
 
 def crossed(*levels: float) -> tuple[Treatment, ...]:
@@ -140,6 +144,7 @@ def conditions(
     models: tuple[str, ...] | None = None,
     levels: tuple[float, ...] | None = None,
     noise: float | None = None,
+    codecs: tuple[str, ...] | None = None,
 ) -> list[Condition]:
     """Give the conditions of studies, each once, in the order in which they are run.
 
@@ -153,8 +158,9 @@ def conditions(
         What each model may spend; of it, a condition keeps what its model reads.
     seeds : tuple of int
         One condition each.
-    models, levels : tuple, optional
-        Instead of the studies' own.
+    models, levels, codecs : tuple, optional
+        Instead of the studies' own; codecs are names in `agbench.preprocess.codec.CODECS`. The original is the
+        same with every codec, and so is run once.
     noise : float, optional
         Variance of the noise that all images get first, instead of the studies' own.
 
@@ -165,17 +171,18 @@ def conditions(
     Raises
     ------
     UserError
-        If a model or level doesn't exist, a seed is out of range, or levels would replace noise or a test level.
+        If a model, level or codec doesn't exist, a codec can't be used here, a seed is out of range, or levels
+        would replace noise or a test level.
     """
     refuse_bad_seeds(seeds)
     found: dict[str, Condition] = {}
     for study in studies:
-        if levels is not None and any(one != Treatment(one.level) for one in study.treatments):
+        if levels is not None and any(one != Treatment(one.level, codec=one.codec) for one in study.treatments):
             raise UserError(
                 f"--levels gives levels alone, but the study of {study.summary} has noise or other levels for "
                 "testing: leave it out, or name another study"
             )
-        treatments = study.treatments if levels is None else at_levels(*levels)
+        treatments = _treatments(study, levels, codecs)
         for model in models or study.models:
             family, variant = registry.find(model)
             checkpoint = None if variant in family.variants else weights.local_digest(variant)
@@ -203,3 +210,17 @@ def refuse_bad_seeds(seeds: Iterable[int]) -> None:
     wrong = [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]
     if wrong:
         raise UserError(f"{wrong[0]} is not a seed: use 0 to {LARGEST_SEED}")
+
+
+def _treatments(
+    study: Study, levels: tuple[float, ...] | None, codecs: tuple[str, ...] | None
+) -> tuple[Treatment, ...]:
+    """Give a study's treatments with other levels or codecs, where these are given, each codec's together."""
+    wanted = codecs or tuple(dict.fromkeys(one.codec for one in study.treatments))
+    for name in wanted:
+        codec.find(name)
+    if levels is not None:
+        return at_levels(*levels, codecs=wanted)
+    if codecs is None:
+        return study.treatments
+    return tuple(replace(one, codec=name) for name in wanted for one in study.treatments)

@@ -9,9 +9,10 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from agbench.condition import Preprocessing
-from agbench.errors import UserError, unknown
+from agbench.condition import JPEG, Preprocessing
+from agbench.errors import UserError, look_up, unknown
 from agbench.models import registry
+from agbench.preprocess.codec import CODECS
 from agbench.study import PAPER, STUDIES, Study, Treatment, at_levels
 
 SUFFIXES = (".yaml", ".yml")
@@ -33,9 +34,18 @@ def _is_model(name: str) -> str:
     return name
 
 
+def _is_codec(name: str) -> str:
+    try:
+        look_up("codec", name, CODECS)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
 # Strict: YAML's true would be 1.0 otherwise.
 Level = Annotated[float, Strict(), AfterValidator(_is_level)]
 Noise = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Codec = Annotated[str, AfterValidator(_is_codec)]
 
 
 class _Strict(BaseModel):
@@ -46,18 +56,22 @@ class _Treatment(_Strict):
     level: Level = 1.0
     noise: Noise | None = None
     test_level: Level | None = None
+    codec: Codec = JPEG
 
 
 class _Study(_Strict):
     summary: str = "a study of one's own"
     models: Annotated[tuple[Annotated[str, AfterValidator(_is_model)], ...], Field(min_length=1)]
     levels: tuple[Level, ...] = ()
+    codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = (JPEG,)
     treatments: tuple[_Treatment, ...] = ()
 
     @model_validator(mode="after")
     def _has_images(self) -> _Study:
         if not self.levels and not self.treatments:
             raise ValueError("it needs levels, or treatments")
+        if "codecs" in self.model_fields_set and not self.levels:
+            raise ValueError("codecs are those of levels, and it has none: give each treatment its codec")
         return self
 
 
@@ -93,7 +107,8 @@ def read_study(file: Path) -> Study:
     Parameters
     ----------
     file : Path
-        YAML with ``models``, and ``levels`` or ``treatments`` (each with ``level``, ``noise``, ``test_level``).
+        YAML with ``models``, and ``levels`` (each with each of ``codecs``) or ``treatments`` (each with ``level``,
+        ``noise``, ``test_level``, ``codec``).
 
     Returns
     -------
@@ -114,8 +129,8 @@ def read_study(file: Path) -> Study:
         read = _Study.model_validate(plain)
     except ValidationError as error:
         raise UserError(f"{file.name}: {'; '.join(map(_said, error.errors()))}") from error
-    treatments = tuple(Treatment(one.level, one.noise, one.test_level) for one in read.treatments)
-    return Study(read.summary, read.models, (*at_levels(*read.levels), *treatments))
+    treatments = tuple(Treatment(one.level, one.noise, one.test_level, one.codec) for one in read.treatments)
+    return Study(read.summary, read.models, (*at_levels(*read.levels, codecs=read.codecs), *treatments))
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -178,6 +178,7 @@ def run_trials(
                 },
                 dataset=dataset.facts(),
                 reading=measured,
+                writing=train.writing(),
                 examples=examples(dataset, train) if one.test is None else None,
             )
         )

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from agbench.cli import main
+from agbench.preprocess import codec
 
 CARDS = Path(__file__).parent.parent / "datasets"
 
@@ -16,7 +19,7 @@ def invoke(*arguments):
     return CliRunner().invoke(main, arguments)
 
 
-COMMANDS = ["run", "report", "datasets", "models", "prepare", "list", "compare", "nightly"]
+COMMANDS = ["run", "report", "datasets", "models", "codecs", "prepare", "list", "compare", "nightly"]
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
@@ -49,6 +52,7 @@ def test_reporting_needs_neither_torch_nor_autogluon():
         (["run", "--dataset", "patch"], "no data set called 'patch': did you mean 'patches'?"),
         (["run", "--dataset", "digits", "--study", "tabluar"], "did you mean 'tabular'?"),
         (["run", "--dataset", "digits", "--models", "automn"], "did you mean 'automm'?"),
+        (["run", "--dataset", "dtd", "--codec", "jpeg,wepb"], "no codec called 'wepb': did you mean 'webp'?"),
         (["run", "--dataset", "digits", "--levels", "30"], "30 is not a level"),
         (["run", "--dataset", "digits", "--levels", "x"], "'x' is no comma-separated list of levels"),
         (["run", "--dataset", "digits", "--seeds", ","], "',' is no comma-separated list of seeds"),
@@ -85,6 +89,28 @@ def test_lists_name_what_there_is(tmp_path):
     models = invoke("models").output
     assert "automm:efficientnet_lite0" in models
     assert "tabular:pixels+dct" in models
+
+
+def test_a_codec_that_is_not_there_is_said_before_any_download(tmp_path, monkeypatch):
+    entry = replace(codec.CODECS["avif"], missing=lambda: "a-package")
+    monkeypatch.setitem(codec.CODECS, "avif", entry)
+    done = invoke("--workspace", str(tmp_path), "run", "--dataset", "dtd", "--codec", "webp,avif")
+    assert done.exit_code == 2
+    assert done.stderr == "agbench: the codec avif is not available: install a-package\n"
+    assert not (tmp_path / "datasets").exists()
+    listed = re.split(r"\n(?=\w)", invoke("codecs").output)
+    assert [paragraph.splitlines()[0] for paragraph in listed] == [*codec.CODECS]
+    for paragraph in listed:
+        assert ("not available: install a-package" in paragraph) == paragraph.startswith("avif")
+        assert re.search(r"files: +\.\w+\n +level r: +quality 100 r", paragraph)
+    assert "libwebp" in listed[1]
+
+
+def test_the_plan_has_the_original_once_and_every_codec(tmp_path):
+    grid = ["--models", "tabular:dct", "--levels", "1.0,0.3", "--codec", "jpeg,webp"]
+    done = invoke("--workspace", str(tmp_path), "run", "--dataset", "digits", *grid, "--dry-run")
+    planned = [line.split(", ")[1] for line in done.stdout.splitlines() if line.startswith("to run")]
+    assert planned == ["original", "jpeg 0.3", "webp 0.3"]
 
 
 def test_the_workspace_can_come_from_the_environment(tmp_path):

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agbench import study, study_file
 from agbench.condition import Budget
 from agbench.errors import UserError
+from agbench.preprocess.codec import CODECS
 from agbench.trial import fit_of
 
 
@@ -51,6 +56,38 @@ def test_models_levels_seeds_and_noise_can_be_chosen():
     ]
 
 
+LEVELS = st.lists(st.integers(1, 100).map(lambda level: level / 100), min_size=1, max_size=5, unique=True)
+
+
+@given(LEVELS, st.lists(st.sampled_from([*CODECS]), min_size=1, unique=True), st.sampled_from([None, 1.0]))
+def test_every_codec_has_every_level_and_all_share_the_original(levels, codecs, noise):
+    def found(*names):
+        grid = {"levels": tuple(levels), "models": ("tabular:dct",), "noise": noise, "codecs": names or None}
+        return study.conditions([study.STUDIES["quick"]], "d", "f", study.QUICK, **grid)
+
+    below = [level for level in levels if level < 1]
+    written = Counter((one.train.codec, one.train.level, one.train.noise) for one in found(*codecs))
+    expected = [(codec, level, noise) for codec in codecs for level in below]
+    assert written == Counter(expected + [(None, 1.0, noise)] * (1.0 in levels))
+    assert [one.id for one in found("jpeg")] == [one.id for one in found()], "what was run before still counts"
+
+
+def test_a_codec_goes_with_noise_and_with_other_levels_for_testing():
+    noisy, crossed = (
+        [str(one) for one in study.conditions([study.STUDIES[name]], "d", "f", study.QUICK, codecs=("avif",))]
+        for name in ("noise", "transfer")
+    )
+    assert [one.split(", ")[1] for one in noisy] == ["original", "noise", "noise + avif 0.3"]
+    assert "d, original (tested on avif 0.3), automm, seed 0" in crossed
+    assert len(crossed) == 16
+    assert not any("jpeg" in one for one in crossed)
+
+
+def test_a_condition_without_a_codecs_name_is_still_the_same():
+    grid = {"models": ("tabular:dct",), "levels": (1.0, 0.3)}
+    assert ids("quick", budget=study.QUICK, **grid) == ["7b576de5d76f3e66", "3900e734fd888ed2"]
+
+
 def test_a_local_checkpoint_is_part_of_the_condition(tmp_path, monkeypatch):
     for content in (b"a", b"b"):
         (tmp_path / "config.json").write_text("{}")
@@ -66,7 +103,9 @@ def test_a_local_checkpoint_is_part_of_the_condition(tmp_path, monkeypatch):
     assert condition.id != first
 
 
-@pytest.mark.parametrize("arguments", [{"models": ("nope",)}, {"levels": (0.0,)}, {"seeds": (-1,)}])
+@pytest.mark.parametrize(
+    "arguments", [{"models": ("nope",)}, {"codecs": ("nope",)}, {"levels": (0.0,)}, {"seeds": (-1,)}]
+)
 def test_wrong_values_are_refused_before_anything_runs(arguments):
     with pytest.raises(UserError):
         ids("quick", **arguments)
@@ -113,6 +152,18 @@ def test_a_study_of_ones_own_is_a_file(tmp_path):
     ]
 
 
+def test_a_study_of_ones_own_has_its_codecs(tmp_path):
+    (tmp_path / "mine.yaml").write_text(
+        "models: [tabular:dct]\nlevels: [1.0, 0.3]\ncodecs: [jpeg, webp]\n"
+        "treatments:\n  - {level: 0.3, noise: 1.0, codec: avif}\n  - {level: 0.5}\n"
+    )
+    written = ["original", "jpeg 0.3", "webp 0.3", "noise + avif 0.3", "jpeg 0.5"]
+    assert [str(one).split(", ")[1] for one in read(tmp_path / "mine.yaml")] == written
+    (found,) = study_file.find(str(tmp_path / "mine.yaml"))
+    others = study.conditions([found], "d", "f", study.QUICK, codecs=("jxl",))
+    assert {one.train.codec for one in others} == {None, "jxl"}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -126,6 +177,16 @@ def test_a_study_of_ones_own_is_a_file(tmp_path):
         ("models: [tabular:dct]\nlevels: [1.5]\n", "mine.yaml: levels.0: 1.5 is not a level"),
         ("models: [tabular:dct]\nlevel: [1.0]\n", "mine.yaml: level: "),
         ("models: [tabular:dct]\ntreatments: [{noise: -1}]\n", "mine.yaml: treatments.0.noise: "),
+        ("models: [tabular:dct]\nlevels: [0.3]\ncodecs: [wepb]\n", "mine.yaml: codecs.0: no codec called 'wepb'"),
+        ("models: [tabular:dct]\nlevels: [0.3]\ncodecs: []\n", "mine.yaml: codecs: "),
+        (
+            "models: [tabular:dct]\ncodecs: [webp]\ntreatments: [{level: 0.3}]\n",
+            "mine.yaml: the file: codecs are those of levels, and it has none",
+        ),
+        (
+            "models: [tabular:dct]\ntreatments: [{codec: wepb}]\n",
+            "mine.yaml: treatments.0.codec: no codec called 'wepb': did you mean 'webp'?",
+        ),
         ("[", "mine.yaml is not YAML"),
         (
             "models: [tabular:dct]\nlevels: [1.0]\nlevels: [0.3]\n",

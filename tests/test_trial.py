@@ -10,6 +10,7 @@ from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import load_dataset
 from agbench.data.prepare import prepare
 from agbench.errors import UserError
+from agbench.preprocess.codec import CODECS
 from agbench.trial import Resources, run_trials
 
 
@@ -49,6 +50,19 @@ def test_a_trial_predicts_every_test_image_once(condition, datasets, tmp_path):
     assert result.counts == {"classes": 10, "train": 1078, "validation": 359, "test": 360, "quarantined": 0}
     assert result.bytes_original == dataset.index["bytes"].sum()
     assert result.bytes > result.bytes_original, "a JPEG of 8x8 pixels is all header"
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jxl"])
+def test_a_trial_counts_and_times_the_files_of_its_codec(condition, datasets, tmp_path, name):
+    result = run(replace(condition, train=Preprocessing.at(0.3, name)), datasets, tmp_path)
+    (variant,) = (datasets / "digits" / "variants").glob(f"{name}-0.3-*")
+    files = list(variant.glob(f"images/*/*{CODECS[name].suffix}"))
+    assert len(files) == result.writing["writing_images"] == 1797
+    assert result.bytes == sum(file.stat().st_size for file in files)
+    assert result.writing["writing_seconds_encode"] > 0
+    assert result.reading["reading_seconds_decode"] > 0
+    assert ("reading_header_share" in result.reading) == (name == "jpeg")
+    assert result.accuracy > 0.4
 
 
 def test_another_preprocessing_for_the_test_images_is_used_for_them_alone(condition, datasets, tmp_path):

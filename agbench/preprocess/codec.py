@@ -75,6 +75,8 @@ class Codec:
         The fields of `Metadata` that its files can hold.
     missing : callable
         Says what to install where the codec isn't there; nothing where it is.
+    scale : str
+        What a level r means to it, in words for who chooses one; empty where it has no quality.
     """
 
     suffix: str
@@ -83,6 +85,7 @@ class Codec:
     encode: Encode
     keeps: tuple[str, ...] = ("exif", "icc", "xmp")
     missing: Callable[[], str] = lambda: ""
+    scale: str = ""
 
 
 def _pillow(format_: str, **settings: Any) -> Encode:
@@ -134,6 +137,7 @@ CODECS = {
         settings="Image.save(quality=q): baseline, 4:2:0, standard Huffman tables",
         library=_jpeg_library,
         encode=_pillow("JPEG"),
+        scale="quality 100 r, which scales the standard's quantisation tables: 50 takes them as they are",
     ),
     "webp": Codec(
         suffix=".webp",
@@ -141,6 +145,7 @@ CODECS = {
         library=_pillow_with("libwebp", lambda: features.version_module("webp")),
         encode=_pillow("WEBP"),
         missing=_missing_in_pillow("webp"),
+        scale="quality 100 r on libwebp's own scale",
     ),
     "avif": Codec(
         suffix=".avif",
@@ -148,6 +153,7 @@ CODECS = {
         library=_pillow_with("libavif", lambda: features.version_module("avif")),
         encode=_pillow("AVIF", max_threads=1),
         missing=_missing_in_pillow("avif"),
+        scale="quality 100 r on libavif's own scale: AV1's quantiser, turned round",
     ),
     "jxl": Codec(
         suffix=".jxl",
@@ -156,6 +162,7 @@ CODECS = {
         encode=_encode_jxl,
         keeps=("exif", "xmp"),
         missing=_missing_jxl,
+        scale="quality 100 r, which libjxl turns into a distance from the original: 90 is 1.0, hardly visible",
     ),
 }
 """By name. Pillow's ``save(quality=q)`` with its defaults is the definition of a level, for each codec on its own

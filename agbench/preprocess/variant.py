@@ -66,7 +66,8 @@ class Variant:
         By ``image_id``: ``image`` (absolute path of what a model reads), ``bytes`` (of the image's
         file at this level; for the original, of its own file even where the model reads a faithful copy).
     manifest : dict
-        Codec, library, settings, counts, bytes, and the seconds it took.
+        Codec, library, settings, counts, bytes, and the seconds it took: ``seconds_encode`` for encoding all
+        of ``files`` and writing them, summed over processes; it is not there in those of older releases.
     """
 
     index: pd.DataFrame
@@ -76,6 +77,13 @@ class Variant:
     def bytes(self) -> int:
         """Of all its images."""
         return int(self.index["bytes"].sum())
+
+    def writing(self) -> dict[str, float]:
+        """Give what a result keeps of how it was written; nothing where no codec was at work, or no time taken."""
+        if self.manifest["preprocessing"]["codec"] is None or "seconds_encode" not in self.manifest:
+            return {}
+        kept = {"images": self.manifest["files"], "seconds_encode": self.manifest["seconds_encode"]}
+        return {f"writing_{name}": float(value) for name, value in kept.items()}
 
 
 def materialise(
@@ -185,7 +193,8 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
             tasks = [pool.submit(_write_chunk, chunk, half_made) for chunk in chunks]
             written = pd.DataFrame([row for task in tasks for row in task.result()])
         for place, (recipe, home) in enumerate(half_made.items()):
-            index = written[written["recipe"] == place].drop(columns="recipe").reset_index(drop=True)
+            own = written[written["recipe"] == place]
+            index = own.drop(columns=["recipe", "seconds"]).reset_index(drop=True)
             index.to_parquet(home / INDEX)
             manifest = {
                 **asdict(recipe),
@@ -196,6 +205,7 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
                 "files": int(index["file"].notna().sum()),
                 "bytes": int(index["bytes"].sum()),
                 "made_together": len(homes),
+                "seconds_encode": round(float(own["seconds"].sum()), 6),
                 "seconds_together": round(time.monotonic() - started, 3),
             }
             files.write(home / MANIFEST, json.dumps(manifest, indent=2) + "\n")
@@ -216,7 +226,7 @@ def _write_image(
     noisy: dict[tuple[float, int | None], Any] = {}
     for place, (recipe, home) in enumerate(homes.items()):
         preprocessing = recipe.preprocessing
-        row: dict[str, Any] = {"recipe": place, "image_id": image_id, "bytes": size}
+        row: dict[str, Any] = {"recipe": place, "image_id": image_id, "bytes": size, "seconds": 0.0}
         if preprocessing.is_original and as_is:
             yield {**row, "file": None, "file_bytes": 0, "modified": 0, "sha256": ""}
             continue
@@ -227,11 +237,13 @@ def _write_image(
                 noisy[drawn] = add_noise(pixels, preprocessing.noise, recipe.seed or 0, image_id)
             seen = noisy[drawn]
         file = f"{IMAGES}/{number // 1000:03d}/{number:06d}{recipe.writer.suffix}"
+        started = time.perf_counter()
         recipe.writer.encode(seen, home / file, preprocessing.quality or 0, turned)
+        row["seconds"] = time.perf_counter() - started
         content = Content.of(home / file)
         with images.opened(home / file) as copy:
             if copy.size != pixels.size:
                 raise RuntimeError(f"{image_id} changed its size from {pixels.size} to {copy.size}")
         if not preprocessing.is_original:
             row["bytes"] = content.bytes
-        yield {**row, "file": file, **asdict(content) | {"file_bytes": content.bytes, "bytes": row["bytes"]}}
+        yield {**asdict(content), "file_bytes": content.bytes, **row, "file": file}

@@ -9,9 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from agbench import files
+from agbench.condition import JPEG
 from agbench.errors import UserError
 from agbench.record import Record, named
-from agbench.report import charts, claims, commands, details, index, markdown, measures, page, published, tables
+from agbench.report import (
+    charts,
+    claims,
+    codecs,
+    commands,
+    details,
+    index,
+    markdown,
+    measures,
+    page,
+    published,
+    tables,
+)
 from agbench.report.evidence import Evidence
 from agbench.report.gather import gather
 from agbench.report.table import Table
@@ -119,7 +132,7 @@ def write_report(
                 (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
         if "latex" in wanted:
             _write_latex(evidence, made, half_made)
-    text = _page(evidence, facts, made, strip, sweep)
+    text = _page(evidence, facts, made, [chart.name for chart in drawn], strip, sweep)
     if "html" in wanted:
         files.write(folder / HTML, page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench"))
     else:
@@ -156,6 +169,7 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
         tables.size_difference_table(evidence),
         measures.storage_table(evidence),
         measures.reading_table(evidence),
+        codecs.codec_table(evidence),
         tables.noise_table(evidence),
         tables.noise_difference_table(evidence),
         measures.convergence_table(evidence),
@@ -180,7 +194,12 @@ def _write_latex(evidence: Evidence, made: dict[str, Table], folder: Path) -> No
 
 
 def _page(
-    evidence: Evidence, facts: dict[str, Any], made: dict[str, Table], strip: bool, sweep: str | None
+    evidence: Evidence,
+    facts: dict[str, Any],
+    made: dict[str, Table],
+    drawn: list[str],
+    strip: bool,
+    sweep: str | None,
 ) -> str:
     records = evidence.records or evidence.failures
     known = [record.environment for record in records if record.environment]
@@ -194,7 +213,9 @@ def _page(
         facts=facts,
         measured=any(series.cells for series in evidence.series),
         strip=strip,
-        levels_of_strip=[level for level in charts.STRIP if level in evidence.levels],
+        drawn=drawn,
+        by_codec=[name for name in drawn if name.startswith(charts.BY_CODEC)],
+        jpeg_alone=evidence.codecs == [JPEG],
         curves=evidence.main is not None and "convergence" in made,
         seeds=evidence.seeds,
         environments=list(environments.values()),
@@ -202,7 +223,7 @@ def _page(
         grown=sorted(
             {
                 level
-                for series in evidence.series
+                for series in evidence.jpeg.series
                 for level, cell in series.cells.items()
                 if cell.bytes > cell.bytes_original
             },

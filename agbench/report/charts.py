@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from agbench.condition import ORIGINAL_LEVEL
+from agbench.condition import JPEG, ORIGINAL_LEVEL
 from agbench.report import published
 from agbench.report.evidence import Evidence, Series
 
@@ -13,6 +13,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's, which colour-blind readers can tell apart."""
 
 ORIGINAL_SIZE = 100.0
+BY_CODEC = "accuracy-by-codec"
 STRIP = (1.0, 0.5, 0.3, 0.1)
 """The levels of the example images."""
 
@@ -85,7 +86,8 @@ class Chart:
 
 def charts(evidence: Evidence) -> list[Chart]:
     """Give the charts that the results allow."""
-    found = [over_level(evidence), over_bytes(evidence)] if any(one.cells for one in evidence.series) else []
+    found = [over_level(evidence), over_bytes(evidence)] if any(one.cells for one in evidence.jpeg.series) else []
+    found += by_codec(evidence)
     main = evidence.main
     if main is not None and any(record.curve for cell in main.cells.values() for record in cell.records):
         found.append(over_epochs(evidence, main))
@@ -93,12 +95,13 @@ def charts(evidence: Evidence) -> list[Chart]:
 
 
 def over_level(evidence: Evidence) -> Chart:
-    """Figure 2 for every model: accuracy over level."""
-    lines = [_line(series, {level: level for level in series.cells}) for series in evidence.series if series.cells]
+    """Figure 2 for every model: accuracy over level of JPEG."""
+    all_series = [series for series in evidence.jpeg.series if series.cells]
+    lines = [_line(series, {level: level for level in series.cells}) for series in all_series]
     paper = published.TABLE_3.get(evidence.dataset)
     if paper is not None:
         lines.append(_published(paper, (1.0, 0.3)))
-    sizes = {level: cell.byte_ratio for series in evidence.series for level, cell in series.cells.items()}
+    sizes = {level: cell.byte_ratio for series in all_series for level, cell in series.cells.items()}
     return Chart(
         name="accuracy-over-level",
         title=f"{evidence.dataset}: accuracy over level",
@@ -114,19 +117,35 @@ def over_level(evidence: Evidence) -> Chart:
 
 
 def over_bytes(evidence: Evidence) -> Chart:
-    """Figure 2 over what a level really saves."""
-    lines = [
-        _line(series, {level: 100 * cell.byte_ratio for level, cell in series.cells.items()})
-        for series in evidence.series
-        if series.cells
-    ]
+    """Figure 2 over what a level of JPEG really saves."""
+    lines = [_line(series, _sizes(series)) for series in evidence.jpeg.series if series.cells]
     paper = published.TABLE_3.get(evidence.dataset)
     if paper is not None:
         lines.append(_published(paper, (ORIGINAL_SIZE, 100 * paper.relative_size)))
+    return _over_sizes("accuracy-over-bytes", f"{evidence.dataset}: accuracy over achieved size", lines)
+
+
+def by_codec(evidence: Evidence) -> list[Chart]:
+    """Give a chart for each model that was run with another codec than JPEG: a line for each of its codecs.
+
+    Over the achieved size, as a level of one codec is not that of another.
+    """
+    found: list[Chart] = []
+    for label in dict.fromkeys(series.label for series in evidence.series):
+        all_series = [series for series in evidence.series if series.label == label and series.cells]
+        compressed = [series for series in all_series if set(series.cells) != {ORIGINAL_LEVEL}]
+        if any(series.codec != JPEG for series in compressed):
+            title = f"{evidence.dataset}: {label} over achieved size"
+            lines = [_line(series, _sizes(series), series.codec) for series in compressed]
+            found.append(_over_sizes(f"{BY_CODEC}-{len(found) + 1}", title, lines))
+    return found
+
+
+def _over_sizes(name: str, title: str, lines: list[Line]) -> Chart:
     grown = min((one for line in lines for one in line.x), default=0) >= ORIGINAL_SIZE
     return Chart(
-        name="accuracy-over-bytes",
-        title=f"{evidence.dataset}: accuracy over achieved size",
+        name=name,
+        title=title,
         x_label="achieved size, % of the original's bytes (100: the original)",
         y_label="accuracy on test images, with 95 % interval",
         lines=tuple(lines),
@@ -176,11 +195,16 @@ def _published(paper: published.Storage, places: tuple[float, float]) -> Line:
     return Line("the paper's EfficientNet-B0", places, points, published=True)
 
 
-def _line(series: Series, places: dict[float, float]) -> Line:
+def _sizes(series: Series) -> dict[float, float]:
+    """Give the achieved size of each level, in percent of the original's bytes."""
+    return {level: 100 * cell.byte_ratio for level, cell in series.cells.items()}
+
+
+def _line(series: Series, places: dict[float, float], name: str | None = None) -> Line:
     levels = sorted(series.cells, reverse=True)
     intervals = [series.cells[level].interval for level in levels]
     return Line(
-        name=series.name,
+        name=name or series.name,
         x=tuple(places[level] for level in levels),
         y=tuple(interval.value for interval in intervals),
         low=tuple(interval.low for interval in intervals),

@@ -13,7 +13,8 @@ from agbench import statistics
 from agbench.condition import ORIGINAL_LEVEL
 from agbench.record import Record
 from agbench.report import commands, table
-from agbench.report.evidence import Evidence, paired
+from agbench.report.cell import paired
+from agbench.report.evidence import Evidence
 from agbench.report.measures import epochs_by_seed
 from agbench.report.table import Column, Table
 from agbench.report.tables import LEVEL, corrected
@@ -81,8 +82,8 @@ class Claim:
 
 
 def findings(evidence: Evidence) -> list[tuple[Claim, Finding]]:
-    """Give what the results say of each claim."""
-    return [(claim, claim.find(evidence) or _without_results(evidence, claim.study)) for claim in CLAIMS]
+    """Give what the results say of each claim: those on JPEG and on the original, as in the paper."""
+    return [(claim, claim.find(evidence.jpeg) or _without_results(evidence, claim.study)) for claim in CLAIMS]
 
 
 def stuck(evidence: Evidence, study: str) -> list[Record]:

@@ -6,8 +6,10 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from agbench.condition import ORIGINAL_LEVEL, Budget
-from agbench.report.evidence import Cell, CrossedSeries, Evidence, NoisySeries, Series
+from agbench.condition import JPEG, ORIGINAL_LEVEL, Budget
+from agbench.preprocess.codec import CODECS
+from agbench.report.cell import Cell
+from agbench.report.evidence import CrossedSeries, Evidence, Named, NoisySeries, Series
 from agbench.study import PAPER_NOISE, STUDIES
 
 K = TypeVar("K")
@@ -33,11 +35,12 @@ def for_study(evidence: Evidence, study: str) -> str:
 
 def missing(evidence: Evidence) -> list[str]:
     """Give commands for each model that lacks a level which another one has, or a seed that it has elsewhere."""
-    return [
-        _for_levels(evidence, series, levels, seeds)
-        for series in evidence.series
-        for seeds, levels in _lacking(series.cells, evidence.levels, _wanted(evidence, series))
-    ]
+    found = []
+    for codec in evidence.codecs:
+        for series in evidence.written_by(codec).series:
+            for seeds, levels in _lacking(series.cells, evidence.levels(codec), _wanted(evidence, series)):
+                found.append(_for_levels(evidence, series, levels, seeds))
+    return found
 
 
 def missing_noise(evidence: Evidence) -> list[str]:
@@ -46,10 +49,13 @@ def missing_noise(evidence: Evidence) -> list[str]:
     for series in evidence.noisy:
         wanted = _wanted(evidence, series)
         clean = {} if series.clean is None else {ORIGINAL_LEVEL: series.clean}
-        for seeds, levels in _lacking(clean, [ORIGINAL_LEVEL], wanted):
+        # The clean and the noisy original go with JPEG, to be asked for once.
+        papers = (ORIGINAL_LEVEL, 0.3) if series.codec == JPEG else ()
+        for seeds, levels in _lacking(clean, papers[:1], wanted):
             found.append(_for_levels(evidence, series, levels, seeds))
         if series.noise == PAPER_NOISE:
-            places = sorted({ORIGINAL_LEVEL, 0.3, *series.cells, *series.failed}, reverse=True)
+            compressed = {*series.cells, *series.failed} - {ORIGINAL_LEVEL}
+            places = sorted({*papers, *compressed}, reverse=True)
             for seeds, levels in _lacking(series.cells, places, wanted):
                 found.append(_for_levels(evidence, series, levels, seeds, "--noise"))
     return found
@@ -62,9 +68,9 @@ def missing_transfer(evidence: Evidence) -> list[str]:
         levels = {level for pair in (*series.cells, *series.failed) for level in pair}
         pairs = [(train, test) for train in levels for test in levels]
         lacking = _lacking(series.cells, pairs, _wanted(evidence, series))
-        if lacking and series.noise is None:
+        if lacking and series.noise is None and series.codec in CODECS:
             seeds = _seeds({seed for seeds, _ in lacking for seed in seeds})
-            arguments = ["--study", "transfer", "--models", series.model, *seeds]
+            arguments = ["--study", "transfer", "--models", series.model, *_codec(series), *seeds]
             found.append(_command(evidence, *arguments, *_options([series.budget])))
     return found
 
@@ -96,8 +102,12 @@ def _for_levels(
     evidence: Evidence, series: Series | NoisySeries, levels: Iterable[float], seeds: Iterable[int], *more: str
 ) -> str:
     wanted = ",".join(f"{level:g}" for level in levels)
-    arguments = ["--models", series.model, "--levels", wanted, *_seeds(seeds)]
+    arguments = ["--models", series.model, "--levels", wanted, *_codec(series), *_seeds(seeds)]
     return _command(evidence, *arguments, *_options([series.budget]), *more)
+
+
+def _codec(series: Named) -> list[str]:
+    return [] if series.codec == JPEG else ["--codec", series.codec]
 
 
 def _command(evidence: Evidence, *arguments: str) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from agbench.condition import Budget, Condition
 from agbench.record import Record
 from agbench.report import published, table
-from agbench.report.evidence import Cell, CrossedSeries, Evidence, NoisySeries, Series, common, paired
+from agbench.report.cell import Cell, common, paired
+from agbench.report.evidence import CrossedSeries, Evidence, NoisySeries, Series
 from agbench.report.table import Column, Table
 
 
@@ -16,7 +17,7 @@ def settings_table(evidence: Evidence) -> Table:
     used: dict[tuple[str, str], dict[str, set[str]]] = {}
     all_series: list[Series | NoisySeries | CrossedSeries] = [*evidence.series, *evidence.noisy, *evidence.crossed]
     for one in all_series:
-        notes = used.setdefault((one.name, str(one.budget)), {})
+        notes = used.setdefault((one.label, str(one.budget)), {})
         for record in (record for cell in one.cells.values() for record in cell.records):
             for name, value in record.notes.items():
                 if value and name not in ("variant", "settings"):
@@ -84,6 +85,7 @@ def quarantine_table(unreadable: Iterable[dict[str, str]]) -> Table:
 
 def published_table(evidence: Evidence) -> Table:
     """Give the paper's cells for this data set, ours beside them, and which of the paper's can't be right."""
+    evidence = evidence.jpeg
     wrong = {(one.table, one.column): one for one in published.audit() if one.dataset == evidence.dataset}
     budget = papers_budget(evidence)
     rows = []
@@ -98,7 +100,7 @@ def published_table(evidence: Evidence) -> Table:
 
 def papers_budget(evidence: Evidence) -> Budget | None:
     """Give the one budget whose results stand beside the paper's: its ten epochs, or the one with most levels."""
-    small = [series for series in evidence.series if series.model == published.SMALL and series.cells]
+    small = [series for series in evidence.jpeg.series if series.model == published.SMALL and series.cells]
     best = max(
         small,
         key=lambda one: (one.budget.epochs == published.EPOCHS, len(one.cells), len(one.seeds)),

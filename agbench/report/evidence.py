@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-import statistics as plain
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any, TypeVar
 
-import numpy as np
-
 from agbench import statistics
-from agbench.condition import ORIGINAL_LEVEL, Budget, digest
+from agbench.condition import JPEG, ORIGINAL_LEVEL, Budget, Condition, digest
 from agbench.record import Record
-from agbench.statistics import MARGIN, Bools, Comparison, Interval, Tolerance
+from agbench.report.cell import Cell, paired
+from agbench.statistics import Comparison, Tolerance
 
 K = TypeVar("K")
 
@@ -23,109 +21,64 @@ TINY = 32
 """Pixels of the longer side up to which the paper calls images tiny (section II-A: CIFAR's 32x32)."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One model at one level, with all its seeds.
-
-    Parameters
-    ----------
-    records : tuple of Record
-        A trial each seed, in the order of seeds.
-    """
-
-    records: tuple[Record, ...]
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The seeds that there are."""
-        return tuple(record.condition.seed for record in self.records)
-
-    @cached_property
-    def interval(self) -> Interval:
-        """Mean accuracy over seeds, with the interval over test images."""
-        right = self.right(self.seeds)
-        return statistics.accuracy(float(right.sum(axis=1).mean()), right.shape[1])
-
-    def right(self, seeds: Iterable[int]) -> Bools:
-        """Tell which images were predicted rightly, as an array of shape (seeds, images)."""
-        wanted = set(seeds)
-        return np.stack([record.outcome.right for record in self.records if record.condition.seed in wanted])
-
-    @property
-    def spread(self) -> float | None:
-        """Standard deviation of the accuracy over seeds; ``None`` with one seed."""
-        accuracies = [float(record.outcome.right.mean()) for record in self.records]
-        return plain.stdev(accuracies) if len(accuracies) > 1 else None
-
-    @property
-    def bytes(self) -> int:
-        """Of all images at this level."""
-        return int(self.records[0].metrics["bytes"])
-
-    @property
-    def bytes_original(self) -> int:
-        """Of all images as they came."""
-        return int(self.records[0].metrics["bytes_original"])
-
-    @property
-    def byte_ratio(self) -> float:
-        """Achieved size, of the original's bytes."""
-        return self.bytes / self.bytes_original
-
-    def measured(self, name: str) -> float | None:
-        """Give the median over trials of something that was measured; ``None`` where none has it."""
-        values = [record.metrics[name] for record in self.records if name in record.metrics]
-        return plain.median(values) if values else None
-
-
-def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comparison | None:
-    """Compare two cells image by image, with the seeds that both have; ``None`` where there are none."""
-    if ours is None or base is None:
-        return None
-    seeds = sorted(set(ours.seeds) & set(base.seeds))
-    if not seeds:
-        return None
-    images = {record.outcome.images for cell in (ours, base) for record in cell.records}
-    if len(images) > 1:
-        raise ValueError("a paired comparison needs the same test images with the same labels")
-    return statistics.compare(ours.right(seeds), base.right(seeds), margin)
-
-
 def _seeds(cells: Iterable[Cell]) -> tuple[int, ...]:
     return tuple(sorted({seed for cell in cells for seed in cell.seeds}))
 
 
-def common(ours: Cell, base: Cell) -> tuple[float, float] | None:
-    """Give the accuracies of two cells over the seeds that both have; ``None`` where there are none."""
-    seeds = set(ours.seeds) & set(base.seeds)
-    if not seeds:
-        return None
-    return float(ours.right(seeds).mean()), float(base.right(seeds).mean())
+def codec_of(condition: Condition) -> str | None:
+    """Give the codec of a condition's images, for training and for testing; ``None`` where no codec is at work."""
+    used = dict.fromkeys((condition.train.codec, condition.test_preprocessing.codec))
+    return " / ".join(codec for codec in used if codec is not None) or None
 
 
 @dataclass(frozen=True)
-class Series:
-    """One model with one budget, over the levels.
+class Named:
+    """What all series have in common.
 
     Parameters
     ----------
-    name : str
-        The model's; with its budget, where the model was run with several.
+    label : str
+        The model's name; with its budget, where the model was run with several.
     model : str
         The model's.
     budget : Budget
         What it could spend.
+    codec : str
+        What wrote the images below level 1.0. The original, which no codec wrote, is in the series of every one.
+    """
+
+    label: str
+    model: str
+    budget: Budget
+    codec: str
+
+    @property
+    def name(self) -> str:
+        """The label, with the codec where it is not the paper's."""
+        return self.label if self.codec == JPEG else f"{self.label}, {self.codec}"
+
+
+@dataclass(frozen=True)
+class Series(Named):
+    """One model with one budget, over the levels of one codec.
+
+    Parameters
+    ----------
+    label, model, budget, codec : str, str, Budget and str
+        As in `Named`.
     cells : dict of float to Cell
         By level.
     failed : dict of float to str
         Levels that were run and have no result: ``"failed"``, or ``"unfinished"``.
     """
 
-    name: str
-    model: str
-    budget: Budget
     cells: dict[float, Cell]
     failed: dict[float, str] = field(default_factory=dict)
+
+    @property
+    def own(self) -> dict[float, Cell]:
+        """Its cells, the original only in the series of JPEG: what tables list, each number once."""
+        return {level: cell for level, cell in self.cells.items() if self.codec == JPEG or level != ORIGINAL_LEVEL}
 
     @property
     def original(self) -> Cell | None:
@@ -169,13 +122,13 @@ class Series:
 
 
 @dataclass(frozen=True)
-class NoisySeries:
+class NoisySeries(Named):
     """One model on noisy images.
 
     Parameters
     ----------
-    name, model, budget : str, str and Budget
-        As in `Series`.
+    label, model, budget, codec : str, str, Budget and str
+        As in `Named`.
     noise : float
         Variance of the noise.
     clean : Cell, optional
@@ -186,9 +139,6 @@ class NoisySeries:
         As in `Series`.
     """
 
-    name: str
-    model: str
-    budget: Budget
     noise: float
     clean: Cell | None
     cells: dict[float, Cell]
@@ -206,15 +156,15 @@ class NoisySeries:
 
 
 @dataclass(frozen=True)
-class CrossedSeries:
+class CrossedSeries(Named):
     """One model, trained at some levels and tested at others.
 
     Parameters
     ----------
-    name : str
-        The model's, as in `Series`; with the noise of its images, where they have some.
-    model, budget : str and Budget
-        As in `Series`.
+    label : str
+        As in `Named`; with the noise of its images, where they have some.
+    model, budget, codec : str, Budget and str
+        As in `Named`.
     noise : float or None
         Variance of the noise of its images.
     cells : dict of (float, float) to Cell
@@ -223,9 +173,6 @@ class CrossedSeries:
         As in `Series`.
     """
 
-    name: str
-    model: str
-    budget: Budget
     noise: float | None
     cells: dict[tuple[float, float], Cell]
     failed: dict[tuple[float, float], str] = field(default_factory=dict)
@@ -273,9 +220,36 @@ class Evidence:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def levels(self) -> list[float]:
-        """All levels that any model was run at, the original first."""
-        return sorted({level for series in self.series for level in (*series.cells, *series.failed)}, reverse=True)
+    def codecs(self) -> list[str]:
+        """What any images were written by, JPEG first, as it always is there."""
+        all_series = (*self.series, *self.noisy, *self.crossed)
+        return list(dict.fromkeys((JPEG, *(one.codec for one in all_series))))
+
+    def levels(self, codec: str) -> list[float]:
+        """Give all levels of a codec that any model was run at, the original first, which goes with JPEG's."""
+        found = {level for one in self.series if one.codec == codec for level in (*one.cells, *one.failed)}
+        return sorted(found if codec == JPEG else found - {ORIGINAL_LEVEL}, reverse=True)
+
+    @property
+    def places(self) -> list[tuple[str, float]]:
+        """All codecs with all their levels; the original once."""
+        return [(codec, level) for codec in self.codecs for level in self.levels(codec)]
+
+    @cached_property
+    def jpeg(self) -> Evidence:
+        """What there is on the paper's codec, and on the original: all that its claims may be read off."""
+        return self.written_by(JPEG)
+
+    def written_by(self, codec: str) -> Evidence:
+        """Give what there is on the images that one codec wrote, and on the original."""
+        return replace(
+            self,
+            series=tuple(one for one in self.series if one.codec == codec),
+            noisy=tuple(one for one in self.noisy if one.codec == codec),
+            crossed=tuple(one for one in self.crossed if one.codec == codec),
+            records=tuple(one for one in self.records if codec_of(one.condition) in (None, codec)),
+            failures=tuple(one for one in self.failures if codec_of(one.condition) in (None, codec)),
+        )
 
     @property
     def seeds(self) -> list[int]:
@@ -294,9 +268,9 @@ class Evidence:
 
     @property
     def main(self) -> Series | None:
-        """The deep model that was run at most levels, with most trials; claims are read off it."""
+        """The deep model that was run at most levels of JPEG, with most trials; claims are read off it."""
         return max(
-            self.deep,
+            self.jpeg.deep,
             key=lambda series: (len(series.cells), sum(len(cell.records) for cell in series.cells.values())),
             default=None,
         )
@@ -304,7 +278,7 @@ class Evidence:
     @property
     def sizes(self) -> list[Series]:
         """Models of one family with one budget, from small to large: the largest such group; at least two."""
-        sized = sorted((one for one in self.deep if one.size), key=lambda one: (one.size, str(one.budget)))
+        sized = sorted((one for one in self.jpeg.deep if one.size), key=lambda one: (one.size, str(one.budget)))
         groups = [
             list(group)
             for _, group in groupby(

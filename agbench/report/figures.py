@@ -115,10 +115,10 @@ def draw_examples(evidence: Evidence, folder: Path) -> bool:
 
 
 def _examples(evidence: Evidence) -> dict[float, dict[str, Example]]:
-    """Give the kept images by level and id."""
+    """Give the kept images by level of JPEG and id."""
     found: dict[float, dict[str, Example]] = {}
     for level in STRIP:
-        for series in evidence.series:
+        for series in evidence.jpeg.series:
             cell = series.cells.get(level)
             if cell is not None and level not in found and (kept := cell.records[0].examples):
                 found[level] = {example.image_id: example for example in kept}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from agbench.condition import ORIGINAL_LEVEL, Budget
+from agbench.condition import JPEG, ORIGINAL_LEVEL, Budget
 from agbench.models.registry import FAMILIES
+from agbench.preprocess.codec import CODECS
 from agbench.record import FAILED, FINISHED, Record, latest
-from agbench.report.evidence import Cell, CrossedSeries, Evidence, NoisySeries, Series
+from agbench.report.cell import Cell
+from agbench.report.evidence import CrossedSeries, Evidence, NoisySeries, Series, codec_of
 
 K = TypeVar("K")
 
@@ -38,31 +40,16 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
     groups: dict[tuple[str, Budget, str | None], list[Record]] = {}
     for record in (*chosen.values(), *failures):
         groups.setdefault(_model(record), []).append(record)
-    series, noisy, crossed = [], [], []
+    clean = [record for own in groups.values() for record in own if _is_plain(record, noise=None)]
+    series: list[Series] = []
+    noisy: list[NoisySeries] = []
+    crossed: list[CrossedSeries] = []
     for key, own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
         model, budget, _ = key
-        name = _name(key, list(groups))
-        untested = [record for record in own if record.condition.test is None]
-        clean = [(_level(record), record) for record in untested if record.condition.train.noise is None]
-        cells = _cells(clean)
-        if clean:
-            series.append(Series(name, model, budget, cells, _failed(clean, cells)))
-        noises = (record.condition.train.noise for record in untested)
-        for noise in sorted({noise for noise in noises if noise is not None}):
-            at = [(_level(record), record) for record in untested if record.condition.train.noise == noise]
-            compressed = _cells(at)
-            clean_cell = cells.get(ORIGINAL_LEVEL)
-            noisy.append(NoisySeries(name, model, budget, noise, clean_cell, compressed, _failed(at, compressed)))
-        noises_crossed = {one.condition.train.noise for one in own if one.condition.test is not None}
-        for noise_crossed in sorted(noises_crossed, key=lambda noise: noise or 0):
-            pairs = [
-                ((_level(record), record.condition.test_preprocessing.level), record)
-                for record in own
-                if record.condition.train.noise == noise_crossed
-            ]
-            tested = _cells(pairs)
-            full = name if noise_crossed is None else f"{name}, noise {noise_crossed:g}"
-            crossed.append(CrossedSeries(full, model, budget, noise_crossed, tested, _failed(pairs, tested)))
+        label = _name(key, list(groups))
+        series += _series(label, model, budget, own, _codecs(clean))
+        noisy += _noisy(label, model, budget, own)
+        crossed += _crossed(label, model, budget, own)
     newest = max(chosen.values(), key=lambda record: record.started, default=None)
     return Evidence(
         dataset=dataset,
@@ -75,6 +62,62 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
         left_out=len({record.condition.id for record in records} - set(last)),
         facts={} if newest is None else newest.dataset,
     )
+
+
+def _series(label: str, model: str, budget: Budget, own: list[Record], codecs: Iterable[str]) -> Iterator[Series]:
+    """Give a model's series of each codec that any model was run with, so that what it lacks is seen."""
+    clean = [record for record in own if _is_plain(record, noise=None)]
+    for codec in codecs if clean else ():
+        placed = [(_level(record), record) for record in _of(codec, clean)]
+        cells = _cells(placed)
+        yield Series(label, model, budget, codec, cells, _failed(placed, cells))
+
+
+def _noisy(label: str, model: str, budget: Budget, own: list[Record]) -> Iterator[NoisySeries]:
+    clean = _cells((_level(record), record) for record in own if _is_plain(record, noise=None))
+    noises = {record.condition.train.noise for record in own if record.condition.test is None}
+    for noise in sorted(noise for noise in noises if noise is not None):
+        noisy = [record for record in own if _is_plain(record, noise)]
+        for codec in _codecs(noisy):
+            placed = [(_level(record), record) for record in _of(codec, noisy)]
+            cells = _cells(placed)
+            original = clean.get(ORIGINAL_LEVEL)
+            yield NoisySeries(label, model, budget, codec, noise, original, cells, _failed(placed, cells))
+
+
+def _crossed(label: str, model: str, budget: Budget, own: list[Record]) -> Iterator[CrossedSeries]:
+    tested = [record for record in own if record.condition.test is not None]
+    for noise in sorted({record.condition.train.noise for record in tested}, key=lambda noise: noise or 0):
+        alike = [record for record in own if record.condition.train.noise == noise]
+        used = {codec_of(record.condition) for record in tested if record.condition.train.noise == noise}
+        for codec in _codecs(alike):
+            if codec not in used:
+                continue
+            placed = [
+                ((_level(record), record.condition.test_preprocessing.level), record)
+                for record in _of(codec, alike)
+            ]
+            cells = _cells(placed)
+            full = label if noise is None else f"{label}, noise {noise:g}"
+            yield CrossedSeries(full, model, budget, codec, noise, cells, _failed(placed, cells))
+
+
+def _is_plain(record: Record, noise: float | None) -> bool:
+    """Tell whether a trial's images have that noise, and are the same for training and testing."""
+    return record.condition.test is None and record.condition.train.noise == noise
+
+
+def _codecs(records: Iterable[Record]) -> list[str]:
+    """Give JPEG, and what else wrote the images of trials, in the order of the codecs' own list."""
+    known = [*CODECS]
+    used = {codec_of(record.condition) for record in records} - {None, JPEG}
+    others = sorted(filter(None, used), key=lambda one: (known.index(one) if one in known else len(known), one))
+    return [JPEG, *others]
+
+
+def _of(codec: str, records: Iterable[Record]) -> list[Record]:
+    """Give the trials on what a codec wrote, and on what none did."""
+    return [record for record in records if codec_of(record.condition) in (None, codec)]
 
 
 def _whole(record: Record) -> Record:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from agbench.report import page, table
+from agbench.report.cell import paired
 from agbench.report.claims import findings
-from agbench.report.evidence import Evidence, paired
+from agbench.report.evidence import Evidence
 from agbench.report.table import Column, Table
 from agbench.report.tables import LEVEL
 

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 from agbench.condition import ORIGINAL_LEVEL
 from agbench.report import table
-from agbench.report.evidence import Cell, Evidence, common
+from agbench.report.cell import Cell, common
+from agbench.report.codecs import table_of_places, trials_at
+from agbench.report.evidence import Evidence
 from agbench.report.table import Column, Table
 
 FINAL = 0.95
@@ -54,11 +56,8 @@ def storage_table(evidence: Evidence) -> Table:
 def reading_table(evidence: Evidence) -> Table:
     """Say what reading and decoding an epoch's files took, and what part of a file is no picture."""
     rows = []
-    for level in evidence.levels:
-        records = tuple(
-            record for series in evidence.series for record in series.cells.get(level, Cell(())).records
-        )
-        cell = Cell(tuple(record for record in records if "reading_images" in record.metrics))
+    for codec, level in evidence.places:
+        cell = Cell(tuple(one for one in trials_at(evidence, codec, level) if "reading_images" in one.metrics))
         if not cell.records:
             continue
         read, decode = cell.measured("reading_seconds_read"), cell.measured("reading_seconds_decode")
@@ -67,7 +66,8 @@ def reading_table(evidence: Evidence) -> Table:
         seconds = [None if value is None else value * scale for value in (read, decode)]
         share = cell.measured("reading_header_share")
         measured = int(metrics["reading_images"])
-        rows.append((level, measured, *seconds, "unknown format" if share is None else share, len(cell.records)))
+        share_of_header = "unknown format" if share is None else share
+        rows.append((codec, level, measured, *seconds, share_of_header, len(cell.records)))
     columns = (
         Column("level", table.level),
         Column("files read"),
@@ -76,7 +76,7 @@ def reading_table(evidence: Evidence) -> Table:
         Column("header, of a file", table.share),
         Column("measured in trials"),
     )
-    return Table("reading", columns, tuple(rows))
+    return table_of_places(evidence, "reading", columns, rows)
 
 
 def epochs_to(curve: Iterable[float], part: float = FINAL) -> int:
@@ -99,7 +99,7 @@ def convergence_table(evidence: Evidence) -> Table:
     rows = []
     for series in evidence.deep:
         base = epochs_by_seed(series.original) if series.original else {}
-        for level, cell in sorted(series.cells.items(), reverse=True):
+        for level, cell in sorted(series.own.items(), reverse=True):
             epochs = epochs_by_seed(cell)
             if len(series.cells) < 2 or not epochs:
                 continue

@@ -67,7 +67,7 @@ def lines(answer: Recommendation) -> Iterator[str]:
         seeds = "one seed" if rests.seeds == 1 else f"{rests.seeds} seeds"
         yield f"{answer.dataset}: {rests.images:,} images, each predicted out of fold by {asked.model}, {seeds}"
     if not answer.is_whole:
-        yield f"The time ran out after {len(answer.looks)} of at most {asked.looks} levels; the same command goes on."
+        yield f"The time ran out after {len(answer.looks)} of at most {asked.looks} levels: the same command goes on"
     chosen = answer.chosen
     if chosen is not None:
         yield (
@@ -83,7 +83,7 @@ def lines(answer: Recommendation) -> Iterator[str]:
     if answer.looks and chosen is None:
         fewest = statistics.fewest_images(asked.margin, asked.one_sided)
         if answer.looks[0].comparison.images < fewest:
-            yield f"A margin of {_points(asked.margin)} can be shown with {fewest:,} images or more; here are fewer."
+            yield f"To show a margin of {_points(asked.margin)} takes at least {fewest:,} images; here are fewer."
     if answer.confirmed is not None:
         one = answer.confirmed
         verdict = "confirmed" if one.is_safe else "contradicted" if one.is_harmful else f"open: {_why_not(one)}"
@@ -188,8 +188,8 @@ def _verdict(look: Look) -> str:
 def _measured(look: Look) -> str:
     found = look.comparison.difference
     return (
-        f"accuracy {look.base.value:.4f} at the original, {look.ours.value:.4f} there: {_points(found.value, '+')} "
-        f"({_points(found.low, '+')} to {_points(found.high, '+')})"
+        f"accuracy {look.base.value:.4f} at the original, {look.ours.value:.4f} there: "
+        f"{_points(found.value, '+')} ({_points(found.low, '+')} to {_points(found.high, '+')})"
     )
 
 
@@ -203,14 +203,13 @@ def _why_not(look: Look) -> str:
         ways.append(f"{look.more_seeds} more seeds")
     if not ways:
         return "not decided; what was found is a loss of the margin or more, so that more images would hardly help"
-    return (
-        f"not decided: {' (or '.join(ways)}{')' if len(ways) > 1 else ''} would, if the difference stays as it is"
-    )
+    said = " (or ".join(ways) + (")" if len(ways) > 1 else "")
+    return f"not decided: {said} would, if the difference stays as it is"
 
 
 def _rounded(count: int) -> int:
     """Give two leading digits of an estimate, rounded up."""
-    step = 10 ** max(len(str(count)) - 2, 0)
+    step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step
 
 

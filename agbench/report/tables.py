@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from agbench import statistics
-from agbench.condition import ORIGINAL_LEVEL
+from agbench.condition import JPEG, ORIGINAL_LEVEL
 from agbench.report import table
-from agbench.report.evidence import Cell, Evidence, Series, paired
+from agbench.report.cell import Cell, paired
+from agbench.report.codecs import table_of_places
+from agbench.report.evidence import Evidence, Series
 from agbench.report.table import Column, Remarked, Table
 from agbench.statistics import Comparison, Interval
 
@@ -20,13 +24,14 @@ LEVEL = 0.3
 def accuracy_table(evidence: Evidence) -> Table:
     """Figure 2 in numbers: accuracy of each model at each level."""
     rows = []
-    for level in evidence.levels:
-        cells = [series.cells[level] for series in evidence.series if level in series.cells]
+    for codec, level in evidence.places:
+        all_series = evidence.written_by(codec).series
+        cells = [series.cells[level] for series in all_series if level in series.cells]
         sizes = (cells[0].bytes, cells[0].byte_ratio) if cells else (None, None)
-        rows.append((level, *sizes, *(_accuracy(series, level) for series in evidence.series)))
+        rows.append((codec, level, *sizes, *(_accuracy(series, level) for series in all_series)))
     columns = (Column("level", table.level), Column("bytes", table.size), Column("of original", table.share))
-    models = (Column(series.name, table.accuracy) for series in evidence.series)
-    return Table("accuracy", (*columns, *models), tuple(rows))
+    models = (Column(series.label, table.accuracy) for series in evidence.jpeg.series)
+    return table_of_places(evidence, "accuracy", (*columns, *models), rows)
 
 
 def spread_table(evidence: Evidence) -> Table:
@@ -40,7 +45,7 @@ def spread_table(evidence: Evidence) -> Table:
             "one seed" if cell.spread is None else cell.spread,
         )
         for series in evidence.series
-        for level, cell in sorted(series.cells.items(), reverse=True)
+        for level, cell in sorted(series.own.items(), reverse=True)
         if len(evidence.seeds) > 1
     ]
     columns = (
@@ -163,16 +168,29 @@ def noise_table(evidence: Evidence) -> Table:
         Column("level", table.level),
         Column("clean", table.accuracy),
         Column("noisy", table.accuracy),
-        Column("JPEG of noisy", table.accuracy),
+        Column("JPEG of noisy" if evidence.codecs == [JPEG] else "compressed noisy", table.accuracy),
     )
     return Table("noise", columns, tuple(rows))
 
 
 def noise_difference_table(evidence: Evidence) -> Table:
     """Judge what noise costs, and what compressing the noisy images gains."""
-    compared = []
+    rows: list[tuple[Any, ...]] = []
+    for codec in evidence.codecs:
+        rows += _judged(list(_noise_differences(evidence.written_by(codec))))
+    columns = (
+        Column("model"),
+        Column("noise", lambda value: f"{value:g}"),
+        Column("accuracy on"),
+        Column("minus"),
+    )
+    return Table("noise-differences", (*columns, *_JUDGED), tuple(rows))
+
+
+def _noise_differences(evidence: Evidence) -> Iterator[tuple[tuple[Any, ...], Comparison]]:
     for series in evidence.noisy:
-        pairs = [("noisy", series.noisy, "clean", series.clean)]
+        # What no codec wrote is told once, with JPEG.
+        pairs = [("noisy", series.noisy, "clean", series.clean)] if series.codec == JPEG else []
         pairs += [
             (f"noisy at {level:g}", cell, "noisy", series.noisy)
             for level, cell in sorted(series.cells.items(), reverse=True)
@@ -181,31 +199,20 @@ def noise_difference_table(evidence: Evidence) -> Table:
         for name, cell, base_name, base in pairs:
             one = paired(cell, base)
             if one is not None:
-                compared.append(((series.name, series.noise, name, base_name), one))
-    columns = (
-        Column("model"),
-        Column("noise", lambda value: f"{value:g}"),
-        Column("accuracy on"),
-        Column("minus"),
-    )
-    return Table("noise-differences", (*columns, *_JUDGED), _judged(compared))
+                yield (series.name, series.noise, name, base_name), one
 
 
 def tabular_table(evidence: Evidence) -> Table:
     """Tabular models beside the deep ones: paired differences on the same test images."""
-    compared, failed = [], []
-    for deep in evidence.deep:
-        for series in evidence.tabular:
-            for level in evidence.levels:
-                accuracies = (_accuracy(series, level), _accuracy(deep, level))
-                if None in accuracies:
-                    continue
-                row = (series.name, deep.name, level, *accuracies)
-                one = paired(series.cells.get(level), deep.cells.get(level))
-                if one is None:
-                    failed.append((*row, *[None] * len(_JUDGED)))
-                else:
-                    compared.append((row, one))
+    rows: list[tuple[Any, ...]] = []
+    for codec in evidence.codecs:
+        one = evidence.written_by(codec)
+        opposed = itertools.product(one.deep, one.tabular, evidence.levels(codec))
+        rows += _beside(
+            ((series.name, deep.name, level, *accuracies), series.cells.get(level), deep.cells.get(level))
+            for deep, series, level in opposed
+            if None not in (accuracies := (_accuracy(series, level), _accuracy(deep, level)))
+        )
     columns = (
         Column("tabular"),
         Column("deep"),
@@ -213,28 +220,42 @@ def tabular_table(evidence: Evidence) -> Table:
         Column("accuracy", table.accuracy),
         Column("accuracy of deep", table.accuracy),
     )
-    return Table("tabular", (*columns, *_JUDGED), (*_judged(compared), *failed))
+    return Table("tabular", (*columns, *_JUDGED), tuple(rows))
 
 
 def transfer_table(evidence: Evidence) -> Table:
     """Give what a model trained at one level keeps at another, against its own level."""
-    compared, failed = [], []
-    for series in evidence.crossed:
-        for train, test in sorted({*series.cells, *series.failed}, reverse=True):
-            row = (series.name, train, test, _accuracy(series, (train, test)))
-            one = paired(series.cells.get((train, test)), series.cells.get((train, train)))
-            if train != test:
-                if one is None:
-                    failed.append((*row, *[None] * len(_JUDGED)))
-                else:
-                    compared.append((row, one))
+    rows: list[tuple[Any, ...]] = []
+    for codec in evidence.codecs:
+        rows += _beside(
+            (
+                (series.name, train, test, _accuracy(series, (train, test))),
+                series.cells.get((train, test)),
+                series.cells.get((train, train)),
+            )
+            for series in evidence.written_by(codec).crossed
+            for train, test in sorted({*series.cells, *series.failed}, reverse=True)
+            if train != test
+        )
     columns = (
         Column("model"),
         Column("trained at", table.level),
         Column("tested at", table.level),
         Column("accuracy", table.accuracy),
     )
-    return Table("transfer", (*columns, *_JUDGED), (*_judged(compared), *failed))
+    return Table("transfer", (*columns, *_JUDGED), tuple(rows))
+
+
+def _beside(found: Iterable[tuple[tuple[Any, ...], Cell | None, Cell | None]]) -> list[tuple[Any, ...]]:
+    """Judge rows by their cells, and put those that can't be compared behind them."""
+    compared, failed = [], []
+    for row, ours, base in found:
+        one = paired(ours, base)
+        if one is None:
+            failed.append((*row, *[None] * len(_JUDGED)))
+        else:
+            compared.append((row, one))
+    return [*_judged(compared), *failed]
 
 
 _JUDGED = (

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from agbench import images
 from agbench.condition import Budget
 from agbench.errors import UserError
 from agbench.models import multimodal
 from agbench.models.registry import ModelError
+from agbench.preprocess.codec import CODECS, Metadata
 
 BUDGET = Budget(epochs=1, learning_rate=1e-3, batch_size=8, image_size=32, loaders=0)
 LITE0 = "efficientnet_lite0"
@@ -50,6 +53,40 @@ def test_an_image_that_automm_replaces_fails_the_trial(make_task, loaders):
     Path(task.train["image"][5]).write_bytes(b"no image")
     with pytest.raises(ModelError, match="could not read"):
         multimodal.fit_predict(task)
+
+
+@pytest.mark.parametrize("loaders", [0, 2])
+def test_the_pictures_of_every_codec_are_read_and_none_is_black(make_task, tmp_path, loaders):
+    task = make_task(budget=replace(BUDGET, loaders=loaders), variant=LITE0)
+    (tests,) = task.tests
+
+    def copies(name, suffix, write):
+        rows = tests.assign(image=[str(tmp_path / f"{name}-{place}{suffix}") for place in range(len(tests))])
+        for source, target in zip(tests["image"], rows["image"], strict=True):
+            with Image.open(source) as image:
+                write(image.convert("RGB"), Path(target))
+        return rows
+
+    def plain(rows):
+        """The same pictures as files that any Pillow reads."""
+        decoded = iter(rows["image"])
+
+        def write(_, target):
+            with images.opened(Path(next(decoded))) as image:
+                image.convert("RGB").save(target)
+
+        return copies(f"plain-{rows['image'][0][-4:]}", ".png", write)
+
+    written = [
+        copies(name, entry.suffix, lambda image, path, entry=entry: entry.encode(image, path, 30, Metadata()))
+        for name, entry in CODECS.items()
+    ]
+    black = copies("black", ".png", lambda image, path: Image.new("RGB", image.size).save(path))
+    task = replace(task, tests=(black, *written, *map(plain, written)))
+    none, *read = (one.probabilities.to_numpy() for one in multimodal.fit_predict(task).predictions)
+    for compressed, same in zip(read[: len(CODECS)], read[len(CODECS) :], strict=True):
+        assert np.array_equal(compressed, same)
+        assert not np.isclose(compressed, none).all(axis=1).any()
 
 
 def test_a_time_limit_that_cuts_epochs_off_fails_the_trial(make_task):

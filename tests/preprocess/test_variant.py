@@ -14,6 +14,7 @@ from agbench.condition import Preprocessing
 from agbench.errors import UserError
 from agbench.files import Content
 from agbench.images import UnreadableImageError
+from agbench.preprocess.codec import CODECS
 from agbench.preprocess.noise import add_noise
 from agbench.preprocess.variant import Recipe, materialise
 
@@ -112,6 +113,26 @@ def test_noise_is_lossless_and_the_codec_is_applied_to_exactly_that(make, photog
     noisy.save(expected, format="JPEG", quality=30)
     path = Path(made[NOISY_JPEG].index.loc["photo.png", "image"])
     assert path.read_bytes() == expected.getvalue()
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_the_seconds_of_encoding_are_kept_for_what_a_codec_wrote(make, name):
+    level, original = Recipe(Preprocessing.at(0.3, name)), Recipe(Preprocessing())
+    made = make(level, original)
+    kept = made[level].writing()
+    assert kept["writing_images"] == 4
+    assert 0 < kept["writing_seconds_encode"] < 60
+    assert made[original].writing() == {}
+    assert make(level)[level].writing() == kept, "a variant that is used again has the time it was made in"
+
+
+def test_a_variant_of_an_older_release_has_no_seconds_of_encoding(make, tmp_path):
+    make(JPEG)
+    file = folders(tmp_path)[0] / "manifest.json"
+    manifest = json.loads(file.read_text())
+    del manifest["seconds_encode"]
+    file.write_text(json.dumps(manifest))
+    assert make(JPEG)[JPEG].writing() == {}
 
 
 def test_without_noise_seeds_share_a_variant():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from agbench.condition import Budget, Condition, Preprocessing
+from agbench.condition import JPEG, Budget, Condition, Preprocessing
 from agbench.environment import describe
 from agbench.outcome import Failure, Result, Usage
 from agbench.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, Record
@@ -21,21 +21,25 @@ TABULAR = Budget(learners=("RF", "XT"))
 SIZES = [f"automm:efficientnet_b{size}" for size in range(5)]
 FEATURES = ["tabular:pixels", "tabular:dct", "tabular:pixels+dct"]
 CROSSED = (1.0, 0.5, 0.3, 0.1)
+SAVED = {"webp": 0.7, "avif": 0.5, "jxl": 0.6}
+"""Bytes of a codec's files, of JPEG's at the same level."""
 
 LOGGED = b"nobody ran this\n"
 HOSTILE = '<script>alert(1)</script> | a_b* [x](y) `$\\alpha$` & 100 % #~^{} "\u202e\nend'
 """What a path, an error or a title may hold."""
 
 
-def condition(dataset: str, model: str, level: float, seed: int = 0, noise: float | None = None) -> Condition:
+def condition(
+    dataset: str, model: str, level: float, seed: int = 0, noise: float | None = None, codec: str = JPEG
+) -> Condition:
     """A condition of a data set that does not exist."""
     budget = DEEP if model.startswith("automm") else TABULAR
-    return Condition(dataset, "f" * 16, Preprocessing.at(level, noise=noise), model, budget, seed)
+    return Condition(dataset, "f" * 16, Preprocessing.at(level, codec, noise), model, budget, seed)
 
 
-def crossed(base: Condition, level: float) -> Condition:
+def crossed(base: Condition, level: float, codec: str = JPEG) -> Condition:
     """The same training, tested at another level."""
-    return Condition(**{**vars(base), "test": Preprocessing.at(level)})
+    return Condition(**{**vars(base), "test": Preprocessing.at(level, codec)})
 
 
 def all_studies(dataset: str, seeds: Iterable[int]) -> Iterator[Condition]:
@@ -61,7 +65,8 @@ def result(of: Condition, share: float, images: int = 200, title: str = "Made up
     labels = [f"class {number % 10}" for number in range(images)]
     predicted = [label if ok else "class X" for label, ok in zip(labels, right, strict=True)]
     ids = [f"{number % 10}/{number:05}.png" for number in range(images)]
-    size = round(10_000 * images * (0.1 + 0.9 * of.train.level**2))
+    size = round(10_000 * images * (0.1 + 0.9 * of.train.level**2) * SAVED.get(of.train.codec, 1))
+    encoded = {"writing_images": 5.0 * images, "writing_seconds_encode": 0.01 * images * of.train.level}
     unreadable = [{"image_id": HOSTILE, "problem": HOSTILE}]
     return Result(
         condition=of,
@@ -93,6 +98,7 @@ def result(of: Condition, share: float, images: int = 200, title: str = "Made up
             "reading_seconds_decode": 0.02,
             "reading_header_share": 0.25,
         },
+        writing={} if of.train.codec is None else encoded,
     )
 
 

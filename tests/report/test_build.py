@@ -14,7 +14,7 @@ from agbench.condition import ORIGINAL_LEVEL
 from agbench.record import read_records
 from agbench.report import details
 from agbench.report.build import write_reports
-from agbench.report.evidence import paired
+from agbench.report.cell import paired
 from agbench.report.gather import gather
 from agbench.workspace import Workspace
 from tests.report import made
