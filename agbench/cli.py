@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agbench import cli_named
+from agbench import cli_compress, cli_named
 from agbench.errors import UserError
 from agbench.options import Images, images_options
 
@@ -289,6 +289,7 @@ def report(
 main.add_command(cli_named.list_names)
 main.add_command(cli_named.compare)
 main.add_command(cli_named.nightly)
+main.add_command(cli_compress.compress)
 
 
 def _prepared(workspace: Workspace, images: Images, progress: Progress, fresh: bool = False) -> Dataset:
