@@ -152,7 +152,7 @@ def _summary(done: Compressed, target: str | None, strip: bool, verify: bool) ->
         lines.append(f"  {done.gone:,} files of the copy are of sources that aren't there any more")
     if verify and not done.damaged:
         lines.append("  all images of the copy were read back")
-    return [*lines, str(done.out)]
+    return [*lines, _shown(done.out)]
 
 
 def _reached(done: Compressed, target: str) -> str:

@@ -103,6 +103,7 @@ def compress(
                 "target-bytes": aim and aim.text,
                 "strip-metadata": strip_metadata,
                 "unreadable": unreadable,
+                "columns": None if place.is_dir() else [columns.image, columns.label],
             }
             settings = memory.settings()
             _refuse_other(asked, settings, out)
@@ -144,10 +145,9 @@ def _quality(level: float) -> int:
 
 
 def _refuse_overlap(place: Path, found: Tree, out: Path) -> None:
-    above = [one for one in (out, *out.parents) if one.exists()]
-    inside = [one for one in above if one.samefile(found.root)]
-    around = [one for one in found.root.parents if one == out]
-    if around or out == found.root or (inside and place.is_dir()):
+    inside = any(one.samefile(found.root) for one in (out, *out.parents) if one.exists())
+    around = any(one.samefile(out) for one in (found.root, *found.root.parents) if out.exists())
+    if around or (inside and place.is_dir()):
         raise UserError(f"--out {out} and {found.root} lie in each other: the copy needs a folder elsewhere")
     if inside:
         own = out.relative_to(found.root).as_posix() + "/"

@@ -35,6 +35,8 @@ _OF_A_TIFF = (
 )
 """What a TIFF says of the picture; its other tags are about where its own bytes lie."""
 
+_BLOCKS = (ExifTags.Base.ExifOffset, ExifTags.Base.GPSInfo)
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -148,8 +150,6 @@ def _frames(image: Image.Image) -> int:
 
 def _metadata(image: Image.Image) -> Metadata:
     """Read what the file says beside its pixels; the profile goes with them."""
-    # A GIF's or TIFF's frames were counted by going through them: what is read here is the first one's.
-    image.seek(0)
     return Metadata(exif=_exif(image), xmp=_bytes(image.info.get("xmp")))
 
 
@@ -159,8 +159,8 @@ def _exif(image: Image.Image) -> bytes:
     if image.format == "TIFF":
         exif, tags = Image.Exif(), image.getexif()
         for tag in _OF_A_TIFF:
-            if tag in tags:
-                exif[tag] = tags.get_ifd(tag) or tags[tag]
+            if value := tags.get_ifd(tag) if tag in _BLOCKS else tags.get(tag):
+                exif[tag] = value
         raw = exif.tobytes() if len(exif) else b""
     if raw:
         raw = raw if raw.startswith(_PREFIX) else _PREFIX + raw
