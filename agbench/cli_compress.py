@@ -82,10 +82,10 @@ def compress(
     for line in _summary(done, target_bytes, strip_metadata, verify):
         click.echo(line)
     if done.lost:
-        raise UserError(f"{len(done.lost):,} files could not be read, and are not in {done.out}")
+        raise UserError(f"could not be read, and not in {_shown(done.out)}: {_files(len(done.lost))}")
     if done.damaged:
         raise UserError(
-            f"{len(done.damaged):,} files of {done.out} can't be read back: delete them, and run again"
+            f"can't be read back, so delete and run again: {_files(len(done.damaged))} in {_shown(done.out)}"
         )
 
 
@@ -134,22 +134,24 @@ def _summary(done: Compressed, target: str | None, strip: bool, verify: bool) ->
     moved = [made for made in done.of(copying.COMPRESSED) if made.name.startswith(made.source + ".")]
     if moved:
         lines.append(
-            f"  names: {len(moved):,} keep their suffix before the new one, "
-            f"as another file has the short name: {_shown(moved[0].name)}"
+            f"  names: {_files(len(moved))} with the old suffix before the new one, "
+            f"as another has the short name: {_shown(moved[0].name)}"
         )
     for made in done.of(copying.TABLE):
         lines.append(f"  {_shown(made.source)}: {made.note}")
     if others := done.of(copying.OTHER):
-        lines.append(f"  other files: {len(others):,} copied ({decimal(sum(made.after for made in others))})")
+        lines.append(
+            f"  other files: {len(others):,} copied as they are ({decimal(sum(made.after for made in others))})"
+        )
     for what, count in sorted(done.dropped().items()):
-        lines.append(f"  dropped: {what}, from {count:,} {'file' if count == 1 else 'files'}")
+        lines.append(f"  dropped: {what}, from {_files(count)}")
     if in_srgb := sum(made.in_srgb for made in done.files):
-        lines.append(f"  colours: {in_srgb:,} converted to sRGB, as their profile is not kept")
+        lines.append(f"  colours: converted to sRGB where the profile could not stay, in {_files(in_srgb)}")
     copied = [made for made in done.images if made.name and made.state != copying.COMPRESSED]
     if strip and copied:
-        lines.append(f"  metadata is still in the {len(copied):,} images that were copied as they are")
+        lines.append(f"  metadata was not dropped from what was copied as it is: {_files(len(copied))}")
     if done.gone:
-        lines.append(f"  {done.gone:,} files of the copy are of sources that aren't there any more")
+        lines.append(f"  left in the copy, though their sources are gone: {_files(done.gone)}")
     if verify and not done.damaged:
         lines.append("  all images of the copy were read back")
     return [*lines, _shown(done.out)]
@@ -164,6 +166,10 @@ def _reached(done: Compressed, target: str) -> str:
     if done.after > limit:
         words = f"was chosen before the source changed: {done.after:,} bytes are more than {limit:,}"
     return f"  target {target}: quality {done.quality} {words}"
+
+
+def _files(count: int) -> str:
+    return f"{count:,} {'file' if count == 1 else 'files'}"
 
 
 def _shown(path: Any) -> str:

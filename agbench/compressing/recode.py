@@ -124,7 +124,15 @@ def recode(path: Path, recipe: Recipe) -> Recoded:
     try:
         return replace(result, data=_encoded(writer, coloured.pixels, recipe.quality, kept))
     except _CantEncodeError as error:
-        return replace(result, problem=str(error))
+        refused = replace(result, problem=str(error))
+    # Some writers read the metadata, which may be damaged, or too much of it.
+    bare = replace(Metadata.of_orientation(_orientation_in(kept.exif)), icc=kept.icc)
+    try:
+        data = _encoded(writer, coloured.pixels, recipe.quality, bare)
+    except _CantEncodeError:
+        return refused
+    gone = [name for name, block in ((EXIF, kept.exif), (XMP, kept.xmp)) if block]
+    return replace(result, data=data, dropped=tuple(dict.fromkeys((*lost, *gone))))
 
 
 class _CantEncodeError(Exception):
@@ -142,10 +150,9 @@ def _encoded(writer: Codec, pixels: Image.Image, quality: int, metadata: Metadat
 
 
 def _frames(image: Image.Image) -> int:
-    try:
+    with suppress(Exception):  # damaged after the first, which is whole
         return int(getattr(image, "n_frames", 1))
-    except (OSError, SyntaxError, ValueError):  # damaged after the first, which is whole
-        return 1
+    return 1
 
 
 def _metadata(image: Image.Image) -> Metadata:
@@ -157,11 +164,7 @@ def _exif(image: Image.Image) -> bytes:
     orientation = images.orientation(image)
     raw = _bytes(image.info.get("exif"))
     if image.format == "TIFF":
-        exif, tags = Image.Exif(), image.getexif()
-        for tag in _OF_A_TIFF:
-            if value := tags.get_ifd(tag) if tag in _BLOCKS else tags.get(tag):
-                exif[tag] = value
-        raw = exif.tobytes() if len(exif) else b""
+        raw = _exif_of_tiff(image)
     if raw:
         raw = raw if raw.startswith(_PREFIX) else _PREFIX + raw
         exif = Image.Exif()
@@ -171,6 +174,17 @@ def _exif(image: Image.Image) -> bytes:
                 exif[images.ORIENTATION] = orientation
                 return exif.tobytes()
     return raw or Metadata.of_orientation(orientation).exif
+
+
+def _exif_of_tiff(image: Image.Image) -> bytes:
+    exif = Image.Exif()
+    with suppress(Exception):  # damaged: Pillow's reader has no common error
+        tags = image.getexif()
+        for tag in _OF_A_TIFF:
+            if value := tags.get_ifd(tag) if tag in _BLOCKS else tags.get(tag):
+                exif[tag] = value
+        return exif.tobytes() if len(exif) else b""
+    return b""
 
 
 def _kept(found: Metadata, writer: Codec, strip: bool) -> tuple[Metadata, tuple[str, ...]]:

@@ -95,8 +95,9 @@ class Rewritten:
 
     def words(self) -> str:
         """Say what was done."""
-        parts = [f"{self.rows:,} rows rewritten"] if self.rows else []
-        return ", ".join(parts + ([f"{self.removed:,} rows of images left out removed"] if self.removed else []))
+        parts = [f"rows rewritten: {self.rows:,}"] if self.rows else []
+        parts += [f"rows removed with the image that they name: {self.removed:,}"] if self.removed else []
+        return ", ".join(parts)
 
 
 def rewrite(data: bytes, path: str, copied: Copied) -> Rewritten | None:
