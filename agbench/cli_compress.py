@@ -129,6 +129,9 @@ def _summary(done: Compressed, target: str | None, strip: bool, verify: bool) ->
             ]
         ),
     ]
+    if skipped := [made for made in done.images if not made.name]:
+        size = decimal(sum(made.before for made in skipped))
+        lines.append(f"  left out as unreadable: {_files(len(skipped))}, whose {size} count as saved")
     if target is not None:
         lines.append(_reached(done, target))
     moved = [made for made in done.of(copying.COMPRESSED) if made.name.startswith(made.source + ".")]

@@ -17,8 +17,10 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from agbench import files
-from agbench.compressing.tree import HOME
 from agbench.errors import UserError
+
+HOME = ".agbench-compress"
+"""The folder of what is remembered, inside the copy."""
 
 _SETTINGS, _RECORDS, _MEASURED, _HALF_MADE, _LOCK = (
     "settings.json",

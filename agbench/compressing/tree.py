@@ -6,13 +6,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from agbench.compressing.ledger import HOME
 from agbench.compressing.names import new_names
 from agbench.data import folder
 from agbench.data.card import Columns
 from agbench.errors import UserError
-
-HOME = ".agbench-compress"
-"""The folder of what we remember, inside the copy."""
 
 _TABLES = (".csv", ".tsv")
 
