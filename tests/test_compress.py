@@ -21,7 +21,7 @@ from PIL import Image
 
 from agbench import images
 from agbench.compressing import compress as compressing
-from agbench.compressing import tables
+from agbench.compressing import ledger, tables
 from agbench.compressing.ledger import HOME
 from agbench.compressing.names import new_names
 from agbench.compressing.target import Target, search
@@ -450,7 +450,7 @@ def many(tmp_path):
     from skimage.data import astronaut
 
     root = tmp_path / "many"
-    for number in range(24):
+    for number in range(48):
         path = root / str(number % 3) / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(astronaut()[number : number + 200, :200]).save(path, compress_level=1)
@@ -479,16 +479,16 @@ def wait_for_files(small, count):
 def test_killed_anywhere_it_goes_on_to_the_same_bytes(agbench, tmp_path, many):
     options = ("compress", many, "--level", "0.5", "--codec", "avif", "--out")
     compress(many, tmp_path / "whole", level=0.5, codec="avif", workers=2)
-    for count in (1, 10):
+    for count in (1, 17):
         killed = started(*options, tmp_path / "small")
         wait_for_files(tmp_path / "small", count)
         killed.kill()
         killed.communicate()
-        assert len([*(tmp_path / "small").glob("?/*.avif")]) < 24
+        assert len([*(tmp_path / "small").glob("?/*.avif")]) < 48
     resumed = agbench(*options, tmp_path / "small")
     assert resumed.returncode == 0, resumed.stderr
     assert contents(tmp_path / "small") == contents(tmp_path / "whole")
-    assert "24 compressed" in resumed.stdout
+    assert "48 compressed" in resumed.stdout
 
 
 def test_ctrl_c_says_that_it_goes_on(tmp_path, many):
@@ -536,6 +536,19 @@ def test_nothing_of_the_users_is_touched(tmp_path, photos):
         compress(photos, tmp_path / "own", level=0.3)
     assert contents(photos) == before
     assert names(tmp_path / "own") == ["thesis.txt"]
+
+
+def test_two_at_once_into_the_same_copy_are_refused(tmp_path, photos):
+    with ledger.opened(tmp_path / "small"), pytest.raises(UserError, match="another agbench compress works on"):
+        compress(photos, tmp_path / "small", level=0.3)
+    assert compress(photos, tmp_path / "small", level=0.3).saved > 0
+
+
+def test_where_no_folder_can_be_made_one_line_says_so(agbench, tmp_path, photos):
+    (tmp_path / "file").write_text("x")
+    done = agbench("compress", photos, "--level", "0.3", "--out", tmp_path / "file" / "small")
+    assert done.returncode == 2
+    assert done.stderr == f"agbench: {tmp_path}/file/small: Not a directory\n"
 
 
 def test_a_file_in_the_way_is_not_replaced(tmp_path, photos):

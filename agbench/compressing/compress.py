@@ -90,8 +90,8 @@ def compress(
     writer = find(codec)
     quality = None if level is None else _quality(level)
     aim = None if target_bytes is None else Target.of(target_bytes)
+    place, out = Path(folder).expanduser(), Path(out).expanduser().resolve()
     try:
-        place, out = Path(folder).expanduser(), Path(out).expanduser().resolve()
         found = tree.find(place, columns, writer.suffix)
         _refuse_overlap(place, found, out)
         with ledger.opened(out) as memory, processes.pool(workers or environment.available_cpus()) as pool:
@@ -117,10 +117,9 @@ def compress(
             unsound = damaged(found, memory, pool, watch) if verify else ()
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise UserError(
-            f"{where}{error.strerror or error}; "
-            f"what is done is kept in {out}, and the same command goes on from there"
-        ) from error
+        begun = (out / ledger.HOME).exists()
+        rest = f"; what is done is kept in {out}, and the same command goes on from there" if begun else ""
+        raise UserError(f"{where}{error.strerror or error}{rest}") from error
     except BrokenProcessPool as error:
         raise UserError(
             f"a process was killed, as when memory runs out; {out} goes on with fewer --workers"

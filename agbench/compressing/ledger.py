@@ -177,7 +177,8 @@ def opened(out: Path) -> Iterator[Ledger]:
             raise UserError(f"{out} is no folder")
         if any(out.iterdir()):
             raise UserError(f"{out} is not empty, and not a copy of `agbench compress`: give an --out of its own")
-    home.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    home.mkdir(exist_ok=True)
     lock = FileLock(home / _LOCK)
     try:
         lock.acquire(timeout=0)
