@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agbench import cli_named, cli_recommend
+from agbench import cli_compress, cli_named, cli_recommend
 from agbench.errors import UserError
 from agbench.options import Images, images_options
 
@@ -307,6 +307,7 @@ main.add_command(cli_named.list_names)
 main.add_command(cli_named.compare)
 main.add_command(cli_named.nightly)
 main.add_command(cli_recommend.recommend)
+main.add_command(cli_compress.compress)
 
 
 def _prepared(workspace: Workspace, images: Images, progress: Progress, fresh: bool = False) -> Dataset:

@@ -143,8 +143,10 @@ def faithful(image: Image.Image) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """Give the EXIF orientation, 1 (upright) to 8."""
-    value = image.getexif().get(ORIENTATION, _UPRIGHT)
+    """Give the EXIF orientation, 1 (upright) to 8; upright where the EXIF block is damaged, as viewers have it."""
+    value = _UPRIGHT
+    with suppress(Exception):  # Pillow's reader has no common error either
+        value = image.getexif().get(ORIENTATION, _UPRIGHT)
     return value if value in range(1, 9) else _UPRIGHT
 
 

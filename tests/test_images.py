@@ -179,3 +179,10 @@ def test_sixteen_bits_with_white_as_zero_are_refused(store_image):
     path = store_image("negative.tif", np.array([[0, 65535]], np.uint16), tiffinfo={262: 0})
     with pytest.raises(UnreadableImageError, match="white as zero"):
         read(path)
+
+
+@pytest.mark.parametrize("block", [b"Exif\0\0", b"Exif\0\0MM", b"Exif\0\0what is this", b"Exif\0\0MM\0*\0\0"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_a_damaged_exif_block_leaves_the_image_upright(store_image, photograph, block, suffix):
+    with images.opened(store_image(f"x{suffix}", photograph, exif=block)) as image:
+        assert images.orientation(image) == 1

@@ -16,6 +16,7 @@ from agbench.data.card import Columns
 from agbench.errors import UserError, unknown
 
 DEEPEST = 100
+HIDDEN, NO_IMAGE, EMPTY = "hidden", "not an image", "an empty folder"
 SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"))
 
 
@@ -54,7 +55,7 @@ class Found:
     aside: str = ""
 
 
-def walk(root: Path) -> Iterator[Found]:
+def walk(root: Path, everything: bool = False) -> Iterator[Found]:
     """Give everything below a folder, sorted by name.
 
     Hidden names and whatever isn't a file are not opened. Links are followed where they stay inside.
@@ -63,6 +64,8 @@ def walk(root: Path) -> Iterator[Found]:
     ----------
     root : Path
         The folder.
+    everything : bool
+        Whether hidden folders are gone into, and empty folders given, too.
 
     Yields
     ------
@@ -74,20 +77,23 @@ def walk(root: Path) -> Iterator[Found]:
         If a folder can't be read: its images must not be missing without a word.
     """
     root = root.resolve()
-    yield from _walk(root, root, "", (root,))
+    yield from _walk(root, root, "", (root,), everything)
 
 
-def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[Found]:
+def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...], everything: bool) -> Iterator[Found]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         raise UserError(f"the folder {folder} can't be read: {error.strerror}") from error
     if len(above) > DEEPEST:
         raise UserError(f"{root} has folders nested more than {DEEPEST} deep")
+    if everything and prefix and not entries:
+        yield Found(prefix.rstrip("/"), EMPTY)
     for entry in entries:
         path = prefix + entry.name
-        if entry.name.startswith("."):
-            yield Found(path, "hidden")
+        is_hidden = entry.name.startswith(".")
+        if is_hidden and not everything:
+            yield Found(path, HIDDEN)
             continue
         try:
             real = Path(entry.path).resolve(strict=True) if entry.is_symlink() else folder / entry.name
@@ -101,11 +107,13 @@ def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...]) -> Ite
             if real in above:
                 yield Found(path, "a link to a folder that it lies in")
             else:
-                yield from _walk(root, real, f"{path}/", (*above, real))
+                yield from _walk(root, real, f"{path}/", (*above, real), everything)
         elif not stat.S_ISREG(kind):
             yield Found(path, "not a file")
+        elif is_hidden or "/." in f"/{prefix}":
+            yield Found(path, HIDDEN)
         elif not _is_image(real):
-            yield Found(path, "not an image")
+            yield Found(path, NO_IMAGE)
         else:
             yield Found(path)
 

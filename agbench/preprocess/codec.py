@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import PIL
 from PIL import Image, features
@@ -53,7 +53,7 @@ class Metadata:
         return {"exif": self.exif, "icc_profile": self.icc, **({"xmp": self.xmp} if self.xmp else {})}
 
 
-Encode = Callable[[Image.Image, Path, int, Metadata], None]
+Encode = Callable[[Image.Image, "Path | IO[bytes]", int, Metadata], None]
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,12 @@ class Codec:
     library : callable
         Gives name and version of the library at work.
     encode : callable
-        Writes a faithful image (mode ``"L"`` or ``"RGB"``) to a path at a quality, 1 to 99 on the codec's own
-        scale, with what is to be kept of its metadata.
+        Writes a faithful image (mode ``"L"`` or ``"RGB"``) to a path or a stream at a quality, 1 to 99 on the
+        codec's own scale, with what is to be kept of its metadata.
     keeps : tuple of str
         The fields of `Metadata` that its files can hold.
+    longest_block : int, optional
+        Bytes that its files hold of an EXIF block or an XMP packet at most, where there is such a limit.
     missing : callable
         Says what to install where the codec isn't there; nothing where it is.
     scale : str
@@ -84,22 +86,23 @@ class Codec:
     library: Callable[[], str]
     encode: Encode
     keeps: tuple[str, ...] = ("exif", "icc", "xmp")
+    longest_block: int | None = None
     missing: Callable[[], str] = lambda: ""
     scale: str = ""
 
 
 def _pillow(format_: str, **settings: Any) -> Encode:
-    def encode(image: Image.Image, path: Path, quality: int, metadata: Metadata) -> None:
+    def encode(image: Image.Image, path: Path | IO[bytes], quality: int, metadata: Metadata) -> None:
         image.save(path, format=format_, quality=quality, **settings, **metadata.options())
 
     return encode
 
 
-def _encode_png(image: Image.Image, path: Path, quality: int, metadata: Metadata) -> None:
+def _encode_png(image: Image.Image, path: Path | IO[bytes], quality: int, metadata: Metadata) -> None:
     image.save(path, format="PNG", **metadata.options())
 
 
-def _encode_jxl(image: Image.Image, path: Path, quality: int, metadata: Metadata) -> None:
+def _encode_jxl(image: Image.Image, path: Path | IO[bytes], quality: int, metadata: Metadata) -> None:
     importlib.import_module(JXL_PLUGIN)
     # Left to itself, the plug-in keeps the coefficients of an image that came from a JPEG, at any quality.
     image.save(path, format="JXL", quality=quality, num_threads=1, lossless_jpeg=False, **metadata.options())
@@ -137,6 +140,7 @@ CODECS = {
         settings="Image.save(quality=q): baseline, 4:2:0, standard Huffman tables",
         library=_jpeg_library,
         encode=_pillow("JPEG"),
+        longest_block=65_504,  # a segment of a JPEG, less what names it
         scale="quality 100 r, which scales the standard's quantisation tables: 50 takes them as they are",
     ),
     "webp": Codec(

@@ -67,7 +67,7 @@ def lines(answer: Recommendation) -> Iterator[str]:
         seeds = "one seed" if rests.seeds == 1 else f"{rests.seeds} seeds"
         yield f"{answer.dataset}: {rests.images:,} images, each predicted out of fold by {asked.model}, {seeds}"
     if not answer.is_whole:
-        yield f"The time ran out after {len(answer.looks)} of at most {asked.looks} levels: the same command goes on"
+        yield f"Time ran out after {len(answer.looks)} of at most {asked.looks} levels; the same command goes on"
     chosen = answer.chosen
     if chosen is not None:
         yield (

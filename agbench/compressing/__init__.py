@@ -1,0 +1,1 @@
+"""A compressed copy of a folder of images."""
