@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from agbench.condition import Budget, Condition
     from agbench.data.dataset import Dataset
     from agbench.progress import Progress
-    from agbench.study import Study
     from agbench.workspace import Workspace
 
 STUDY_HELP = (
@@ -219,7 +218,9 @@ def run(
     if not dry_run or is_prepared(name, workspace.datasets):
         dataset = _prepared(workspace, images, progress)
     if models is None:
-        chosen = _runnable(chosen, progress)
+        chosen, said = study.runnable(chosen)
+        if said:
+            progress.say(said)
     if dataset is None:
         _print_unprepared(name, grid(chosen, dataset=name, fingerprint=""))
         return
@@ -230,7 +231,7 @@ def run(
     from agbench import sweep
     from agbench.flights import Engine
     from agbench.plan import make_plan
-    from agbench.results import Store
+    from agbench.store import Store
 
     engine = Engine(workers, address, retries, keep_models)
     store = Store(workspace.results)
@@ -282,7 +283,7 @@ def report(
     """Make reports from the stored results, and an index of them; nothing is run."""
     from agbench.errors import look_up
     from agbench.record import named, read_records
-    from agbench.report import build
+    from agbench.reporting import build
 
     for one in formats:
         look_up("format", one, dict.fromkeys(build.FORMATS))
@@ -306,6 +307,7 @@ def report(
 main.add_command(cli_named.list_names)
 main.add_command(cli_named.compare)
 main.add_command(cli_named.nightly)
+main.add_command(cli_named.export)
 main.add_command(cli_recommend.recommend)
 main.add_command(cli_compress.compress)
 
@@ -323,19 +325,6 @@ def _prepared(workspace: Workspace, images: Images, progress: Progress, fresh: b
             environment.available_cpus(),
             progress.advance,
         )
-
-
-def _runnable(studies: list[Study], progress: Progress) -> list[Study]:
-    """Take the models that stand in for the paper's where the model hub can't be reached."""
-    from agbench.models import weights
-
-    wanted = dict.fromkeys(model for study in studies if study.offline for model in study.models)
-    if not wanted or weights.hub_answers():
-        return studies
-    instead = dict.fromkeys(model for study in studies for model in study.offline if model not in wanted)
-    missed = ", ".join(model for model in wanted if all(model not in study.offline for study in studies))
-    progress.say(f"the model hub doesn't answer: {', '.join(instead)} in place of {missed}")
-    return [study.without_hub() for study in studies]
 
 
 def _default_studies(quick: bool) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
-"""The commands on named sweeps: list, compare, nightly. As thin as those in `agbench.cli`, which has them too."""
+"""The commands on stored results and named sweeps: list, compare, nightly, export. `agbench.cli` has them too."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -40,6 +41,22 @@ def list_names(workspace: Workspace) -> None:
 
 
 @click.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--dataset", metavar="NAME", help="Only its trials.")
+@click.option("--name", "sweep_name", metavar="NAME", help="Only the trials of that named sweep.")
+@click.pass_obj
+def export(workspace: Workspace, /, file: Path, dataset: str | None, sweep_name: str | None) -> None:
+    """Write all stored trials to FILE, a .parquet or .csv: a row a trial, also where it failed."""
+    from agbench.export import table_of, write
+    from agbench.record import named, read_records
+
+    records = read_records(workspace.results, dataset)
+    table = table_of(records if sweep_name is None else named(records, sweep_name))
+    write(table, file)
+    click.echo(f"{len(table):,} trials in {file}")
+
+
+@click.command()
 @click.argument("base")
 @click.argument("new")
 @_threshold
@@ -57,7 +74,7 @@ def compare(ctx: click.Context, base: str, new: str, threshold: float, form: str
     """
     from agbench import compare as comparing
     from agbench.record import read_records
-    from agbench.report import comparison
+    from agbench.reporting import comparison
 
     compared = comparing.compare(read_records(ctx.obj.results), base, new, threshold)
     if form == "terminal" or (form is None and sys.stdout.isatty()):

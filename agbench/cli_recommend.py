@@ -73,7 +73,7 @@ def recommend(
     from agbench.models import registry, weights
     from agbench.preprocess import codec
     from agbench.progress import Progress
-    from agbench.report import recommendation
+    from agbench.reporting import recommendation
 
     if folder is not None:
         if options["dataset"] is not None:
@@ -100,8 +100,8 @@ def recommend(
     # MLflow takes seconds to import: a mistyped name is answered before that.
     from agbench.display import Display
     from agbench.flights import Engine
-    from agbench.recommend import Question, TrialFailedError
-    from agbench.recommend import recommend as find
+    from agbench.recommendation import Question, TrialFailedError
+    from agbench.recommendation import recommend as find
 
     deep = (study.AUTOGLUON if weights.hub_answers() else study.OFFLINE) if confirm else None
     question = Question(

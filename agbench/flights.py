@@ -30,7 +30,7 @@ from agbench.events import (
 )
 from agbench.outcome import RETRIED, Ending, Failure, Result, Usage
 from agbench.record import Record, latest
-from agbench.results import Store
+from agbench.store import Store
 from agbench.trial import fit_of
 from agbench.workspace import Workspace
 

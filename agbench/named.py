@@ -8,7 +8,7 @@ from datetime import datetime
 
 from agbench.errors import UserError
 from agbench.record import FAILED, FINISHED, Record, named
-from agbench.report.table import Column, Table
+from agbench.reporting.table import Column, Table
 
 PACKAGES = {"AutoGluon": "autogluon.multimodal", "torch": "torch", "agbench": "agbench"}
 """Whose versions are listed, by heading."""

@@ -15,8 +15,8 @@ from agbench.compare import SweepComparison, compare
 from agbench.errors import UserError
 from agbench.named import datasets_of, last_trials, names
 from agbench.record import FINISHED, Record, named, read_records
-from agbench.report import build, comparison, markdown
-from agbench.report.details import trials_without_result
+from agbench.reporting import build, comparison, markdown
+from agbench.reporting.details import trials_without_result
 from agbench.workspace import Workspace
 
 BUNDLED = ("--dataset", "patches", "--quick")
@@ -140,7 +140,7 @@ def conclude(workspace: Workspace, name: str, threshold: float) -> Ended:
     )
     if not complaints:
         # MLflow takes seconds to import; what is red needs no mark.
-        from agbench.results import Store
+        from agbench.store import Store
 
         Store(workspace.results).mark_green([record.run_id for record in own], name)
     # Last, as the summary is what tells a complete nightly from one that goes on.

@@ -108,7 +108,7 @@ class Record:
         Where predictions, log and environment are.
     curve : tuple of float
         Validation accuracy after each epoch; empty for a model without epochs, and where a store gives it
-        only one by one (`agbench.results.Store.curve`).
+        only one by one (`agbench.store.Store.curve`).
     ending : str
         How it ended, a value of `agbench.outcome.Ending`; empty while it runs.
     """
@@ -197,7 +197,7 @@ def _columns(file: Path, names: list[str]) -> pyarrow.Table:
 
 
 def read_records(folder: Path, dataset: str | None = None) -> list[Record]:
-    """Read all trials of a store, the oldest first, as `agbench.results.Store.records` does.
+    """Read all trials of a store, the oldest first, as `agbench.store.Store.records` does.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def read_records(folder: Path, dataset: str | None = None) -> list[Record]:
         If the database can't be read.
     """
     if os.environ.get("MLFLOW_TRACKING_URI"):
-        from agbench.results import Store
+        from agbench.store import Store
 
         store = Store(folder)
         return [replace(record, curve=store.curve(record)) for record in store.records(dataset)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,6 +133,28 @@ STUDIES = {
 
 PAPER = ("compression", "model-size", "storage", "noise", "convergence", "tabular")
 """What ``--study paper`` stands for: all of the paper's."""
+
+
+def runnable(studies: Sequence[Study]) -> tuple[list[Study], str]:
+    """Take the models that stand in for the paper's where the model hub can't be reached.
+
+    Parameters
+    ----------
+    studies : sequence of Study
+        As they are with it.
+
+    Returns
+    -------
+    tuple of (list of Study, str)
+        As they can be run now, and what is to be said of it: nothing where they stay as they are.
+    """
+    wanted = dict.fromkeys(model for study in studies if study.offline for model in study.models)
+    if not wanted or weights.hub_answers():
+        return list(studies), ""
+    instead = dict.fromkeys(model for study in studies for model in study.offline if model not in wanted)
+    missed = ", ".join(model for model in wanted if all(model not in study.offline for study in studies))
+    said = f"the model hub doesn't answer: {', '.join(instead)} in place of {missed}"
+    return [study.without_hub() for study in studies], said
 
 
 def conditions(

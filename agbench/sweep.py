@@ -17,8 +17,8 @@ from agbench.data.dataset import Dataset
 from agbench.errors import UserError
 from agbench.events import OfSweep, Preparing
 from agbench.flights import Engine, Flights
-from agbench.results import Store
 from agbench.share import Share
+from agbench.store import Store
 from agbench.workspace import Workspace
 
 Running = Callable[[Sequence[Condition]], Iterator[OfSweep]]

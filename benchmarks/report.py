@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agbench.record import read_records
 from agbench.workspace import Workspace
-from tests.report import made
+from tests.reporting import made
 
 DATASETS, SEEDS, IMAGES, REPEATS = 3, 9, 1000, 5
 

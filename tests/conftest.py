@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from agbench.results import Store
+from agbench.store import Store
 from agbench.workspace import Workspace
 from tests import faulty
 

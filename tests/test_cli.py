@@ -41,7 +41,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_reporting_needs_neither_torch_nor_autogluon():
-    code = "import sys, agbench.report.build\nprint(sorted({'torch', 'autogluon'} & set(sys.modules)))"
+    code = "import sys, agbench.reporting.build\nprint(sorted({'torch', 'autogluon'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

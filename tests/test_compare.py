@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from agbench.cli import main
 from agbench.compare import compare
 from agbench.record import read_records
-from agbench.results import Store
-from tests.report import made
+from agbench.store import Store
+from tests.reporting import made
 
 ORIGINAL, SMALL, SMALLER = (made.condition("birds", "tabular:dct", level) for level in (1.0, 0.5, 0.3))
 
@@ -216,7 +216,7 @@ def test_a_users_error_has_status_2(store, arguments, said):
 
 
 def test_comparing_needs_neither_torch_nor_mlflow():
-    code = "import sys, agbench.nightly, agbench.report.comparison\n"
+    code = "import sys, agbench.nightly, agbench.reporting.comparison\n"
     code += "print(sorted({'torch', 'mlflow', 'autogluon'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -11,9 +11,9 @@ from agbench.cli import main
 from agbench.errors import UserError
 from agbench.named import names_table, refuse_bad_name
 from agbench.record import named, read_records
-from agbench.results import Store
+from agbench.store import Store
 from agbench.workspace import Workspace
-from tests.report import made
+from tests.reporting import made
 
 LEVELS = [made.condition("birds", "tabular:dct", level) for level in (1.0, 0.3)]
 

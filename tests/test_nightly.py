@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from agbench.cli import main
 from agbench.nightly import choose_name, last_green
 from agbench.record import named, read_records
-from agbench.results import Store
+from agbench.store import Store
 from agbench.workspace import Workspace
-from tests.report import made
+from tests.reporting import made
 
 TINY = ["--dataset", "digits", "--quick", "--levels", "0.3", "--models", "tabular:dct", "--learners", "XT"]
 NIGHT = ["nightly", "--threshold", "100", *TINY]

@@ -49,7 +49,7 @@ def test_the_wheel_brings_cards_templates_and_types(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for wanted in (
         "agbench/cards/patches.yaml",
-        "agbench/report/templates/report.md.j2",
+        "agbench/reporting/templates/report.md.j2",
         "agbench/py.typed",
         "agbench/cli.py",
     ):

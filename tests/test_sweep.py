@@ -16,7 +16,7 @@ from agbench.data.dataset import load_dataset
 from agbench.errors import UserError
 from agbench.plan import make_plan
 from agbench.record import FAILED, FINISHED, KILLED, RUNNING
-from agbench.results import Store
+from agbench.store import Store
 from agbench.workspace import Workspace
 from tests.conftest import SWEEP
 from tests.conftest import environment as users_environment

@@ -1,0 +1,269 @@
+"""A report: pages, figures and tables, from stored results alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agbench import files
+from agbench.condition import JPEG
+from agbench.errors import UserError
+from agbench.record import Record, named
+from agbench.reporting import (
+    charts,
+    claims,
+    codecs,
+    commands,
+    details,
+    index,
+    markdown,
+    measures,
+    page,
+    published,
+    tables,
+)
+from agbench.reporting.evidence import Evidence
+from agbench.reporting.gather import gather
+from agbench.reporting.table import Table
+from agbench.workspace import Workspace
+
+FORMATS = ("md", "html", "latex", "csv")
+DEFAULT_FORMATS = ("md", "html", "csv")
+PAGE, HTML = "report.md", "report.html"
+ROWS_A_PAGE = 35
+"""Of a table in LaTeX; a longer one is several files."""
+
+FIGURES, TABLES, DOCUMENT = "figures", "tables", "all.tex"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that has been written.
+
+    Parameters
+    ----------
+    path : Path
+        Its page; its folder where it has none.
+    main_table : str
+        Accuracy over level, in Markdown.
+    """
+
+    path: Path
+    main_table: str
+
+
+def write_reports(
+    records: Sequence[Record],
+    workspace: Workspace,
+    names: Sequence[str],
+    formats: Iterable[str] = DEFAULT_FORMATS,
+    sweep: str | None = None,
+) -> Iterator[Report]:
+    """Write the reports of data sets, and the index of all that have results.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        All of a store's.
+    workspace : Workspace
+        Where reports go.
+    names : sequence of str
+        Whose reports; each must have trials.
+    formats : iterable of str
+        Of `FORMATS`.
+    sweep : str, optional
+        Use only this named sweep's trials. Its reports have a folder of their own, ``reports/sweeps/<sweep>/``.
+
+    Yields
+    ------
+    Report
+    """
+    if sweep is not None:
+        records = named([*records], sweep)
+    root = _root(workspace, sweep)
+    known = sorted({record.condition.dataset for record in records})
+    evidences = {
+        name: gather(name, [record for record in records if record.condition.dataset == name]) for name in known
+    }
+    for name in names:
+        yield write_report(evidences[name], workspace, formats, sweep)
+    pages = {name: f"{name}/{file}" for file in (HTML, PAGE) for name in known if (root / name / file).is_file()}
+    files.write(root / index.FILE, index.index(list(evidences.values()), pages))
+
+
+def write_report(
+    evidence: Evidence,
+    workspace: Workspace,
+    formats: Iterable[str] = DEFAULT_FORMATS,
+    sweep: str | None = None,
+) -> Report:
+    """Write a data set's report, ``reports/<dataset>/``; a named sweep's, ``reports/sweeps/<sweep>/<dataset>/``.
+
+    What an earlier report left there in other formats is removed, so that no older page stands beside it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What it is about.
+    workspace : Workspace
+        Where the report goes.
+    formats : iterable of str
+        Of `FORMATS`.
+    sweep : str, optional
+        The named sweep whose trials alone are in the evidence.
+
+    Returns
+    -------
+    Report
+    """
+    wanted = set(formats)
+    folder = _root(workspace, sweep) / evidence.dataset
+    facts = evidence.facts or _card(evidence, workspace)
+    made = _tables(evidence, facts)
+    drawn = charts.charts(evidence)
+    with files.appearing(folder / FIGURES, replacing=True) as half_made:
+        strip = _draw(evidence, drawn, half_made) if wanted & {"md", "html"} else False
+    with files.appearing(folder / TABLES, replacing=True) as half_made:
+        if "csv" in wanted:
+            for table in made.values():
+                (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
+        if "latex" in wanted:
+            _write_latex(evidence, made, half_made)
+    text = _page(evidence, facts, made, [chart.name for chart in drawn], strip, sweep)
+    if "html" in wanted:
+        files.write(folder / HTML, page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench"))
+    else:
+        (folder / HTML).unlink(missing_ok=True)
+    if "md" in wanted:
+        files.write(folder / PAGE, text)
+    else:
+        (folder / PAGE).unlink(missing_ok=True)
+    written = folder / PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
+    return Report(written, made["accuracy"].markdown())
+
+
+def _root(workspace: Workspace, sweep: str | None) -> Path:
+    return workspace.reports if sweep is None else workspace.reports / "sweeps" / sweep
+
+
+def _draw(evidence: Evidence, drawn: list[charts.Chart], folder: Path) -> bool:
+    # matplotlib takes a second to import, and tables alone need none.
+    from agbench.reporting import figures
+
+    for chart in drawn:
+        figures.draw(chart, folder)
+    return figures.draw_examples(evidence, folder)
+
+
+def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
+    made = [
+        claims.claims_table(evidence),
+        tables.accuracy_table(evidence),
+        tables.spread_table(evidence),
+        tables.tolerance_table(evidence),
+        tables.difference_table(evidence),
+        tables.size_table(evidence),
+        tables.size_difference_table(evidence),
+        measures.storage_table(evidence),
+        measures.reading_table(evidence),
+        codecs.codec_table(evidence),
+        tables.noise_table(evidence),
+        tables.noise_difference_table(evidence),
+        measures.convergence_table(evidence),
+        tables.tabular_table(evidence),
+        tables.transfer_table(evidence),
+        details.published_table(evidence),
+        details.settings_table(evidence),
+        details.quarantine_table(facts["quarantined"]),
+        details.trials_table(evidence),
+        details.failures_table(evidence),
+    ]
+    return {table.name: table for table in made if table.rows or table.name == "accuracy"}
+
+
+def _write_latex(evidence: Evidence, made: dict[str, Table], folder: Path) -> None:
+    pieces = [piece for table in made.values() if table.rows for piece in table.pieces(ROWS_A_PAGE)]
+    for piece in pieces:
+        (folder / f"{piece.name}.tex").write_text(piece.latex(), encoding="utf-8")
+    document = page.templates().get_template("all.tex.j2")
+    text = document.render(dataset=evidence.dataset, names=[piece.name for piece in pieces])
+    (folder / DOCUMENT).write_text(text, encoding="utf-8")
+
+
+def _page(
+    evidence: Evidence,
+    facts: dict[str, Any],
+    made: dict[str, Table],
+    drawn: list[str],
+    strip: bool,
+    sweep: str | None,
+) -> str:
+    records = evidence.records or evidence.failures
+    known = [record.environment for record in records if record.environment]
+    environments = {json.dumps(environment, sort_keys=True): environment for environment in known}
+    return markdown.render(
+        f"{PAGE}.j2",
+        evidence=evidence,
+        sweep=sweep,
+        tables={name: table.markdown() for name, table in made.items() if table.rows},
+        metrics=records[0].metrics,
+        facts=facts,
+        measured=any(series.cells for series in evidence.series),
+        strip=strip,
+        drawn=drawn,
+        by_codec=[name for name in drawn if name.startswith(charts.BY_CODEC)],
+        jpeg_alone=evidence.codecs == [JPEG],
+        curves=evidence.main is not None and "convergence" in made,
+        seeds=evidence.seeds,
+        environments=list(environments.values()),
+        mixed=len({record.software for record in records}),
+        grown=sorted(
+            {
+                level
+                for series in evidence.jpeg.series
+                for level, cell in series.cells.items()
+                if cell.bytes > cell.bytes_original
+            },
+            reverse=True,
+        ),
+        codec=sorted(
+            {
+                f"{record.notes['settings']} ({record.notes['variant']})"
+                for record in evidence.records
+                if not record.condition.train.is_original
+            }
+        ),
+        missing=commands.missing(evidence),
+        missing_noise=commands.missing_noise(evidence),
+        missing_transfer=commands.missing_transfer(evidence),
+        stuck={study: len(claims.stuck(evidence, study)) for study in _STUDIES},
+        command={study: commands.for_study(evidence, study) for study in _STUDIES},
+        paper_noise=published.TABLE_4,
+        papers_budget=details.papers_budget(evidence),
+        printed=bool(published.printed(evidence.dataset)),
+    )
+
+
+_STUDIES = ("compression", "model-size", "storage", "noise", "convergence", "tabular", "transfer")
+
+
+def _card(evidence: Evidence, workspace: Workspace) -> dict[str, Any]:
+    """Give what the data set's card says of the images, where no result says it."""
+    from agbench.data.catalogue import Catalogue
+
+    told: dict[str, Any] = {"remarks": [], "source": None, "quarantined": []}
+    try:
+        return {**Catalogue(workspace.datasets).card(evidence.dataset).model_dump(), **told}
+    except UserError as error:  # results outlive a card; neither this nor another report fails of it
+        unknown = "unknown, its card is not in this workspace"
+        return {
+            "title": evidence.dataset,
+            "note": str(error),
+            "classes": "?",
+            "licence": unknown,
+            "citation": unknown,
+            **told,
+        }

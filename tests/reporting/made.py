@@ -1,0 +1,158 @@
+"""Stores with trials that nobody ran: predictions are drawn, all else is as a sweep leaves it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from agbench.condition import JPEG, Budget, Condition, Preprocessing
+from agbench.environment import describe
+from agbench.outcome import Failure, Result, Usage
+from agbench.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, Record
+from agbench.store import Store
+from agbench.study import PAPER_LEVELS
+
+DEEP = Budget(epochs=6, learning_rate=0.001, batch_size=32, image_size=64, loaders=0)
+TABULAR = Budget(learners=("RF", "XT"))
+SIZES = [f"automm:efficientnet_b{size}" for size in range(5)]
+FEATURES = ["tabular:pixels", "tabular:dct", "tabular:pixels+dct"]
+CROSSED = (1.0, 0.5, 0.3, 0.1)
+SAVED = {"webp": 0.7, "avif": 0.5, "jxl": 0.6}
+"""Bytes of a codec's files, of JPEG's at the same level."""
+
+LOGGED = b"nobody ran this\n"
+HOSTILE = '<script>alert(1)</script> | a_b* [x](y) `$\\alpha$` & 100 % #~^{} "\u202e\nend'
+"""What a path, an error or a title may hold."""
+
+
+def condition(
+    dataset: str, model: str, level: float, seed: int = 0, noise: float | None = None, codec: str = JPEG
+) -> Condition:
+    """A condition of a data set that does not exist."""
+    budget = DEEP if model.startswith("automm") else TABULAR
+    return Condition(dataset, "f" * 16, Preprocessing.at(level, codec, noise), model, budget, seed)
+
+
+def crossed(base: Condition, level: float, codec: str = JPEG) -> Condition:
+    """The same training, tested at another level."""
+    return Condition(**{**vars(base), "test": Preprocessing.at(level, codec)})
+
+
+def all_studies(dataset: str, seeds: Iterable[int]) -> Iterator[Condition]:
+    """Every study of the paper, and training at one level and testing at another."""
+    small = SIZES[0]
+    for seed in seeds:
+        for level in PAPER_LEVELS:
+            yield condition(dataset, small, level, seed)
+        for model, level in itertools.product([*SIZES[1:], *FEATURES], (1.0, 0.3)):
+            yield condition(dataset, model, level, seed)
+        for level in (1.0, 0.3):
+            yield condition(dataset, small, level, seed, noise=1.0)
+        for train, test in itertools.permutations(CROSSED, 2):
+            yield crossed(condition(dataset, small, train, seed), test)
+
+
+def result(of: Condition, share: float, images: int = 200, title: str = "Made up", pixels: int = 64) -> Result:
+    """A result whose predictions are right for about such a share of the images."""
+    generator = np.random.default_rng(int(of.id, 16))
+    # Some images are harder than others, whatever the condition: pairs agree more than chance.
+    ease = np.random.default_rng(0).uniform(size=images)
+    right = 0.7 * ease + 0.3 * generator.uniform(size=images) < share
+    labels = [f"class {number % 10}" for number in range(images)]
+    predicted = [label if ok else "class X" for label, ok in zip(labels, right, strict=True)]
+    ids = [f"{number % 10}/{number:05}.png" for number in range(images)]
+    size = round(10_000 * images * (0.1 + 0.9 * of.train.level**2) * SAVED.get(of.train.codec, 1))
+    encoded = {"writing_images": 5.0 * images, "writing_seconds_encode": 0.01 * images * of.train.level}
+    unreadable = [{"image_id": HOSTILE, "problem": HOSTILE}]
+    return Result(
+        condition=of,
+        accuracy=float(right.mean()),
+        predictions=pd.DataFrame(
+            {"image_id": ids, "label": labels, "predicted": predicted, "probability": 0.5}
+        ).sample(frac=1, random_state=1),
+        curve=tuple(share * (1 - 0.5 ** (epoch + generator.uniform())) for epoch in range(1, 7))
+        if of.model.startswith("automm")
+        else (),
+        seconds={"fit": 3.25, "predict": 0.5, "total": 4.0},
+        counts={"classes": 10, "train": 3 * images, "validation": images, "test": images, "quarantined": 1},
+        bytes=size,
+        bytes_original=10_000 * images,
+        notes={} if of.train.is_original else {"settings": "Image.save()", "variant": "Pillow"},
+        dataset={
+            "title": title,
+            "note": HOSTILE,
+            "licence": "CC0",
+            "citation": "nobody",
+            "remarks": [HOSTILE],
+            "source": None,
+            "quarantined": unreadable,
+            "pixels": [pixels, pixels],
+        },
+        reading={
+            "reading_images": float(images),
+            "reading_seconds_read": 0.01 * of.train.level,
+            "reading_seconds_decode": 0.02,
+            "reading_header_share": 0.25,
+        },
+        writing={} if of.train.codec is None else encoded,
+    )
+
+
+def share_of(of: Condition) -> float:
+    """An accuracy that falls with the level, with noise, and for tabular models."""
+    share = 0.95 - 0.02 * (1 - of.train.level) - (0.25 if of.model.startswith("tabular") else 0)
+    share -= 0.3 if of.train.noise else 0
+    return share - 0.2 * abs(of.train.level - of.test_preprocessing.level)
+
+
+def fill(folder: Path, conditions: Iterable[Condition], images: int = 200, **facts: object) -> Store:
+    """Store a result of each condition, by the store's own means."""
+    store = Store(folder)
+    environment = describe(1, 0)
+    for one in conditions:
+        store.finish(store.begin(one, environment), result(one, share_of(one), images, **facts), Usage(), LOGGED)
+    return store
+
+
+def sweep(store: Store, name: str, results: Iterable[Result], started: int = 0, **machine: object) -> None:
+    """Store results as the trials of a named sweep, on this machine or one that differs in something."""
+    environment = describe(1, 0)
+    environment["machine"].update(machine)
+    runs = []
+    for one in results:
+        runs.append(store.begin(one.condition, environment))
+        store.finish(runs[-1], one, Usage(), LOGGED)
+    store.name(runs, name, started)
+
+
+def fail(store: Store, of: Condition, reason: str = HOSTILE) -> str:
+    """Store that a trial failed, and give its run."""
+    run = store.begin(of, describe(1, 0))
+    store.fail(run, Failure(reason), Usage(), LOGGED)
+    return run
+
+
+def record(
+    folder: Path, of: Condition, right: np.ndarray, curve: tuple[float, ...] = (), saved: float = 0.8
+) -> Record:
+    """A finished trial with these test images right, as the store would give it."""
+    run = folder / of.id
+    run.mkdir(parents=True, exist_ok=True)
+    images = len(right)
+    labels = ["a" if number % 2 else "b" for number in range(images)]
+    predicted = [label if ok else "c" for label, ok in zip(labels, right, strict=True)]
+    ids = [f"{number:06}" for number in range(images)]
+    pd.DataFrame({"image_id": ids, "label": labels, "predicted": predicted}).to_parquet(run / PREDICTIONS)
+    (run / ENVIRONMENT).write_text("{}")
+    size = 1000 if of.train.is_original else round(1000 * (1 - saved))
+    metrics = {"bytes": float(size), "bytes_original": 1000.0, "accuracy": float(np.mean(right))}
+    return Record(of.id, of, FINISHED, "", "", 0, "", metrics, {}, run, curve)
+
+
+def failed(of: Condition, reason: str = "no memory") -> Record:
+    """A trial without a result, as the store would give it."""
+    return Record(of.id + "f", of, FAILED, reason, "", 0, "", {}, {}, Path())

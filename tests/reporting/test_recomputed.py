@@ -1,0 +1,470 @@
+"""Every number of a report, from the stored predictions by other code than the report's."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from functools import cache
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import bisect, brentq
+from scipy.stats import norm, t
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from tests.reporting.conftest import report
+
+MARGIN = 0.01
+PAPER = {"original": (0.9617, 0.5), "small": "automm:efficientnet_b0", "large": "automm:efficientnet_b4"}
+
+
+@pytest.fixture(scope="module", params=["made", "run"])
+def reported(request):
+    """A folder with a report and the store it is of: all studies, made up; and what a sweep really ran."""
+    workspace = request.getfixturevalue("all_studies" if request.param == "made" else "swept")
+    workspace = getattr(workspace, "workspace", workspace)
+    folder = report(workspace)
+    return folder, Stored(workspace.results)
+
+
+class Stored:
+    """Finished trials, read with MLflow and pandas."""
+
+    def __init__(self, results: Path) -> None:
+        client = mlflow.MlflowClient(f"sqlite:///{results / 'agbench.db'}")
+        runs = [run for one in client.search_experiments() for run in client.search_runs([one.experiment_id])]
+        self.trials = []
+        for run in runs:
+            if run.info.status == "FINISHED":
+                condition = json.loads(run.data.tags["agbench.condition"])
+                predictions = pd.read_parquet(
+                    results / "artifacts" / run.info.run_id / "artifacts" / "predictions.parquet"
+                ).sort_values("image_id")
+                curve = [one.value for one in client.get_metric_history(run.info.run_id, "validation_accuracy")]
+                right = (predictions.label == predictions.predicted).to_numpy()
+                self.trials.append((condition, right, curve, run))
+
+    def find(self, model, train, test=None, noise=None):
+        """Trials of a cell, as (right, curve, run), in the order of seeds."""
+        found = [
+            (condition["seed"], right, curve, run)
+            for condition, right, curve, run in self.trials
+            if condition["model"] == model
+            and condition["train"] == images(train, noise)
+            and condition.get("test") == (None if test in (None, train) else images(test))
+        ]
+        return [rest for _, *rest in sorted(found, key=lambda one: one[0])]
+
+    def right(self, *cell, **more):
+        return np.array([right for right, *_ in self.find(*cell, **more)])
+
+
+def images(level, noise=None):
+    codec = {} if level == 1 else {"codec": "jpeg", "quality": round(100 * level)}
+    return codec | ({} if noise is None else {"noise": noise})
+
+
+def wilson(right, number, one_sided=0.025):
+    return proportion_confint(right, number, alpha=2 * one_sided, method="wilson")
+
+
+def score(gained, lost, number, difference):
+    """Tango's score, its most likely share of lost images found among the roots of the likelihood's derivative."""
+    middle = gained + lost - difference * (2 * number - gained + lost)
+    share = max(np.roots([2 * number, -middle, -lost * difference * (1 - difference)]).real)
+    variance = (2 * share + difference - difference**2) / number
+    return ((gained - lost) / number - difference) / math.sqrt(max(variance, 1e-300))
+
+
+def interval(ours, base, one_sided=0.025):
+    """Tango's score interval on the mean table, with Student's over seeds: (difference, low, high)."""
+    number = ours.shape[1]
+    gained, lost = (float(cell.sum(axis=1).mean()) for cell in (ours & ~base, ~ours & base))
+    value, z = (gained - lost) / number, norm.isf(one_sided)
+    low = bisect(lambda d: score(gained, lost, number, d) - z, -1, value, xtol=1e-13) if value > -1 else -1
+    high = bisect(lambda d: score(gained, lost, number, d) + z, value, 1, xtol=1e-13) if value < 1 else 1
+    seeds = ours.mean(axis=1) - base.mean(axis=1)
+    clusters = 0.0
+    if len(seeds) > 1:
+        clusters = (t.isf(one_sided, len(seeds) - 1) * pd.Series(seeds).sem()) ** 2
+    value = seeds.mean()
+    return value, value - math.hypot(value - low, clusters**0.5), value + math.hypot(high - value, clusters**0.5)
+
+
+@cache
+def _root(key):
+    ours, base = (np.array(one) for one in key)
+    end = 1 if interval(ours, base)[0] > -MARGIN else 2
+    level = brentq(lambda alpha: interval(ours, base, alpha)[end] + MARGIN, 1e-13, 0.5 - 1e-9, xtol=1e-15)
+    return level if end == 1 else 1 - level
+
+
+def p_not_inferior(ours, base):
+    """The one-sided level at which the interval's end meets the margin."""
+    ends = interval(ours, base, 1e-12)
+    if abs(ends[0] + MARGIN) < 1e-12:
+        return 0.5
+    if ends[1] > -MARGIN:
+        return 1e-12
+    if ends[2] < -MARGIN:
+        return 1 - 1e-12
+    return _root(tuple(tuple(map(tuple, one)) for one in (ours, base)))
+
+
+def exact(ours, base):
+    tables = [
+        [[(o & b).sum(), (o & ~b).sum()], [(~o & b).sum(), (~o & ~b).sum()]]
+        for o, b in zip(ours, base, strict=True)
+    ]
+    return [mcnemar(table, exact=True).pvalue for table in tables]
+
+
+def shown(ours, base):
+    """Give the interval as a report does, which no difference of accuracies leaves."""
+    value, low, high = interval(ours, base)
+    return value, max(low, -1.0), min(high, 1.0)
+
+
+def judged(rows, pairs):
+    """Check difference, p-values, verdict and seeds of each row against its pair, corrected over all."""
+    corrected = iter(multipletests([p for pair in pairs for p in exact(*pair)], method="holm")[1])
+    p_values = [p_not_inferior(*pair) for pair in pairs]
+    not_inferior = multipletests(p_values, method="holm")[1]
+    inferior = multipletests([1 - p for p in p_values], method="holm")[1]
+    for place, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
+        check(row, "difference", shown(*pair))
+        assert numbers(row["McNemar p (Holm)"]) == pytest.approx([next(corrected) for _ in pair[0]])
+        assert float(row["non-inferiority p (Holm)"]) == pytest.approx(not_inferior[place], abs=1e-9)
+        expected = "not inferior" if not_inferior[place] <= 0.025 else "inferior"
+        assert row["verdict"] == (
+            expected if min(not_inferior[place], inferior[place]) <= 0.025 else "not decided"
+        )
+        assert int(row["seeds"]) == len(pair[0])
+
+
+def check(row, name, expected):
+    assert [float(row[column]) for column in (name, f"{name}, low", f"{name}, high")] == pytest.approx(
+        expected, abs=1e-9
+    )
+
+
+def accuracy(right):
+    return [right.mean(), *wilson(right.sum(axis=1).mean(), right.shape[1])]
+
+
+def numbers(text):
+    return [float(number) for number in text.split()]
+
+
+def check_accuracy(rows, stored):
+    count = 0
+    for row in rows:
+        level = float(row["level"])
+        for model in (column for column in row if ":" in column and ", " not in column):
+            right = stored.right(model, level)
+            if right.size:
+                check(row, model, accuracy(right))
+                run = stored.find(model, level)[0][-1]
+                assert int(row["bytes"]) == run.data.metrics["bytes"]
+                assert float(row["of original"]) == run.data.metrics["bytes"] / run.data.metrics["bytes_original"]
+                count += 1
+            else:
+                assert row[model] in ("", "failed")
+    assert count == len(
+        {
+            (one["model"], str(one["train"]))
+            for one, *_ in stored.trials
+            if "test" not in one and not one["train"].get("noise")
+        }
+    )
+
+
+def check_seeds(rows, stored):
+    for row in rows:
+        right = stored.right(row["model"], float(row["level"]))
+        assert numbers(row["accuracy of each"]) == pytest.approx(right.mean(axis=1))
+        assert float(row["SD over seeds"]) == pytest.approx(right.mean(axis=1).std(ddof=1))
+
+
+def check_differences(rows, stored):
+    for model in {row["model"] for row in rows}:
+        own = [row for row in rows if row["model"] == model]
+        judged(own, [(stored.right(model, float(row["level"])), stored.right(model, 1.0)) for row in own])
+
+
+def check_tolerance(rows, stored):
+    for row in rows:
+        levels = [float(level) for level in row["levels tested"].split(", ")]
+        base = stored.right(row["model"], 1.0)
+        steps = {level: stored.right(row["model"], level) for level in levels}
+        reached = 1.0
+        for level in sorted(levels, reverse=True):
+            if interval(steps[level], base)[1] <= -MARGIN:
+                assert row["stopped by"].startswith(f"{level:g}: ")
+                break
+            reached = level
+        assert float(row["tolerance"]) == reached
+        # The rule over resamples, image by image, with another generator.
+        generator = np.random.default_rng(7)
+        reach = {level: np.subtract(*interval(one, base)[:2]) for level, one in steps.items()}
+        found = []
+        for _ in range(1000):
+            drawn = generator.integers(0, base.shape[1], base.shape[1])
+            lowest = 1.0
+            for level in sorted(levels, reverse=True):
+                if (steps[level][:, drawn].mean() - base[:, drawn].mean()) - reach[level] <= -MARGIN:
+                    break
+                lowest = level
+            found.append(lowest)
+        for name, quantiles in (("low", (0.01, 0.04)), ("high", (0.96, 0.99))):
+            between = np.quantile(found, quantiles, method="inverted_cdf")
+            assert between[0] <= float(row[f"tolerance, {name}"]) <= between[1]
+
+
+def check_sizes(rows, stored):
+    for row in rows:
+        small, compressed = stored.right(row["small"], 1.0), stored.right(row["small"], 0.3)
+        large = stored.right(row["large"], 1.0)
+        check(row, "accuracy of small", accuracy(small))
+        check(row, "small at 0.3", accuracy(compressed))
+        check(row, "accuracy of large", accuracy(large))
+        check(row, "drop at 0.3", shown(compressed, small))
+        check(row, "drop of large", shown(large, small))
+        check(row, "small at 0.3 minus large", shown(compressed, large))
+    assert len(rows) == len({row["large"] for row in rows}) == 4
+
+
+def check_storage(rows, stored):
+    for row in rows:
+        metrics = stored.find(row["model"], float(row["level"]))[0][-1].data.metrics
+        ours, base = stored.right(row["model"], float(row["level"])), stored.right(row["model"], 1.0)
+        found = [float(row[name]) for name in list(row)[2:-1]]
+        assert int(row["seeds"]) == len(ours) == len(base)
+        sizes = [metrics["bytes_original"], metrics["bytes"], metrics["bytes"] / metrics["bytes_original"]]
+        assert found == pytest.approx([*sizes, base.mean(), ours.mean(), ours.mean() / base.mean()])
+
+
+def check_reading(rows, stored):
+    for row in rows:
+        runs = [
+            run.data.metrics
+            for condition, _, _, run in stored.trials
+            if condition["train"] == images(float(row["level"])) and "test" not in condition
+        ]
+        assert int(row["measured in trials"]) == len(runs)
+        scale = runs[0]["images_train"] / runs[0]["reading_images"]
+        assert int(row["files read"]) == runs[0]["reading_images"]
+        for name, metric, factor in (
+            ("seconds to read an epoch", "reading_seconds_read", scale),
+            ("seconds to decode it", "reading_seconds_decode", scale),
+            ("header, of a file", "reading_header_share", 1),
+        ):
+            if row[name] != "unknown format":
+                assert float(row[name]) == pytest.approx(factor * np.median([run[metric] for run in runs]))
+
+
+def check_noise(rows, stored):
+    for row in rows:
+        model = row["model"]
+        clean = stored.right(model, 1.0)
+        noisy, both = (stored.right(model, level, noise=1.0) for level in (1.0, 0.3))
+        for name, right in (("clean", clean), ("noisy", noisy), ("JPEG of noisy", both)):
+            check(row, name, accuracy(right))
+    assert len(rows) == 1
+
+
+def check_noise_differences(rows, stored):
+    cells = {
+        "clean": stored.right(rows[0]["model"], 1.0),
+        "noisy": stored.right(rows[0]["model"], 1.0, noise=1.0),
+        "noisy at 0.3": stored.right(rows[0]["model"], 0.3, noise=1.0),
+    }
+    judged(rows, [(cells[row["accuracy on"]], cells[row["minus"]]) for row in rows])
+    assert [row["accuracy on"] for row in rows] == ["noisy", "noisy at 0.3"]
+
+
+def check_size_differences(rows, stored):
+    def of(name):
+        model, _, level = name.partition(" at ")
+        return stored.right(model, float(level or 1))
+
+    judged(rows, [(of(row["accuracy of"]), of(row["minus"])) for row in rows])
+    assert len(rows) == 5 + 2 * 4
+
+
+def epochs(curve):
+    return int(np.argmax(np.array(curve) >= 0.95 * curve[-1])) + 1
+
+
+def check_convergence(rows, stored):
+    for row in rows:
+        curves = [curve for _, curve, _ in stored.find(row["model"], float(row["level"]))]
+        found = [epochs(curve) for curve in curves]
+        assert numbers(row["epochs to 95 %, each seed"]) == found
+        assert float(row["final validation accuracy"]) == pytest.approx(np.mean([curve[-1] for curve in curves]))
+        if float(row["level"]) < 1:
+            base = [epochs(curve) for _, curve, _ in stored.find(row["model"], 1.0)]
+            more = np.mean(np.array(found) - base)
+            assert float(row["more than the original's"]) == pytest.approx(more)
+        assert {len(curve) for curve in curves} == {int(row["of epochs"])}
+
+
+def check_tabular(rows, stored):
+    pairs = []
+    for row in rows:
+        tabular, deep = (stored.right(row[name], float(row["level"])) for name in ("tabular", "deep"))
+        if row["accuracy"] == "failed":
+            assert not tabular.size
+            assert row["difference"] == ""
+            continue
+        check(row, "accuracy", accuracy(tabular))
+        check(row, "accuracy of deep", accuracy(deep))
+        pairs.append((tabular, deep))
+    judged(rows[: len(pairs)], pairs)
+
+
+def check_transfer(rows, stored):
+    pairs = []
+    for row in rows:
+        train, test = float(row["trained at"]), float(row["tested at"])
+        pairs.append((stored.right(row["model"], train, test), stored.right(row["model"], train)))
+        check(row, "accuracy", accuracy(pairs[-1][0]))
+    judged(rows, pairs)
+    assert len(rows) == 12
+
+
+def check_published(rows, stored):
+    small, compressed, large = (
+        stored.right(model, level)
+        for model, level in ((PAPER["small"], 1.0), (PAPER["small"], 0.3), (PAPER["large"], 1.0))
+    )
+    metrics = stored.find(PAPER["small"], 0.3)[0][-1].data.metrics
+    ours = {
+        "images": [1000],
+        "train": [600],
+        "test": [small.shape[1]],
+        "classes": [10],
+        "small model": accuracy(small),
+        "compressed input": accuracy(compressed),
+        "large model": accuracy(large),
+        "compressed input, drop": shown(compressed, small),
+        "large model, drop": shown(large, small),
+        "relative size": [metrics["bytes"] / metrics["bytes_original"]],
+        "relative performance": [compressed.mean() / small.mean()],
+    }
+    seen = set()
+    for row in rows:
+        if row["cell"] in ours and row["ours"]:
+            found = [float(number) for number in re.findall(r"[+-]?\d+(?:\.\d+)?", row["ours"].replace(",", ""))]
+            assert found == pytest.approx(ours[row["cell"]], abs=6e-5)
+            seen.add(row["cell"])
+    assert len(seen) == 11, seen
+
+
+def check_trials(rows, stored):
+    assert len(rows) == len(stored.trials)
+    by_run = {run.info.run_id: (condition, right, run) for condition, right, _, run in stored.trials}
+    for row in rows:
+        condition, right, run = by_run[row["run"]]
+        assert (row["model"], int(row["seed"])) == (condition["model"], condition["seed"])
+        assert float(row["accuracy"]) == pytest.approx(right.mean())
+        assert run.data.tags["agbench.id"] == row["condition"]
+        for phase, seconds in re.findall(r"(\w+) ([\d.]+)", row["seconds"]):
+            assert float(seconds) == pytest.approx(run.data.metrics[f"seconds_{phase}"], abs=0.051)
+
+
+def check_claims(rows, stored):
+    """The numbers of claims stand in other tables too: here, that they are these."""
+    by_claim = {row["claim"].split()[0]: row for row in rows}
+    deep = "automm:efficientnet_b0" if stored.right(PAPER["small"], 1.0).size else "automm:efficientnet_lite0"
+    ours, base = stored.right(deep, 0.3), stored.right(deep, 1.0)
+    text = "{:+.4f} ({:+.4f} to {:+.4f})".format(*shown(ours, base))
+    assert text in by_claim["negligible"]["numbers"]
+    metrics = stored.find(deep, 0.3)[0][-1].data.metrics
+    saved = 1 - metrics["bytes"] / metrics["bytes_original"]
+    assert f"{abs(saved):.1%}" in by_claim["65"]["numbers"]
+    assert by_claim["65"]["verdict"] == ("supported" if saved >= 0.65 else "not supported")
+    for model in ("tabular:pixels", "tabular:dct", "tabular:pixels+dct"):
+        tabular = stored.right(model, 0.3)
+        if tabular.size:
+            text = "{:+.4f} ({:+.4f} to {:+.4f})".format(*shown(tabular, ours))
+            assert f"{model} {text}" in by_claim["tabular"]["numbers"]
+    noisy = stored.right(deep, 1.0, noise=1.0)
+    if noisy.size:
+        both = stored.right(deep, 0.3, noise=1.0)
+        for one, other in ((noisy, base), (both, noisy)):
+            assert "{:+.4f} ({:+.4f} to {:+.4f})".format(*shown(one, other)) in by_claim["JPEG"]["numbers"]
+        large = stored.right(PAPER["large"], 1.0)
+        low, high = interval(ours, large)[1:]
+        assert by_claim["compressing"]["verdict"] == (
+            "supported" if low > 0 else "not supported" if high < 0 else "not decided"
+        )
+        more = [
+            np.mean([epochs(stored.find(deep, level)[seed][1]) for level in np.arange(1, 10) / 10])
+            - epochs(stored.find(deep, 1.0)[seed][1])
+            for seed in range(3)
+        ]
+        half = t.ppf(0.975, 2) * pd.Series(more).sem()
+        text = f"{np.mean(more):+.2f} ({np.mean(more) - half:+.2f} to {np.mean(more) + half:+.2f})"
+        assert text in by_claim["no"]["numbers"] or any(text in row["numbers"] for row in rows)
+
+
+CHECKS = {
+    "accuracy": check_accuracy,
+    "seeds": check_seeds,
+    "differences": check_differences,
+    "tolerance": check_tolerance,
+    "model-size": check_sizes,
+    "model-size-differences": check_size_differences,
+    "storage": check_storage,
+    "reading": check_reading,
+    "noise": check_noise,
+    "noise-differences": check_noise_differences,
+    "convergence": check_convergence,
+    "tabular": check_tabular,
+    "transfer": check_transfer,
+    "published": check_published,
+    "trials": check_trials,
+    "claims": check_claims,
+}
+WORDS = {"settings", "quarantined", "failures"}
+"""Tables without a number that comes from predictions."""
+
+
+def test_every_number_is_that_of_the_stored_predictions(reported):
+    folder, stored = reported
+    tables = {path.stem: path for path in (folder / "tables").glob("*.csv")}
+    assert set(tables) <= set(CHECKS) | WORDS
+    assert len(tables) >= 9
+    for name in sorted(set(tables) - WORDS):
+        with tables[name].open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows, name
+        CHECKS[name](rows, stored)
+
+
+def test_the_page_shows_what_the_files_hold(reported):
+    folder, _ = reported
+    page = (folder / "report.md").read_text()
+    for path in (folder / "tables").glob("*.csv"):
+        if path.stem in {"claims", "tolerance", "settings", "quarantined", "failures", "trials", "published"}:
+            continue
+        with path.open(newline="") as file:
+            header, *rows = csv.reader(file)
+        heading = " | ".join(name for name in header if not name.endswith((", low", ", high")))
+        shown = next(
+            part for part in re.split(r"\n\n", page) if re.sub(" +", " ", part).startswith(f"| {heading} |")
+        ).splitlines()[2:]
+        for row, line in zip(rows, shown, strict=True):
+            held = [float(value) for cell in row for value in cell.split() if re.fullmatch(r"-?[\d.e-]+", value)]
+            for number in re.findall(r"(?<![\w.])(?<!< )[+-]?\d+\.\d+(?![\w.])", line):
+                digits = len(number.split(".")[1])
+                close = [value * scale for value in held for scale in (1, 100, 1e-3, 1e-6)]
+                assert min(abs(float(number) - value) for value in close) <= 0.501 * 10**-digits, (path.stem, line)
