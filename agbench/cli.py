@@ -161,6 +161,7 @@ def codecs() -> None:
 @click.option("--preset", metavar="NAME", help="AutoGluon's, such as medium_quality or best_quality.")
 @click.option("--learners", type=_Listed(str, "learner"), metavar="GBM,CAT,XGB", help="TabularPredictor's.")
 @click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for fitting.")
+@click.option("--folds", type=click.IntRange(2), help="Every image out of fold: probe, tabular.")
 @click.option("--keep-models", is_flag=True, help="Keep fitted models in results/models.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Trials at once.  [default: what fits]")
 @click.option("--address", metavar="RAY", help="Run on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")

@@ -40,6 +40,7 @@ class _Duration(click.ParamType[float]):
 @click.option("--codec", "codecs", default="jpeg", show_default=True, metavar="A,B", help="One or several.")
 @click.option("--seeds", default="0", show_default=True, metavar="0,1,2", help="One trial of a level each.")
 @click.option("--model", default="probe:efficientnet_lite0", show_default=True, help="What judges.")
+@click.option("--image-size", type=click.IntRange(32), help="Side in pixels that a probe sees.")
 @click.option("--budget", type=_Duration(), metavar="10m", help="Stop looking after so long.  [default: no limit]")
 @click.option("--confirm", is_flag=True, help="Fine-tune a deep model at the original and at the level found.")
 @click.option("--quick", is_flag=True, help="Confirm with small images and few epochs.")
@@ -54,6 +55,7 @@ def recommend(
     codecs: str,
     seeds: str,
     model: str,
+    image_size: int | None,
     budget: float | None,
     confirm: bool,
     quick: bool,
@@ -109,6 +111,7 @@ def recommend(
         codecs=names,
         seeds=drawn,
         model=model,
+        image_size=image_size,
         budget=budget,
         confirm=deep,
         confirm_budget=study.QUICK if quick else study.STANDARD,

@@ -25,9 +25,6 @@ from agbench.statistics import MARGIN, ONE_SIDED, Comparison, Interval
 from agbench.store import Store
 from agbench.workspace import Workspace
 
-PROBE = "probe:efficientnet_lite0"
-"""Fast, and its weights come as a package."""
-
 FOLDS = 5
 """At most; fewer where a class has fewer different images."""
 
@@ -56,6 +53,8 @@ class Question:
         One trial each; folds are drawn from the seed.
     model : str
         What judges; a ``probe`` or ``tabular`` one predicts every image out of fold.
+    image_size : int, optional
+        Side in pixels that a probe sees; by default its backbone's own.
     budget : float, optional
         Seconds for all of it.
     confirm : str, optional
@@ -67,7 +66,8 @@ class Question:
     margin: float = MARGIN
     codecs: tuple[str, ...] = ("jpeg",)
     seeds: tuple[int, ...] = (0,)
-    model: str = PROBE
+    model: str = study.PROBE
+    image_size: int | None = None
     budget: float | None = None
     confirm: str | None = None
     confirm_budget: Budget = study.STANDARD
@@ -304,7 +304,7 @@ def _trials(
 
 def _look(dataset: Dataset, preprocessing: Preprocessing, asked: Question, trials: _Trials) -> Look:
     smallest = int(dataset.index.groupby("label")["sha256"].nunique().min())
-    budget = Budget(folds=max(min(FOLDS, smallest), 2))
+    budget = Budget(folds=max(min(FOLDS, smallest), 2), image_size=asked.image_size)
     return _compared(dataset, preprocessing, asked, asked.model, budget, asked.one_sided, trials)
 
 

@@ -23,6 +23,9 @@ SIZES = tuple(f"automm:efficientnet_b{size}" for size in range(5))
 OFFLINE_SIZES = tuple(f"automm:efficientnet_lite{size}" for size in range(3))
 """What stands in for it."""
 
+PROBE = "probe:efficientnet_lite0"
+"""The middle ground between deep and tabular; the same with and without the hub."""
+
 TABULAR = ("tabular:pixels", "tabular:dct", "tabular:pixels+dct")
 PAPER_LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 PAPER_NOISE = 1.0
@@ -111,7 +114,9 @@ def crossed(*levels: float) -> tuple[Treatment, ...]:
 NOISY = (Treatment(), Treatment(noise=PAPER_NOISE), Treatment(0.3, noise=PAPER_NOISE))
 
 STUDIES = {
-    "compression": Study("accuracy over level (figure 2)", (AUTOGLUON,), at_levels(*PAPER_LEVELS), (OFFLINE,)),
+    "compression": Study(
+        "accuracy over level (figure 2)", (AUTOGLUON, PROBE), at_levels(*PAPER_LEVELS), (OFFLINE, PROBE)
+    ),
     "model-size": Study("compressing beside a larger model (table II)", SIZES, at_levels(1.0, 0.3), OFFLINE_SIZES),
     "storage": Study(
         "bytes saved, and accuracy kept, at level 0.3 (table III)", SIZES[:1], at_levels(1.0, 0.3), (OFFLINE,)
@@ -119,14 +124,17 @@ STUDIES = {
     "noise": Study("whether compressing rescues noisy images (table IV)", (AUTOGLUON,), NOISY, (OFFLINE,)),
     "convergence": Study("accuracy per epoch (figure 3)", (AUTOGLUON,), at_levels(*PAPER_LEVELS), (OFFLINE,)),
     "tabular": Study(
-        "tabular models beside the deep one", (AUTOGLUON, *TABULAR), at_levels(1.0, 0.3), (OFFLINE, *TABULAR)
+        "tabular models, and a probe, beside the deep one",
+        (AUTOGLUON, PROBE, *TABULAR),
+        at_levels(1.0, 0.3),
+        (OFFLINE, PROBE, *TABULAR),
     ),
     "transfer": Study(
         "training at one level, testing at another", (AUTOGLUON,), crossed(1.0, 0.5, 0.3, 0.1), (OFFLINE,)
     ),
     "quick": Study(
         "several of these on a small grid",
-        (OFFLINE, "tabular:pixels", "tabular:dct"),
+        (OFFLINE, PROBE, "tabular:pixels", "tabular:dct"),
         at_levels(1.0, 0.5, 0.3, 0.1),
     ),
 }

@@ -263,8 +263,13 @@ class Evidence:
 
     @property
     def tabular(self) -> list[Series]:
-        """The models that see features of the images."""
-        return [series for series in self.series if series.model.startswith("tabular")]
+        """The models that see features of the images, and are tested on the test images."""
+        return [one for one in self.series if one.model.startswith("tabular") and one.budget.folds is None]
+
+    @property
+    def probes(self) -> list[Series]:
+        """The linear models on a frozen backbone's embeddings, tested on the test images: the middle ground."""
+        return [one for one in self.series if one.model.startswith("probe") and one.budget.folds is None]
 
     @property
     def main(self) -> Series | None:

@@ -203,18 +203,18 @@ def _noise_differences(evidence: Evidence) -> Iterator[tuple[tuple[Any, ...], Co
 
 
 def tabular_table(evidence: Evidence) -> Table:
-    """Tabular models beside the deep ones: paired differences on the same test images."""
+    """Tabular models and probes beside the deep ones: paired differences on the same test images."""
     rows: list[tuple[Any, ...]] = []
     for codec in evidence.codecs:
         one = evidence.written_by(codec)
-        opposed = itertools.product(one.deep, one.tabular, evidence.levels(codec))
+        opposed = itertools.product(one.deep, (*one.probes, *one.tabular), evidence.levels(codec))
         rows += _beside(
             ((series.name, deep.name, level, *accuracies), series.cells.get(level), deep.cells.get(level))
             for deep, series, level in opposed
             if None not in (accuracies := (_accuracy(series, level), _accuracy(deep, level)))
         )
     columns = (
-        Column("tabular"),
+        Column("model"),
         Column("deep"),
         Column("level", table.level),
         Column("accuracy", table.accuracy),

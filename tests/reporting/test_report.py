@@ -46,7 +46,7 @@ def test_the_storage_table_shows_files_that_grew(page, swept):
 
 def test_tabular_stands_beside_deep_at_every_level(page):
     listed = rows(page, "## Tabular versus deep")
-    assert [(row["tabular"], row["level"].split()[0]) for row in listed] == [
+    assert [(row["model"], row["level"].split()[0]) for row in listed] == [
         ("tabular:dct", "1.0"),
         ("tabular:dct", "0.3"),
     ]

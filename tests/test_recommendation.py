@@ -1,0 +1,160 @@
+"""The rule by which a level is called safe, by simulation, and the command on images whose truth is known."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from agbench import statistics
+from agbench.recommendation import LEVELS, Question, most_looks, smallest_safe
+from agbench.record import read_records
+from agbench.workspace import Workspace
+
+DRAWS = 1000
+CHANGED = 0.04
+"""Share of images that are right at one of two levels alone, where nothing is lost."""
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_the_bisection_finds_where_safety_ends_and_looks_little(flags):
+    safe = sorted(flags, reverse=True)
+    levels = [1 - place / 100 for place in range(len(safe))]
+    looked = []
+
+    def is_safe(level):
+        looked.append(level)
+        return safe[levels.index(level)]
+
+    found = smallest_safe(levels, is_safe)
+    assert found == (levels[sum(safe) - 1] if any(safe) else None)
+    assert len(looked) == len(set(looked)) <= most_looks(len(levels))
+
+
+def outcomes(generator, images, losses):
+    """Right or wrong for the original and for each level that loses so much, of the same images."""
+    base = generator.random(images) < 0.9
+    drawn = {}
+    for level, loss in losses.items():
+        # Images gained and lost, so that the expected difference is the loss exactly.
+        lost = base & (generator.random(images) < (CHANGED / 2 + max(loss, 0)) / 0.9)
+        gained = ~base & (generator.random(images) < (CHANGED / 2 - min(loss, 0)) / 0.1)
+        drawn[level] = (base & ~lost) | gained
+    return base[None, :], {level: right[None, :] for level, right in drawn.items()}
+
+
+@pytest.mark.parametrize("images", [300, 1000, 4000])
+@pytest.mark.parametrize("knee", [0, 3, 6, 8])
+def test_few_verdicts_of_safe_are_wrong(images, knee):
+    """At levels from the knee down the margin is lost exactly: the worst case for a verdict of safe."""
+    question, generator = Question(), np.random.default_rng(images + knee)
+    losses = {level: 0.0 if place < knee else question.margin for place, level in enumerate(LEVELS)}
+    wrong = 0
+    for _ in range(DRAWS):
+        base, ours = outcomes(generator, images, losses)
+
+        def is_safe(level, base=base, ours=ours):
+            one = statistics.compare(ours[level], base, question.margin, question.one_sided)
+            return one.p_not_inferior <= question.one_sided
+
+        found = smallest_safe(LEVELS, is_safe)
+        wrong += found is not None and losses[found] >= question.margin
+    assert wrong / DRAWS < 0.05
+
+
+def test_safe_levels_are_found_where_there_is_evidence():
+    question, generator = Question(), np.random.default_rng(0)
+    losses = {level: 0.0 if level >= 0.3 else 0.1 for level in LEVELS}
+    found = []
+    for _ in range(100):
+        base, ours = outcomes(generator, 20_000, losses)
+        found.append(
+            smallest_safe(
+                LEVELS,
+                lambda level, base=base, ours=ours: (
+                    statistics.compare(ours[level], base, question.margin, question.one_sided).p_not_inferior
+                    <= question.one_sided
+                ),
+            )
+        )
+    assert found.count(0.3) >= 95
+
+
+def write(folder, make, classes=2, images=150, side=48):
+    generator = np.random.default_rng(0)
+    for label in range(classes):
+        for number in range(images):
+            path = folder / f"class {label}" / f"{number:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(make(label, generator, side)).save(path)
+    return folder
+
+
+def fine(label, generator, side):
+    """The class is in a faint pattern of single pixels alone, which JPEG at quality 40 and below wipes out."""
+    pattern = np.indices((side, side)).sum(axis=0) % 2 if label else np.indices((side, side))[0] % 2
+    noise = generator.normal(128, 2, (side, side))
+    return np.repeat(np.clip(noise + 8 * (pattern - 0.5), 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def coarse(label, generator, side):
+    """The class is in the colour of the whole image alone, which any JPEG keeps."""
+    colour = np.array([200, 60, 60] if label else [60, 60, 200])
+    return np.clip(colour + generator.normal(0, 12, (side, side, 3)), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("make", "expected"), [(fine, (0.5, 0.9)), (coarse, (0.1, 0.1))])
+def test_a_known_tolerance_is_found(agbench, tmp_path, make, expected):
+    images = write(tmp_path / "photos", make)
+    command = ("recommend", images, "--margin", "0.03", "--image-size", "48")
+    done = agbench("--workspace", tmp_path / "w", *command)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout.splitlines()
+    assert said[0] == "photos: 300 images, each predicted out of fold by probe:efficientnet_lite0, one seed"
+    assert said[1].startswith("Safe: jpeg ")
+    low, high = expected
+    assert low <= float(said[1].split()[2]) <= high
+    assert "measured" in said[1]
+    again = agbench("--workspace", tmp_path / "w", *command)
+    assert again.stdout == done.stdout
+    assert "begins" not in again.stderr, "nothing is run twice"
+    page = (tmp_path / "w" / "reports" / "photos" / "recommendation.md").read_text()
+    assert "not inferior" in page
+    assert (tmp_path / "w" / "reports" / "photos" / "recommendation.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--margin", "0"), "0 is no margin"),
+        (("--margin", "nan"), "nan is no margin"),
+        (("--codec", "jpg"), "did you mean 'jpeg'"),
+        (("--codec", ","), "names no codec"),
+        (("--seeds", "a"), "no comma-separated list of seeds"),
+        (("--seeds", "-1"), "is not a seed"),
+        (("--model", "automm:efficientnet_lite0"), "can't predict images out of fold"),
+        (("--model", "prob"), "did you mean"),
+        (("--budget", "soon"), "no duration"),
+        (("--dataset", "digits"), "not both"),
+    ],
+)
+def test_a_users_error_is_told_in_a_line(agbench, tmp_path, plain_images, options, said):
+    done = agbench("--workspace", tmp_path / "w", "recommend", plain_images, *options)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_too_few_images_are_told_so(agbench, tmp_path, plain_images):
+    done = agbench("--workspace", tmp_path / "w", "recommend", plain_images, "--image-size", "32")
+    assert done.returncode == 0, done.stderr
+    assert "No level is shown to lose less than 1 point of accuracy" in done.stdout
+    assert "takes at least 618 images; here are fewer" in done.stdout
+    listed = read_records(Workspace(tmp_path / "w").results)
+    assert {json.dumps(record.condition.budget.settings()) for record in listed} == {
+        '{"image_size": 32, "folds": 5}'
+    }
