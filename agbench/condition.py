@@ -10,8 +10,11 @@ from typing import Any
 
 from agbench.errors import UserError
 
+ID_FORMAT = 1
+"""Raise this when a part of a condition changes its meaning: ids are then others."""
+
 PROTOCOL = 2
-"""Raise this when a change to the code changes results: older results are then run again.
+"""Raise this when a change to the code changes results: it counts as a version, and older results are run again.
 
 2: TabularPredictor no longer leaves out classes with fewer than ten training images.
 """
@@ -188,7 +191,7 @@ class Condition:
     @property
     def id(self) -> str:
         """Sixteen hexadecimal digits: the hash of all that determines the result."""
-        return digest({"protocol": PROTOCOL, **self.to_dict()})
+        return digest({"protocol": ID_FORMAT, **self.to_dict()})  # the key's first name, so that ids stay
 
     def to_dict(self) -> dict[str, Any]:
         """Give the condition as JSON values, without what is not set."""

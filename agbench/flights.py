@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
@@ -136,9 +136,10 @@ class Flights:
             self._send(Flight(group, first, self._order(group, first, 1, 0)))
             first += len(group)
 
-    def run(self) -> Iterator[OfSweep]:
-        """Hear and record until all flights have ended."""
+    def run(self, look: Callable[[], None] = lambda: None) -> Iterator[OfSweep]:
+        """Hear and record until all flights have ended, or `look`, called now and then, raises."""
         while self._flights:
+            look()
             done = self._cluster.wait(list(self._flights), BETWEEN_LOOKS)
             yield from self._hear(self._cluster.events())
             for reference in done:

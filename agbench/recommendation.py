@@ -39,6 +39,10 @@ class OutOfBudgetError(Exception):
     """The time is spent."""
 
 
+class BlindError(Exception):
+    """What judges is no better than guessing."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What is asked of a data set.
@@ -148,6 +152,8 @@ class Recommendation:
         The chosen level by the deep model, on test images.
     is_whole : bool
         Whether it was looked as far as asked; not so where the time ran out.
+    is_blind : bool
+        Whether what judges does not see the classes even at the original: it then says nothing of what is lost.
     """
 
     dataset: str
@@ -157,6 +163,7 @@ class Recommendation:
     next: Look | None
     confirmed: Look | None = None
     is_whole: bool = True
+    is_blind: bool = False
 
 
 def most_looks(levels: int) -> int:
@@ -230,11 +237,14 @@ def recommend(
     """
     asked = question or Question()
     looks: list[Look] = []
-    confirmed, is_whole = None, True
+    confirmed, is_whole, is_blind = None, True, False
+    guessed = float(dataset.index["label"].value_counts(normalize=True).max())
     with _trials(dataset, workspace, asked, engine or Engine(), tell) as trials:
 
         def is_safe(codec: str, level: float) -> bool:
             looks.append(_look(dataset, Preprocessing.at(level, codec), asked, trials))
+            if looks[-1].base.low <= guessed:
+                raise BlindError
             return looks[-1].is_safe
 
         try:
@@ -242,7 +252,9 @@ def recommend(
                 smallest_safe(LEVELS, partial(is_safe, codec))
         except OutOfBudgetError:
             is_whole = False
-        safe = [one for one in looks if one.is_safe]
+        except BlindError:
+            is_blind = True
+        safe = [one for one in looks if one.is_safe and not is_blind]
         chosen = min(safe, key=lambda one: one.bytes, default=None)
         if chosen is not None and asked.confirm is not None and is_whole:
             try:
@@ -262,6 +274,7 @@ def recommend(
         next=max(below, key=lambda one: one.preprocessing.level, default=None),
         confirmed=confirmed,
         is_whole=is_whole,
+        is_blind=is_blind,
     )
 
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from filelock import FileLock, Timeout
 
@@ -100,7 +101,7 @@ def opened(
         store.close_abandoned("the sweep was killed")
         shutil.rmtree(scratch, ignore_errors=True)
         # Ray takes signals for itself while it starts: hence twice.
-        with _stoppable(), cluster.connected(engine.address) as workers, _stoppable():
+        with _stoppable(), cluster.connected(engine.address) as workers, _stoppable() as look:
             divided = share.divide(workers.machines, engine.workers)
 
             def running(todo: Sequence[Condition]) -> Iterator[OfSweep]:
@@ -111,7 +112,7 @@ def opened(
                 flights = Flights(todo, dataset, workspace, store, engine, workers, divided, names or {})
                 reason = "its sweep ended before it"
                 try:
-                    yield from flights.run()
+                    yield from flights.run(look)
                 except (KeyboardInterrupt, GeneratorExit):
                     reason = "stopped by the user"
                     raise
@@ -141,13 +142,27 @@ def _make_variants(dataset: Dataset, todo: Sequence[Condition]) -> None:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
-    """Take a signal to terminate for Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _stoppable() -> Iterator[Callable[[], None]]:
+    """Take a signal to terminate for Ctrl-C, and give what raises again where one of them was lost.
+
+    Python loses an exception that a signal raises while an object is finalised, or in a callback from C.
+    """
+    asked: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    def refuse_to_go_on() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield refuse_to_go_on
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -168,7 +168,7 @@ def test_one_sweep_a_workspace_at_a_time(swept):
         sweep._alone(swept.store.folder),
         pytest.raises(UserError, match="another sweep"),
     ):
-        next(sweep.run(todo, dataset, swept.workspace, swept.store))
+        list(sweep.run(todo, dataset, swept.workspace, swept.store))
 
 
 def test_a_model_that_cannot_work_here_is_said_before_anything_runs(agbench, tmp_path):

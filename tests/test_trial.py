@@ -47,7 +47,14 @@ def test_a_trial_predicts_every_test_image_once(condition, datasets, tmp_path):
     assert result.accuracy == (predictions["label"] == predictions["predicted"]).mean()
     assert result.accuracy > 0.5
     assert predictions["probability"].between(0, 1).all()
-    assert result.counts == {"classes": 10, "train": 1078, "validation": 359, "test": 360, "quarantined": 0}
+    assert result.counts == {
+        "classes": 10,
+        "train": 1078,
+        "validation": 359,
+        "test": 360,
+        "quarantined": 0,
+        "predicted": 360,
+    }
     assert result.bytes_original == dataset.index["bytes"].sum()
     assert result.bytes > result.bytes_original, "a JPEG of 8x8 pixels is all header"
 

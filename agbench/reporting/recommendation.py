@@ -69,6 +69,13 @@ def lines(answer: Recommendation) -> Iterator[str]:
     if not answer.is_whole:
         yield f"Time ran out after {len(answer.looks)} of at most {asked.looks} levels; the same command goes on"
     chosen = answer.chosen
+    if answer.is_blind:
+        yield (
+            f"No answer: at the original the accuracy is {table.accuracy(answer.looks[0].base)}, no better than "
+            "always naming the largest class. What does not see the classes can't tell what is lost; another "
+            "--model may"
+        )
+        return
     if chosen is not None:
         yield (
             f"Safe: {chosen.preprocessing} loses less than {margin}, and saves {chosen.saved:.1%} of the bytes "
