@@ -471,7 +471,7 @@ def started(*arguments):
 
 def wait_for_files(small, count):
     deadline = time.monotonic() + 60
-    while len([*small.glob("?/*.avif")]) < count:
+    while len([*small.rglob("?/*.avif")]) < count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 

@@ -97,6 +97,12 @@ def _fit(
     )
     task.on_phase("fit")
     started = time.monotonic()
+    if table.loc[train["image"]].nunique().max() == 1:
+        return (
+            _prior(train, tests),
+            time.monotonic() - started,
+            {"features": "0", "best": "none: no feature varies"},
+        )
     held_out = {} if validation.empty else {"tuning_data": _rows(table, validation), "use_bag_holdout": True}
     predictor.fit(
         _rows(table, train),
@@ -125,6 +131,15 @@ def _fit(
         "failed": _failures(predictor.model_failures()),
     }
     return tuple(predicted), fitted - started, notes
+
+
+def _prior(train: pd.DataFrame, tests: tuple[pd.DataFrame, ...]) -> tuple[Prediction, ...]:
+    """Predict the classes' shares for every image: all that is left where all images look the same."""
+    shares = train[LABEL].value_counts(normalize=True).sort_index()
+    return tuple(
+        Prediction(pd.DataFrame([shares.to_dict()] * len(test), index=test.index, columns=shares.index), 0.0)
+        for test in tests
+    )
 
 
 def _rows(table: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:

@@ -319,7 +319,7 @@ def check_convergence(rows, stored):
 def check_tabular(rows, stored):
     pairs = []
     for row in rows:
-        tabular, deep = (stored.right(row[name], float(row["level"])) for name in ("tabular", "deep"))
+        tabular, deep = (stored.right(row[name], float(row["level"])) for name in ("model", "deep"))
         if row["accuracy"] == "failed":
             assert not tabular.size
             assert row["difference"] == ""
