@@ -156,7 +156,7 @@ def _summary(done: Compressed, target: str | None, strip: bool, verify: bool) ->
     if done.gone:
         lines.append(f"  left in the copy, though their sources are gone: {_files(done.gone)}")
     if verify and not done.damaged:
-        lines.append("  all images of the copy were read back")
+        lines.append("  all images of the copy that are readable in the source were read back")
     return [*lines, _shown(done.out)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,6 +71,7 @@ def recommend(
     interval. Its page goes to reports/.
     """
     from agbench import study
+    from agbench.data.catalogue import Catalogue
     from agbench.data.prepare import prepare
     from agbench.environment import available_cpus
     from agbench.models import registry, weights
@@ -78,9 +80,10 @@ def recommend(
     from agbench.reporting import recommendation
 
     if folder is not None:
-        if options["dataset"] is not None:
-            raise UserError("give FOLDER or --dataset, not both")
-        options["dataset"] = folder
+        if options["dataset"] or options["table"] or options["source"]:
+            raise UserError("give FOLDER, or --dataset, --csv and --source, not both")
+        if not Path(folder).is_dir():
+            raise UserError(f"{folder} is no folder; for a data set that is known, give --dataset {folder}")
     command = shlex.join(["agbench", *sys.argv[1:]])
     names = _listed(codecs, "codec")
     for name in names:
@@ -89,17 +92,11 @@ def recommend(
     if "folds" not in family.reads:
         raise UserError(f"{model} can't predict images out of fold: use a probe or tabular model, and --confirm")
     try:
-        drawn = tuple(int(seed) for seed in _listed(seeds, "seed"))
+        drawn = tuple(dict.fromkeys(int(seed) for seed in _listed(seeds, "seed")))
     except ValueError as error:
         raise UserError(f"{seeds!r} is no comma-separated list of seeds") from error
     study.refuse_bad_seeds(drawn)
-    images, progress = Images.taken_from(options), Progress()
-    known = images.find(workspace)
-    with progress:
-        dataset = prepare(known, workspace.datasets, images.request(known), available_cpus(), progress.advance)
-    for remark in dataset.remarks():
-        progress.say(f"{dataset.name}: {remark}")
-    # MLflow takes seconds to import: a mistyped name is answered before that.
+    # MLflow takes seconds to import: what is mistyped so far is answered before that.
     from agbench.display import Display
     from agbench.flights import Engine
     from agbench.recommendation import Question, TrialFailedError
@@ -116,6 +113,14 @@ def recommend(
         confirm=deep,
         confirm_budget=study.QUICK if quick else study.STANDARD,
     )
+    images, progress = Images.taken_from(options), Progress()
+    catalogue = Catalogue(workspace.datasets)
+    # A folder is meant as one, also where a data set has its name.
+    known = images.find(workspace) if folder is None else catalogue.own_folder(Path(folder), nested=images.nested)
+    with progress:
+        dataset = prepare(known, workspace.datasets, images.request(known), available_cpus(), progress.advance)
+    for remark in dataset.remarks():
+        progress.say(f"{dataset.name}: {remark}")
     with Display(None) as display:
         try:
             answer = find(dataset, workspace, question, Engine(workers, address), display.show)

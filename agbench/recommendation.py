@@ -79,6 +79,10 @@ class Question:
     def __post_init__(self) -> None:
         if not 0 < self.margin < 1:
             raise UserError(f"{self.margin:g} is no margin: use a share between 0 and 1, such as 0.01")
+        if not self.codecs or not self.seeds:
+            raise UserError("a recommendation needs a codec and a seed at least")
+        for name in ("codecs", "seeds"):  # twice the same would count for two
+            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
 
     @property
     def looks(self) -> int:
@@ -254,7 +258,7 @@ def recommend(
             is_whole = False
         except BlindError:
             is_blind = True
-        safe = [one for one in looks if one.is_safe and not is_blind]
+        safe = [one for one in looks if one.is_safe and one.saved > 0 and not is_blind]
         chosen = min(safe, key=lambda one: one.bytes, default=None)
         if chosen is not None and asked.confirm is not None and is_whole:
             try:
@@ -336,8 +340,10 @@ def _compared(
 ) -> Look:
     """Run a model at the original and at a level, with all seeds, and compare."""
     family, _ = registry.find(model)
+    name, checkpoint = study.located(model)
+    own = budget.only(family.reads)
     conditions = [
-        Condition(dataset.name, dataset.fingerprint, images, model, budget.only(family.reads), seed)
+        Condition(dataset.name, dataset.fingerprint, images, name, own, seed, weights=checkpoint)
         for images in (Preprocessing(), preprocessing)
         for seed in asked.seeds
     ]

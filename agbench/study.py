@@ -214,10 +214,8 @@ def conditions(
             )
         treatments = _treatments(study, levels, codecs)
         for model in models or study.models:
-            family, variant = registry.find(model)
-            checkpoint = None if variant in family.variants else weights.local_digest(variant)
-            if checkpoint is not None:
-                model = f"{model.partition(':')[0]}:{Path(variant).resolve()}"
+            family, _ = registry.find(model)
+            model, checkpoint = located(model)
             for treatment in treatments:
                 images = treatment if noise is None else replace(treatment, noise=noise)
                 for seed in seeds:
@@ -233,6 +231,15 @@ def conditions(
                     )
                     found.setdefault(condition.id, condition)
     return list(found.values())
+
+
+def located(model: str) -> tuple[str, str | None]:
+    """Give a model's name with its local checkpoint's absolute path, and that one's hash; ``None`` without one."""
+    family, variant = registry.find(model)
+    checkpoint = None if variant in family.variants else weights.local_digest(variant)
+    if checkpoint is None:
+        return model, None
+    return f"{model.partition(':')[0]}:{Path(variant).resolve()}", checkpoint
 
 
 def refuse_bad_seeds(seeds: Iterable[int]) -> None:

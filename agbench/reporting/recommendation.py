@@ -82,6 +82,8 @@ def lines(answer: Recommendation) -> Iterator[str]:
             f"({table.size(chosen.bytes_original)} to {table.size(chosen.bytes)}, measured)."
         )
         yield f"  {_measured(chosen)}"
+    elif any(look.is_safe for look in answer.looks):
+        yield "No level that is safe saves bytes: keep the originals."
     elif answer.is_whole:
         yield f"No level is shown to lose less than {margin}: keep the originals, or accept a larger --margin."
     if answer.next is not None:
@@ -208,6 +210,8 @@ def _why_not(look: Look) -> str:
         ways.append(f"about {_rounded(look.more_images):,} more images")
     if look.more_seeds:
         ways.append(f"{look.more_seeds} more seeds")
+    if not ways and look.comparison.difference.value > -look.comparison.margin:
+        return "not decided; its seeds differ too much for so few of them: take one, or many more"
     if not ways:
         return "not decided; what was found is a loss of the margin or more, so that more images would hardly help"
     said = " (or ".join(ways) + (")" if len(ways) > 1 else "")
