@@ -43,7 +43,7 @@ def test_the_example_prints_what_its_output_shows(example):
 
 
 def test_a_full_sweep_confirms_the_answer(example, agbench):
-    """On real photographs: in a sweep of all levels, the one found is safe, the next not, no higher one harmful."""
+    """On real photographs: in a sweep of all levels the one found is safe, the next not, none above harmful."""
     workspace, printed = example
     levels = ",".join(map(str, (ORIGINAL_LEVEL, *LEVELS)))
     probe = ("--models", "probe:efficientnet_lite0", "--levels", levels, "--folds", "5", "--image-size", str(SIZE))
