@@ -211,11 +211,9 @@ def report(
     UserError
         If there are no results, or a format is unknown.
     """
-    from agbench.errors import look_up
     from agbench.reporting import build
 
-    for one in formats:
-        look_up("format", one, dict.fromkeys(build.FORMATS))
+    build.refuse_unknown_formats(formats)
     place = Workspace(Path(workspace))
     wanted = dataset if isinstance(dataset, str) else dataset.name
     records = read_records(place.results)

@@ -282,12 +282,10 @@ def report(
     workspace: Workspace, names: tuple[str, ...], formats: tuple[str, ...], sweep_name: str | None, show: bool
 ) -> None:
     """Make reports from the stored results, and an index of them; nothing is run."""
-    from agbench.errors import look_up
     from agbench.record import named, read_records
     from agbench.reporting import build
 
-    for one in formats:
-        look_up("format", one, dict.fromkeys(build.FORMATS))
+    build.refuse_unknown_formats(formats)
     records = read_records(workspace.results)
     chosen = records if sweep_name is None else named(records, sweep_name)
     known = sorted({record.condition.dataset for record in chosen})

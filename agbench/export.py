@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agbench import files
 from agbench.errors import UserError
 from agbench.record import Record
 
@@ -52,17 +52,14 @@ def write(table: pd.DataFrame, path: Path) -> None:
     """
     if path.suffix not in (".parquet", ".csv"):
         raise UserError(f"{path.name} says no format that is known: end it in .parquet or .csv")
-    half_made = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        if path.suffix == ".parquet":
-            table.to_parquet(half_made, index=False)
-        else:
-            table.to_csv(half_made, index=False)
-        half_made.replace(path)
+        with files.appearing_file(path) as half_made:
+            if path.suffix == ".parquet":
+                table.to_parquet(half_made, index=False)
+            else:
+                table.to_csv(half_made, index=False)
     except OSError as error:
         raise UserError(f"{path} can't be written: {error.strerror or error}") from error
-    finally:
-        half_made.unlink(missing_ok=True)
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -126,9 +126,19 @@ def appearing(folder: Path, replacing: bool = False) -> Iterator[Path]:
 def write(path: Path, text: str) -> None:
     """Write a text file that others see whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with appearing_file(path) as half_made:
+        half_made.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def appearing_file(path: Path) -> Iterator[Path]:
+    """Fill a file under another name, and give it its own when that has ended well, in place of an older one."""
     half_made = path.with_name(f".{path.name}.{os.getpid()}")
-    half_made.write_text(text, encoding="utf-8")
-    half_made.replace(path)
+    try:
+        yield half_made
+        half_made.replace(path)
+    finally:
+        half_made.unlink(missing_ok=True)
 
 
 def _umask() -> int:

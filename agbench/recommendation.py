@@ -300,20 +300,20 @@ def _trials(
         running: list[sweep.Running] = []
 
         def trials(conditions: Sequence[Condition]) -> list[Record]:
-            todo = make_plan(conditions, store.records(dataset.name)).todo
-            if todo:
+            plan = make_plan(conditions, store.records(dataset.name))
+            if plan.todo:
                 if not running:
                     opened = sweep.opened(dataset, workspace, store, engine)
                     running.append(stack.enter_context(opened))
-                with closing(running[0](todo)) as events:  # type: ignore[type-var]
+                with closing(running[0](plan.todo)) as events:  # type: ignore[type-var]
                     for event in events:
                         tell(event)
                         if isinstance(event, Ended) and isinstance(event.outcome, Failure):
                             raise TrialFailedError(f"{event.condition}: {event.outcome.reason}")
                         if time.monotonic() > end:
                             raise OutOfBudgetError
-            done = make_plan(conditions, store.records(dataset.name)).done
-            by_id = {record.condition.id: record for record in done}
+                plan = make_plan(conditions, store.records(dataset.name))
+            by_id = {record.condition.id: record for record in plan.done}
             return [by_id[condition.id] for condition in conditions]
 
         yield trials

@@ -133,7 +133,7 @@ def mean(values: Sequence[float]) -> Interval | None:
     if len(values) < 2:
         return None
     value = float(np.mean(values))
-    half = _student(ONE_SIDED, len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = _seeds_reach(float(np.std(values, ddof=1)), len(values), ONE_SIDED)
     return Interval(value, value - half, value + half)
 
 
@@ -168,12 +168,11 @@ def compare(ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float =
     seeds, images = ours.shape
     counts = [_table(*pair) for pair in zip(ours, base, strict=True)]
     table = np.mean(counts, axis=0)
-    per_seed = (ours.mean(axis=1) - base.mean(axis=1)).tolist()
-    value = float(np.mean(per_seed))
+    value, spread = _over_seeds(ours, base)
 
     def end(alpha: float, side: int) -> float:
         over_images = _score_reach(table, _normal(alpha), side)
-        return value + side * math.hypot(over_images, _reach_over_seeds(per_seed, alpha))
+        return value + side * math.hypot(over_images, _seeds_reach(spread, seeds, alpha))
 
     # The end that lies between the estimate and the margin meets it at one level; the other test mirrors it.
     side = -1 if value > -margin else 1
@@ -205,32 +204,21 @@ def missing(
         More images, with the seeds that there are; more seeds, with the images that there are. ``None`` where no
         number of them would, as far as the difference that was found is the true one.
     """
-    counts = [_table(*pair) for pair in zip(ours, base, strict=True)]
-    table = np.mean(counts, axis=0)
-    per_seed = (ours.mean(axis=1) - base.mean(axis=1)).tolist()
+    table = np.mean([_table(*pair) for pair in zip(ours, base, strict=True)], axis=0)
+    value, spread = _over_seeds(ours, base)
     seeds, images = ours.shape
-    room = float(np.mean(per_seed)) + margin
+    room = value + margin
     if room <= 0:
         return None, None
-    z = _normal(one_sided)
 
-    def wanting(factor: float) -> float:
-        over_images = _score_reach(table * factor, z, -1)
-        return math.hypot(over_images, _reach_over_seeds(per_seed, one_sided)) - room
+    def wanting(factor: float, more: int = 0) -> float:
+        over_images = _score_reach(table * factor, _normal(one_sided), -1)
+        return math.hypot(over_images, _seeds_reach(spread, seeds + more, one_sided)) - room
 
     most = LARGEST_FACTOR
     factor = float(optimize.brentq(wanting, 1, most)) if wanting(1) > 0 >= wanting(most) else None
-    over_images = _score_reach(table, z, -1)
-    more_seeds = None
-    if seeds > 1 and over_images < room:
-        spread = float(np.std(per_seed, ddof=1))
-        enough = (
-            more
-            for more in range(1, int(LARGEST_FACTOR))
-            if math.hypot(over_images, _student(one_sided, seeds + more - 1) * spread / math.sqrt(seeds + more))
-            < room
-        )
-        more_seeds = next(enough, None)
+    enough = (more for more in range(1, int(most)) if wanting(1, more) < 0)
+    more_seeds = next(enough, None) if seeds > 1 else None
     return None if factor is None else math.ceil(images * (factor - 1)), more_seeds
 
 
@@ -359,11 +347,15 @@ def _score_reach(table: Floats, z: float, side: int) -> float:
     return most if excess(most) <= 0 else float(optimize.brentq(excess, 0, most, xtol=1e-12))
 
 
-def _reach_over_seeds(per_seed: Sequence[float], alpha: float) -> float:
-    """Say how far Student's interval over the seeds reaches from their mean; not at all with one of them."""
-    if len(per_seed) < 2:
-        return 0.0
-    return _student(alpha, len(per_seed) - 1) * float(np.std(per_seed, ddof=1)) / math.sqrt(len(per_seed))
+def _over_seeds(ours: Bools, base: Bools) -> tuple[float, float]:
+    """Give mean and standard deviation of the difference over seeds; one of them has no spread."""
+    per_seed = (ours.mean(axis=1) - base.mean(axis=1)).tolist()
+    return float(np.mean(per_seed)), float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else 0.0
+
+
+def _seeds_reach(spread: float, seeds: int, alpha: float) -> float:
+    """Say how far Student's interval over so many seeds reaches from their mean; not at all with one of them."""
+    return _student(alpha, seeds - 1) * spread / math.sqrt(seeds) if seeds > 1 else 0.0
 
 
 def _root(excess: Callable[[float], float]) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 from autogluon.core.models import AbstractModel
 from autogluon.tabular import TabularPredictor
 
-from agbench.models.registry import Fitted, ModelError, Prediction, Task
+from agbench.models.registry import Fitted, ModelError, Prediction, Task, predictions
 
 LABEL = "label"
 
@@ -97,7 +97,9 @@ def _fit(
     )
     task.on_phase("fit")
     started = time.monotonic()
-    if table.loc[train["image"]].nunique().max() == 1:
+    rows = _rows(table, train)
+    values = rows.drop(columns=LABEL).to_numpy()
+    if (values == values[0]).all():
         return (
             _prior(train, tests),
             time.monotonic() - started,
@@ -105,7 +107,7 @@ def _fit(
         )
     held_out = {} if validation.empty else {"tuning_data": _rows(table, validation), "use_bag_holdout": True}
     predictor.fit(
-        _rows(table, train),
+        rows,
         presets=task.budget.preset,
         hyperparameters=None if learners is None else {name: {} for name in learners},
         time_limit=task.budget.time_limit,
@@ -118,19 +120,16 @@ def _fit(
     if not predictor.model_names():
         raise ModelError("TabularPredictor trained no model; its log says why")
     task.on_phase("predict")
-    predicted = []
-    for test in tests:
-        began = time.monotonic()
-        rows = _rows(table, test).drop(columns=LABEL)
-        probabilities = predictor.predict_proba(rows, as_multiclass=True)
-        predicted.append(Prediction(probabilities, time.monotonic() - began))
+    predicted = predictions(
+        lambda test: predictor.predict_proba(_rows(table, test).drop(columns=LABEL), as_multiclass=True), tests
+    )
     notes = {
         "features": str(table.shape[1]),
         "best": predictor.model_best,
         "learners": ", ".join(predictor.model_names()),
         "failed": _failures(predictor.model_failures()),
     }
-    return tuple(predicted), fitted - started, notes
+    return predicted, fitted - started, notes
 
 
 def _prior(train: pd.DataFrame, tests: tuple[pd.DataFrame, ...]) -> tuple[Prediction, ...]:

@@ -118,8 +118,8 @@ def materialise(
     """
     folder.mkdir(parents=True, exist_ok=True)
     homes = {recipe: folder / _name(recipe, fingerprint) for recipe in recipes}
+    _refuse_changed(source, workers)
     with FileLock(folder / ".lock"):
-        _refuse_changed(source, workers)
         found = {recipe: _load(home, source, workers) for recipe, home in homes.items()}
         missing = {recipe: homes[recipe] for recipe, variant in found.items() if variant is None}
         if missing:

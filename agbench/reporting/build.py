@@ -10,7 +10,7 @@ from typing import Any
 
 from agbench import files
 from agbench.condition import JPEG
-from agbench.errors import UserError
+from agbench.errors import UserError, look_up
 from agbench.record import Record, named
 from agbench.reporting import (
     charts,
@@ -53,6 +53,12 @@ class Report:
 
     path: Path
     main_table: str
+
+
+def refuse_unknown_formats(formats: Iterable[str]) -> None:
+    """Raise `UserError` unless all are of `FORMATS`."""
+    for one in formats:
+        look_up("format", one, dict.fromkeys(FORMATS))
 
 
 def write_reports(
