@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -63,13 +64,13 @@ def strictly() -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
+def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
     """Open an image and decode all of its first frame, or say why that can't be done.
 
     Parameters
     ----------
-    path : Path
-        The file; its content decides what it is, not its name.
+    file : Path or binary stream
+        Its content decides what it is, not its name.
 
     Yields
     ------
@@ -80,15 +81,20 @@ def opened(path: Path) -> Iterator[Image.Image]:
     ------
     UnreadableImageError
         If it is no image, truncated, damaged, or a decompression bomb.
+    MemoryError
+        If memory runs out, which says nothing of the image.
     """
     try:
         with strictly(), warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(path, formats=FORMATS)
+            image = Image.open(file, formats=FORMATS)
             image.load()
+    except MemoryError:
+        raise
     # Pillow's decoders have no common error: OSError, SyntaxError, ValueError, struct.error ... are all seen.
     except Exception as error:
-        raise UnreadableImageError(str(error).replace(str(path), path.name) or type(error).__name__) from error
+        words = str(error).replace(str(file), file.name if isinstance(file, Path) else "").strip()
+        raise UnreadableImageError(words or type(error).__name__) from error
     with image:
         yield image
 
@@ -100,7 +106,7 @@ def reads_faithfully(image: Image.Image) -> bool:
     """
     if image.mode in (*_SIXTEEN_BIT_MODES, "F"):
         return False
-    return not _has_transparency(image)
+    return not has_transparency(image)
 
 
 def faithful(image: Image.Image) -> Image.Image:
@@ -136,7 +142,7 @@ def faithful(image: Image.Image) -> Image.Image:
         if isinstance(hidden, int):
             values[values == hidden] = 0xFFFF
         return Image.fromarray(np.rint(values / 257).astype(np.uint8))
-    if _has_transparency(image):
+    if has_transparency(image):
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
@@ -145,12 +151,15 @@ def faithful(image: Image.Image) -> Image.Image:
 def orientation(image: Image.Image) -> int:
     """Give the EXIF orientation, 1 (upright) to 8; upright where the EXIF block is damaged, as viewers have it."""
     value = _UPRIGHT
+    if image.format == "JXL" and not getattr(image, "jpeg", False):
+        return value  # its codestream has an orientation of its own, which the decoder has followed
     with suppress(Exception):  # Pillow's reader has no common error either
         value = image.getexif().get(ORIENTATION, _UPRIGHT)
     return value if value in range(1, 9) else _UPRIGHT
 
 
-def _has_transparency(image: Image.Image) -> bool:
+def has_transparency(image: Image.Image) -> bool:
+    """Tell whether a viewer sees through any of its pixels."""
     if not image.has_transparency_data:
         return False
     return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from agbench import images
 from agbench.compressing import compress as compressing
@@ -53,8 +54,13 @@ def pixels(path):
 
 
 def in_colour(path):
+    """What a viewer shows: it turns a JPEG XL by its codestream alone, and all others by their EXIF block."""
     with images.opened(path) as image:
-        return np.asarray(images.faithful(image).convert("RGB"), dtype=int)
+        shown = images.faithful(image).convert("RGB")
+        if image.format != "JXL":
+            shown.info["exif"] = image.info.get("exif", b"")
+            shown = ImageOps.exif_transpose(shown)
+        return np.asarray(shown, dtype=int)
 
 
 @pytest.fixture
@@ -122,7 +128,8 @@ def test_odd_images_look_in_the_copy_as_a_viewer_shows_them(tmp_path, odd_images
         assert one.name == one.source
     assert not done.damaged
     with images.opened(tmp_path / "small" / made["turned.jpg"].name) as turned:
-        assert images.orientation(turned) == 6
+        # Viewers don't turn a JPEG XL by its EXIF block: its pixels are.
+        assert images.orientation(turned) == (1 if codec == "jxl" else 6)
 
 
 def test_files_of_one_name_never_overwrite_each_other(tmp_path, photograph):
@@ -322,14 +329,15 @@ def test_a_cmyk_image_with_a_profile_has_the_colours_of_its_inks(tmp_path, rich)
 @pytest.mark.parametrize(("codec", "strip"), [("jpeg", True), ("webp", True), ("jxl", False), ("jxl", True)])
 def test_without_a_profile_colours_stay_the_same(tmp_path, rich, codec, strip):
     done = compress(rich, tmp_path / "small", level=0.9, codec=codec, strip_metadata=strip)
-    source, copy = pixels(rich / "rgb.jpg"), pixels(saved(done, "rgb.jpg"))
+    source, copy = in_colour(rich / "rgb.jpg"), in_colour(saved(done, "rgb.jpg"))
     assert np.abs(copy - source[..., [1, 0, 2]]).mean() < 8
     lighter = pixels(saved(done, "gray.png"))
     assert lighter.mean() > pixels(rich / "gray.png").mean() + 20
     assert done.dropped()["colour profile"] == 6
     for name in ("rgb.jpg", "rgb.tif"):
         with images.opened(saved(done, name)) as copy:
-            assert images.orientation(copy) == (1 if name == "rgb.tif" else 8)
+            assert images.orientation(copy) == (1 if name == "rgb.tif" or codec == "jxl" else 8)
+            assert copy.size == ((64, 96) if name == "rgb.tif" or codec == "jxl" else (96, 64))
             assert (0x010F in copy.getexif()) is not strip
             if strip:
                 assert "xmp" not in copy.info
@@ -344,6 +352,40 @@ def test_what_was_dropped_is_said(agbench, tmp_path, rich, photograph):
     assert "dropped: colour profile, from 6 files" in done.stdout
     assert "converted to sRGB" in done.stdout
     assert "metadata was not dropped from what was copied as it is: 1 file" in done.stdout
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photograph_is_upright_as_jpeg_xl(tmp_path, photograph, orientation):
+    (tmp_path / "root").mkdir()
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", orientation
+    photograph.save(tmp_path / "root" / "x.png", exif=exif)
+    done = compress(tmp_path / "root", tmp_path / "small", level=0.9, codec="jxl", verify=True)
+    assert not done.damaged
+    copy, source = in_colour(saved(done, "x.png")), in_colour(tmp_path / "root" / "x.png")
+    assert copy.shape == source.shape
+    assert np.abs(copy - source).mean() < 8
+    with images.opened(saved(done, "x.png")) as image:
+        assert dict(image.getexif()) == {0x010F: "Maker"} | ({0x0112: 1} if orientation == 1 else {})
+
+
+def test_what_no_compressed_file_keeps_is_said(tmp_path, photograph):
+    (tmp_path / "root").mkdir()
+    said = PngInfo()
+    said.add_text("Author", "Ada")
+    clear = photograph.convert("RGBA")
+    clear.putalpha(128)
+    clear.save(tmp_path / "root" / "clear.png", pnginfo=said, dpi=(300, 300))
+    Image.fromarray(np.asarray(photograph.convert("L")).astype(np.uint16) * 257).save(tmp_path / "root" / "deep.png")
+    photograph.save(tmp_path / "root" / "said.jpg", quality=98, comment="by hand", dpi=(240, 240))
+    done = compress(tmp_path / "root", tmp_path / "small", level=0.5)
+    assert done.dropped() == {"transparency (laid on white)": 1, "text of a PNG": 1, "bits beyond 8 a channel": 1}
+    with images.opened(saved(done, "said.jpg")) as copy:
+        assert (copy.info["comment"], copy.info["dpi"]) == (b"by hand", (240, 240))
+    with images.opened(saved(done, "clear.png")) as copy:
+        assert copy.info["dpi"] == (300, 300)
+    webp = compress(tmp_path / "root", tmp_path / "webp", level=0.5, codec="webp")
+    assert webp.dropped() == done.dropped() | {"comment": 1, "pixels an inch": 2}
 
 
 def test_a_photograph_with_a_second_picture_is_no_animation(tmp_path, photograph):

@@ -129,16 +129,20 @@ def _decide(task: Task, path: str, renamed: str) -> tuple[Made, bytes | None]:
     if made.state == LOST:
         return made, None
     try:
-        recoded = recode(task.root / path, task.recipe)
+        source = (task.root / path).read_bytes()
+    except OSError as error:  # says nothing of the image
+        return replace(made, state=LOST, name="", note=error.strerror or str(error)), None
+    try:
+        recoded = recode(source, task.recipe)
     except UnreadableImageError as error:
         return replace(made, name="" if task.skip_unreadable else path, note=str(error)), None
-    made = replace(made, size=(recoded.width, recoded.height))
+    made = replace(made, size=recoded.size)
     if not recoded.data:
         return replace(made, state=UNFIT if recoded.problem else ANIMATION, note=recoded.problem), None
     if len(recoded.data) >= made.before:
         return replace(made, state=GROWN), None
-    made = replace(made, state=COMPRESSED, name=renamed, dropped=recoded.dropped, in_srgb=recoded.in_srgb)
-    return made, recoded.data
+    made = replace(made, state=COMPRESSED, name=renamed, size=recoded.new_size)
+    return replace(made, dropped=recoded.dropped, in_srgb=recoded.in_srgb), recoded.data
 
 
 def looked_at(task: Task, path: str, state: str) -> Made:

@@ -52,7 +52,7 @@ class Made:
     stamp : int
         Time of modification there, as the file system keeps it.
     size : tuple of int
-        Width and height of an image that can be read.
+        Width and height there of an image that can be read.
     note : str
         What else is to be said of it: why it was not compressed, what was done to a table.
     dropped : tuple of str

@@ -5,37 +5,31 @@ from __future__ import annotations
 import io
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms
 
 from agbench import images
+from agbench.compressing import metadata
+from agbench.compressing.metadata import PROFILE, as_bytes
 from agbench.images import UnreadableImageError
 from agbench.preprocess import codec
 from agbench.preprocess.codec import Codec, Metadata
 
-EXIF, XMP, PROFILE = "EXIF", "XMP", "colour profile"
 MORE_PICTURES = "further pictures in one file (MPO)"
 
-_PREFIX = b"Exif\0\0"
 _MPO = "MPO"
 _PIXELS_OF_PROFILE = {b"GRAY": "L", b"RGB ": "RGB"}
 _GRAY = ("1", "L", "LA", "La", "I;16", "I;16L", "I;16B", "I;16N", "I")
-_OF_A_TIFF = (
-    ExifTags.Base.ImageDescription,
-    ExifTags.Base.Make,
-    ExifTags.Base.Model,
-    ExifTags.Base.Orientation,
-    ExifTags.Base.Software,
-    ExifTags.Base.DateTime,
-    ExifTags.Base.Artist,
-    ExifTags.Base.Copyright,
-    ExifTags.Base.ExifOffset,
-    ExifTags.Base.GPSInfo,
-)
-"""What a TIFF says of the picture; its other tags are about where its own bytes lie."""
-
-_BLOCKS = (ExifTags.Base.ExifOffset, ExifTags.Base.GPSInfo)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What a viewer does at an EXIF orientation."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +57,12 @@ class Recoded:
 
     Parameters
     ----------
-    width, height : int
-        In pixels.
+    size : tuple of int
+        Width and height of the source in pixels.
     data : bytes
         The compressed file; empty for an animation, and where the codec can't write it.
+    new_size : tuple of int
+        Its width and height; those of the source, but where it is turned upright.
     problem : str
         Why the codec can't.
     dropped : tuple of str
@@ -75,20 +71,20 @@ class Recoded:
         Whether its pixels were converted to sRGB, as it has no profile any more.
     """
 
-    width: int
-    height: int
+    size: tuple[int, int]
     data: bytes = b""
+    new_size: tuple[int, int] = (0, 0)
     problem: str = ""
     dropped: tuple[str, ...] = ()
     in_srgb: bool = False
 
 
-def recode(path: Path, recipe: Recipe) -> Recoded:
+def recode(data: bytes, recipe: Recipe) -> Recoded:
     """Compress an image.
 
     Parameters
     ----------
-    path : Path
+    data : bytes
         The file.
     recipe : Recipe
         How.
@@ -103,46 +99,55 @@ def recode(path: Path, recipe: Recipe) -> Recoded:
         If it can't be decoded whole, or not be shown faithfully.
     """
     writer = codec.find(recipe.codec)
-    with images.opened(path) as image:
-        frames = _frames(image)
+    with images.opened(io.BytesIO(data)) as image:
+        size, frames = image.size, _frames(image)
         if frames > 1 and image.format != _MPO:
-            return Recoded(*image.size)
+            return Recoded(size)
         try:
             coloured = _coloured(image, keep=not recipe.strip and "icc" in writer.keeps)
-        except UnreadableImageError:
+        except (UnreadableImageError, MemoryError):
             raise
         # Pillow has modes that it doesn't convert, and says so in several ways.
         except Exception as error:
             raise UnreadableImageError(f"pixels of mode {image.mode}: {error}") from error
-        found = _metadata(image)
-    kept, dropped = _kept(found, writer, recipe.strip)
+        said, lacking = metadata.found(image), metadata.lacking(image, data)
+    kept, dropped = metadata.kept(said, writer, recipe.strip)
+    pixels = coloured.pixels
+    turn = _TURNS.get(metadata.orientation_in(kept.exif))
+    if turn is not None and not writer.turned_by_exif:
+        pixels, kept = pixels.transpose(turn), replace(kept, exif=metadata.turned(kept.exif, 1))
+    pixels.info.clear()  # some of Pillow's writers keep what they find there
     kept = replace(kept, icc=coloured.profile)
-    lost = (*dropped, *coloured.dropped, *([MORE_PICTURES] if frames > 1 else []))
-    if recipe.strip:
-        coloured.pixels.info.clear()  # some of Pillow's writers keep a comment that they find there
-    result = Recoded(*coloured.pixels.size, dropped=lost, in_srgb=coloured.in_srgb)
+    more = [MORE_PICTURES] if frames > 1 else []
+    result = Recoded(
+        size,
+        new_size=pixels.size,
+        dropped=(*dropped, *coloured.dropped, *lacking, *more),
+        in_srgb=coloured.in_srgb,
+    )
     try:
-        return replace(result, data=_encoded(writer, coloured.pixels, recipe.quality, kept))
+        return replace(result, data=_encoded(writer, pixels, recipe.quality, kept))
     except _CantEncodeError as error:
         refused = replace(result, problem=str(error))
     # Some writers read the metadata, which may be damaged, or too much of it.
-    bare = replace(Metadata.of_orientation(_orientation_in(kept.exif)), icc=kept.icc)
+    least, left_out = metadata.bare(kept)
     try:
-        data = _encoded(writer, coloured.pixels, recipe.quality, bare)
+        data = _encoded(writer, pixels, recipe.quality, least)
     except _CantEncodeError:
         return refused
-    gone = [name for name, block in ((EXIF, kept.exif), (XMP, kept.xmp)) if block]
-    return replace(result, data=data, dropped=tuple(dict.fromkeys((*lost, *gone))))
+    return replace(result, data=data, dropped=tuple(dict.fromkeys((*result.dropped, *left_out))))
 
 
 class _CantEncodeError(Exception):
     """The codec doesn't take the image; the message says why."""
 
 
-def _encoded(writer: Codec, pixels: Image.Image, quality: int, metadata: Metadata) -> bytes:
+def _encoded(writer: Codec, pixels: Image.Image, quality: int, beside: Metadata) -> bytes:
     stream = io.BytesIO()
     try:
-        writer.encode(pixels, stream, quality, metadata)
+        writer.encode(pixels, stream, quality, beside)
+    except MemoryError:
+        raise
     # As many kinds of errors as there are libraries; they are about this image, as nothing touches a disk.
     except Exception as error:
         raise _CantEncodeError(str(error) or type(error).__name__) from error
@@ -152,60 +157,6 @@ def _encoded(writer: Codec, pixels: Image.Image, quality: int, metadata: Metadat
 def _frames(image: Image.Image) -> int:
     with suppress(Exception):  # damaged after the first, which is whole
         return int(getattr(image, "n_frames", 1))
-    return 1
-
-
-def _metadata(image: Image.Image) -> Metadata:
-    """Read what the file says beside its pixels; the profile goes with them."""
-    return Metadata(exif=_exif(image), xmp=_bytes(image.info.get("xmp")))
-
-
-def _exif(image: Image.Image) -> bytes:
-    orientation = images.orientation(image)
-    raw = _bytes(image.info.get("exif"))
-    if image.format == "TIFF":
-        raw = _exif_of_tiff(image)
-    if raw:
-        raw = raw if raw.startswith(_PREFIX) else _PREFIX + raw
-        exif = Image.Exif()
-        with suppress(Exception):  # what is damaged there, is kept as it is
-            exif.load(raw)
-            if exif.get(images.ORIENTATION, 1) != orientation:
-                exif[images.ORIENTATION] = orientation
-                return exif.tobytes()
-    return raw or Metadata.of_orientation(orientation).exif
-
-
-def _exif_of_tiff(image: Image.Image) -> bytes:
-    exif = Image.Exif()
-    with suppress(Exception):  # damaged: Pillow's reader has no common error
-        tags = image.getexif()
-        for tag in _OF_A_TIFF:
-            if value := tags.get_ifd(tag) if tag in _BLOCKS else tags.get(tag):
-                exif[tag] = value
-        return exif.tobytes() if len(exif) else b""
-    return b""
-
-
-def _kept(found: Metadata, writer: Codec, strip: bool) -> tuple[Metadata, tuple[str, ...]]:
-    longest = writer.longest_block
-    dropped = []
-    for field, name in (("exif", EXIF), ("xmp", XMP)):
-        block = getattr(found, field)
-        too_long = longest is not None and len(block) > longest
-        if block and (strip or too_long or field not in writer.keeps):
-            turned = Metadata.of_orientation(_orientation_in(block)).exif if field == "exif" else b""
-            found = replace(found, **{field: turned})
-            if turned != block:
-                dropped.append(name)
-    return found, tuple(dropped)
-
-
-def _orientation_in(exif: bytes) -> int:
-    tags = Image.Exif()
-    with suppress(Exception):  # damaged: upright, as a viewer has it
-        tags.load(exif)
-        return int(tags.get(images.ORIENTATION, 1))
     return 1
 
 
@@ -219,7 +170,7 @@ class _Coloured:
 
 def _coloured(image: Image.Image, keep: bool) -> _Coloured:
     """Give the pixels and a profile that is about them: gray or RGB, as they are."""
-    pixels, profile = images.faithful(image), _bytes(image.info.get("icc_profile"))
+    pixels, profile = images.faithful(image), as_bytes(image.info.get("icc_profile"))
     if not profile:
         return _Coloured(pixels)
     space = profile[16:20]
@@ -251,7 +202,3 @@ def _in_srgb(image: Image.Image, profile: bytes) -> _Coloured | None:
     if converted is None:
         return None
     return _Coloured(converted.convert("L") if image.mode == "L" else converted, dropped=(PROFILE,), in_srgb=True)
-
-
-def _bytes(value: object) -> bytes:
-    return value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""

@@ -32,11 +32,17 @@ class Metadata:
         The colour profile; empty where there is none.
     xmp : bytes
         The XMP packet; empty where there is none.
+    dpi : tuple of float
+        Pixels an inch, in both directions; empty where that is not said.
+    comment : bytes
+        Of a JPEG or GIF; empty where there is none.
     """
 
     exif: bytes = b""
     icc: bytes = b""
     xmp: bytes = b""
+    dpi: tuple[float, ...] = ()
+    comment: bytes = b""
 
     @classmethod
     def of_orientation(cls, orientation: int) -> Metadata:
@@ -47,10 +53,11 @@ class Metadata:
         exif[images.ORIENTATION] = orientation
         return cls(exif=exif.tobytes())
 
-    def options(self) -> dict[str, bytes]:
+    def options(self) -> dict[str, Any]:
         """Give those of ``Image.save``."""
+        some = {"xmp": self.xmp, "dpi": self.dpi, "comment": self.comment}
         # Left out, those of the image that it was made from would be kept by some of Pillow's writers.
-        return {"exif": self.exif, "icc_profile": self.icc, **({"xmp": self.xmp} if self.xmp else {})}
+        return {"exif": self.exif, "icc_profile": self.icc, **{name: kept for name, kept in some.items() if kept}}
 
 
 Encode = Callable[[Image.Image, "Path | IO[bytes]", int, Metadata], None]
@@ -73,6 +80,8 @@ class Codec:
         codec's own scale, with what is to be kept of its metadata.
     keeps : tuple of str
         The fields of `Metadata` that its files can hold.
+    turned_by_exif : bool
+        Whether viewers turn its files by the orientation in their EXIF block.
     longest_block : int, optional
         Bytes that its files hold of an EXIF block or an XMP packet at most, where there is such a limit.
     missing : callable
@@ -86,6 +95,7 @@ class Codec:
     library: Callable[[], str]
     encode: Encode
     keeps: tuple[str, ...] = ("exif", "icc", "xmp")
+    turned_by_exif: bool = True
     longest_block: int | None = None
     missing: Callable[[], str] = lambda: ""
     scale: str = ""
@@ -140,6 +150,7 @@ CODECS = {
         settings="Image.save(quality=q): baseline, 4:2:0, standard Huffman tables",
         library=_jpeg_library,
         encode=_pillow("JPEG"),
+        keeps=("exif", "icc", "xmp", "dpi", "comment"),
         longest_block=65_504,  # a segment of a JPEG, less what names it
         scale="quality 100 r, which scales the standard's quantisation tables: 50 takes them as they are",
     ),
@@ -165,6 +176,7 @@ CODECS = {
         library=_jxl_library,
         encode=_encode_jxl,
         keeps=("exif", "xmp"),
+        turned_by_exif=False,
         missing=_missing_jxl,
         scale="quality 100 r, which libjxl turns into a distance from the original: 90 is 1.0, hardly visible",
     ),
