@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agbench import environment, study, study_file
+from agbench import environment, files, study, study_file
 from agbench.condition import Budget
 from agbench.data.card import Columns
 from agbench.data.catalogue import Catalogue, Known
@@ -267,7 +267,7 @@ def _known(name: str, workspace: Workspace, nested: bool, columns: Columns) -> K
     catalogue = Catalogue(workspace.datasets)
     if name.lower() in catalogue.names():
         return catalogue.find(name)
-    path = Path(name).expanduser()
+    path = files.expanded(name)
     if path.is_file():
         return catalogue.own_table(path, columns, None)
     return catalogue.own_folder(path, nested=nested) if path.is_dir() else catalogue.find(name)

@@ -123,7 +123,7 @@ def _summary(done: Compressed, target: str | None, strip: bool, verify: bool) ->
             [
                 f"{len(done.of(copying.COMPRESSED)):,} compressed ({done.codec}, quality {done.quality})",
                 *counted("copied, as they would grow", copying.GROWN),
-                *counted("animations copied", copying.ANIMATION),
+                *counted("copied, as they move or have pages", copying.ANIMATION),
                 *counted("copied, as the codec can't hold them", copying.UNFIT),
                 *counted("unreadable", copying.UNREADABLE),
             ]
@@ -155,8 +155,13 @@ def _summary(done: Compressed, target: str | None, strip: bool, verify: bool) ->
         lines.append(f"  metadata was not dropped from what was copied as it is: {_files(len(copied))}")
     if done.gone:
         lines.append(f"  left in the copy, though their sources are gone: {_files(done.gone)}")
-    if verify and not done.damaged:
-        lines.append("  all images of the copy that are readable in the source were read back")
+    if verify:
+        all_images = sum(bool(made.name) for made in done.images)
+        unread = sum(bool(made.name) for made in done.of(copying.UNREADABLE))
+        rest = f"; unreadable in the source, and copied as they are: {_files(unread)}" if unread else ""
+        lines.append(f"  read back: {done.read_back:,} of {all_images:,} images{rest}")
+    if len(done.libraries) > 1:
+        lines.append(f"  written by several encoders, as it went on under another: {'; '.join(done.libraries)}")
     return [*lines, _shown(done.out)]
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from agbench.errors import UserError
+
 _BLOCK = 1 << 20
 
 
@@ -55,6 +57,22 @@ class Content:
         if (status.st_size, status.st_mtime_ns) == (self.bytes, self.modified):
             return True
         return status.st_size == self.bytes and Content.of(path).sha256 == self.sha256
+
+
+def expanded(path: str | Path) -> Path:
+    """Give a path that a user typed, with the home folder that a ``~`` at its beginning stands for.
+
+    Raises
+    ------
+    UserError
+        If there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: there is no such user; for a folder that is called so, use ./{path}"
+        ) from error
 
 
 def digests(

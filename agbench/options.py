@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from agbench import files
 from agbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -128,4 +129,4 @@ def _is_path(text: str) -> bool:
 
 
 def _resolved(source: str) -> str:
-    return str(Path(source).expanduser().resolve())
+    return str(files.expanded(source).resolve())

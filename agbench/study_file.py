@@ -9,6 +9,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from agbench import files
 from agbench.condition import JPEG, Preprocessing
 from agbench.errors import UserError, look_up, unknown
 from agbench.models import registry
@@ -95,7 +96,7 @@ def find(name: str) -> list[Study]:
     if name == "paper":
         return [STUDIES[one] for one in PAPER]
     if name.lower().endswith(SUFFIXES):
-        return [read_study(Path(name).expanduser())]
+        return [read_study(files.expanded(name))]
     if name not in STUDIES:
         raise unknown("study", name, [*STUDIES, "paper", "FILE.yaml"])
     return [STUDIES[name]]

@@ -103,9 +103,10 @@ def opened(
         # Ray takes signals for itself while it starts: hence twice.
         with _stoppable(), cluster.connected(engine.address) as workers, _stoppable() as look:
             divided = share.divide(workers.machines, engine.workers)
+            told = iter([Preparing(str(divided))])  # once, however many rounds there are
 
             def running(todo: Sequence[Condition]) -> Iterator[OfSweep]:
-                yield Preparing(str(divided))
+                yield from told
                 workers.refuse_what_cannot_work(list(dict.fromkeys((one.model, one.budget) for one in todo)))
                 yield Preparing(f"compressing {len(dataset.index)} images")
                 _make_variants(dataset, todo)

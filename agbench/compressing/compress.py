@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from agbench import environment, processes
+from agbench import environment, files, processes
 from agbench.compressing import copying, ledger, target, tree
 from agbench.compressing.copying import Task
 from agbench.compressing.ledger import Ledger
-from agbench.compressing.make import CHUNK, damaged, make, watched
+from agbench.compressing.make import CHUNK, check, make, watched
 from agbench.compressing.recode import Recipe
 from agbench.compressing.result import Compressed
 from agbench.compressing.target import Target
@@ -90,7 +90,7 @@ def compress(
     writer = find(codec)
     quality = None if level is None else _quality(level)
     aim = None if target_bytes is None else Target.of(target_bytes)
-    place, out = Path(folder).expanduser(), Path(out).expanduser().resolve()
+    place, out = files.expanded(folder), files.expanded(out).resolve()
     try:
         found = tree.find(place, columns, writer.suffix)
         _refuse_overlap(place, found, out)
@@ -112,17 +112,18 @@ def compress(
             if aim is not None and not recipe.quality:
                 recipe = replace(recipe, quality=_reaching(aim, task, found, memory, pool, watch))
                 task = replace(task, recipe=recipe)
-            memory.settle({**asked, "quality": recipe.quality, "library": writer.library()})
+            libraries = list(dict.fromkeys((*settings.get("libraries", ()), writer.library())))
+            memory.settle({**asked, "quality": recipe.quality, "libraries": libraries})
             make(task, found, memory, pool, watch)
-            unsound = damaged(found, memory, pool, watch) if verify else ()
+            read_back, unsound = check(found, memory, pool, watch) if verify else (0, ())
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         begun = (out / ledger.HOME).exists()
         rest = f"; what is done is kept in {out}, and the same command goes on from there" if begun else ""
         raise UserError(f"{where}{error.strerror or error}{rest}") from error
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, MemoryError) as error:
         raise UserError(
-            f"a process was killed, as when memory runs out; {out} goes on with fewer --workers"
+            f"memory ran out, or a process was killed; {out} goes on where it was, with fewer --workers"
         ) from error
     sources = {*found.images, *found.tables, *found.others}
     return Compressed(
@@ -132,6 +133,8 @@ def compress(
         files=tuple(made for source, made in sorted(memory.records.items()) if source in sources),
         aside=found.aside,
         gone=sum(source not in sources for source in memory.records),
+        libraries=tuple(libraries),
+        read_back=read_back,
         damaged=unsound,
     )
 

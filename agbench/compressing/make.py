@@ -87,18 +87,18 @@ def _make_table(path: str, task: Task, copied: tables.Copied, memory: Ledger) ->
         data = b""
     rewritten = tables.rewrite(data, path, copied)
     if path in memory.records:
-        if (memory.out / path).read_bytes() == (rewritten.data if rewritten else data):
+        if (memory.out / path).read_bytes() == rewritten.data:
             return
         memory.forget(path)
-    if rewritten is None:
-        memory.place(*copying.make_other(task, path))
-        return
-    made = copying.looked_at(task, path, copying.TABLE)
-    memory.place(*copying.written(replace(made, note=rewritten.words()), task, rewritten.data))
+    made = copying.looked_at(task, path, copying.TABLE if rewritten.words() else copying.OTHER)
+    made = replace(made, note=rewritten.words()) if made.state == copying.TABLE else made
+    memory.place(*copying.written(made, task, rewritten.data if rewritten.is_changed else None))
 
 
-def damaged(found: Tree, memory: Ledger, pool: ProcessPoolExecutor, watch: Watch) -> tuple[tuple[str, str], ...]:
-    """Decode every image of a copy strictly.
+def check(
+    found: Tree, memory: Ledger, pool: ProcessPoolExecutor, watch: Watch
+) -> tuple[int, tuple[tuple[str, str], ...]]:
+    """Decode every image of a copy strictly, but for those that can't be in the source either.
 
     Parameters
     ----------
@@ -107,6 +107,8 @@ def damaged(found: Tree, memory: Ledger, pool: ProcessPoolExecutor, watch: Watch
 
     Returns
     -------
+    int
+        How many were read back.
     tuple of (str, str)
         Those that can't be read, or have other dimensions than their source, and why.
     """
@@ -114,7 +116,8 @@ def damaged(found: Tree, memory: Ledger, pool: ProcessPoolExecutor, watch: Watch
     paths = [memory.out / made.name for made in readable]
     problems = pool.map(copying.check, paths, readable, chunksize=CHUNK)
     told = watched(problems, "reading back", len(readable), watch)
-    return tuple((made.name, problem) for made, problem in zip(readable, told, strict=True) if problem)
+    bad = tuple((made.name, problem) for made, problem in zip(readable, told, strict=True) if problem)
+    return len(readable) - len(bad), bad
 
 
 def watched(results: Iterable[T], what: str, total: int, watch: Watch) -> Iterator[T]:

@@ -28,6 +28,10 @@ class Compressed:
         What else lies in the source and was left out, and why.
     gone : int
         Files of the copy whose sources aren't there any more.
+    libraries : tuple of str
+        Those that wrote it, with their versions; several where it went on under another.
+    read_back : int
+        Images of the copy that were read back; only where that was asked for.
     damaged : tuple of (str, str)
         Images of the copy that can't be read back, and why; only where that was asked for.
     """
@@ -38,6 +42,8 @@ class Compressed:
     files: tuple[Made, ...]
     aside: tuple[tuple[str, str], ...] = ()
     gone: int = 0
+    libraries: tuple[str, ...] = ()
+    read_back: int = 0
     damaged: tuple[tuple[str, str], ...] = ()
 
     @property

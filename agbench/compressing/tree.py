@@ -64,7 +64,6 @@ def find(place: Path, columns: Columns, suffix: str) -> Tree:
     UserError
         If it isn't there, can't be read, or has no images.
     """
-    place = place.expanduser()
     if not place.exists():
         raise UserError(f"there is no folder or table {place}")
     if place.is_dir():
@@ -99,7 +98,8 @@ def _of_table(file: Path, columns: Columns, suffix: str) -> Tree:
     listing = folder.table(file, columns)
     paths = []
     for path, _ in listing.rows:
-        relative = os.path.relpath(listing.root / path, listing.root)
+        named = listing.root / path
+        relative = os.path.relpath(named.parent.resolve() / named.name, listing.root)
         if relative.startswith(".."):
             raise UserError(f"{file} names {path!r}, outside its folder: only what lies below can be copied")
         paths.append(relative)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from agbench import files
 from agbench.data.adapter import ENTRY_POINTS, Adapter
 from agbench.data.card import Card, Columns, file_name, is_web, read_card
 from agbench.data.folder import as_text
@@ -261,7 +262,7 @@ def _own_card(card: Card, address: str) -> Card:
 
 
 def _existing(path: Path) -> Path:
-    path = path.expanduser()
+    path = files.expanded(path)
     if not path.exists():
         raise UserError(f"there is no file or folder {path}")
     place = path.resolve()

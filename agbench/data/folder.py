@@ -178,7 +178,8 @@ def table(file: Path, columns: Columns) -> Listing:
     Parameters
     ----------
     file : Path
-        Comma-separated, or tab-separated if it is called ``.tsv``; UTF-8. Nothing in it is interpreted:
+        Separated by commas, by semicolons where those part the columns' names, or by tabs if it is called
+        ``.tsv``; UTF-8. Nothing in it is interpreted:
         ``01``, ``nan`` and ``None`` are labels like any other.
     columns : Columns
         Which column holds the images' paths, relative to the folder of `file`, and which the labels.
@@ -195,7 +196,9 @@ def table(file: Path, columns: Columns) -> Listing:
     rows: dict[str, str] = {}
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            lines = csv.DictReader(stream, strict=True, delimiter="\t" if file.suffix.lower() == ".tsv" else ",")
+            delimiter = "\t" if file.suffix.lower() == ".tsv" else _delimiter(stream.readline(), columns)
+            stream.seek(0)
+            lines = csv.DictReader(stream, strict=True, delimiter=delimiter)
             for column in (columns.image, columns.label):
                 if column not in (lines.fieldnames or ()):
                     raise unknown("column", column, lines.fieldnames or ())
@@ -217,6 +220,11 @@ def table(file: Path, columns: Columns) -> Listing:
     if not rows:
         raise UserError(f"{file} names no images")
     return Listing(file.resolve().parent, tuple(rows.items()))
+
+
+def _delimiter(names: str, columns: Columns) -> str:
+    (by_semicolon,) = csv.reader([names], delimiter=";")
+    return ";" if columns.image in by_semicolon and columns.label in by_semicolon else ","
 
 
 def as_text(path: str) -> str:

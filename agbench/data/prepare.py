@@ -99,6 +99,8 @@ def prepare(
                 raise UserError(f"{folder} exists and holds no prepared data set: move it away, then run again")
     except OSError as error:  # a full disk, a folder that may not be written
         raise UserError(f"{known.name} can't be prepared: {error}") from error
+    except MemoryError as error:
+        raise UserError(f"{known.name} can't be prepared: memory ran out") from error
     dataset = load_dataset(known.name, datasets)
     _refuse_another_wish(dataset, request)
     return dataset
@@ -225,7 +227,7 @@ def _without_images(index: pd.DataFrame) -> dict[str, int]:
 
 
 def _absolute(source: str) -> str:
-    return source if is_web(source) else str(Path(source).expanduser().resolve())
+    return source if is_web(source) else str(files.expanded(source).resolve())
 
 
 def _refuse_another_wish(dataset: Dataset, request: Request) -> None:

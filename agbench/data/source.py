@@ -94,7 +94,7 @@ def obtain(known: Known, wanted: str | None, accept_unverified: bool, downloads:
         try:
             if is_web(place):
                 return _from_web(known.card, place, accept_unverified, downloads, watch)
-            return _from_disk(known.card, Path(place).expanduser(), accept_unverified, downloads, watch)
+            return _from_disk(known.card, files.expanded(place), accept_unverified, downloads, watch)
         except (DownloadError, BadArchiveError, _UnavailableError) as error:
             problems.append(f"{place}: {error}" if is_web(place) else str(error))
     said = "; ".join(problems) or "its card has no addresses"

@@ -182,6 +182,11 @@ def test_tabs_separate_where_the_name_says_so(tmp_path):
     assert table(write(tmp_path, text, "x.TSV"), Columns(image="file", label="kind")).rows == (("a.jpg", "x,y"),)
 
 
+def test_semicolons_separate_where_they_part_the_names(tmp_path):
+    assert table(write(tmp_path, "image;label\na.jpg;1,5\n"), COLUMNS).rows == (("a.jpg", "1,5"),)
+    assert table(write(tmp_path, "image,label\na;b.jpg,x\n"), COLUMNS).rows == (("a;b.jpg", "x"),)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
