@@ -257,7 +257,7 @@ def recommend(
         If a trial that the answer needs failed.
     """
     from agbench.display import Display
-    from agbench.recommendation import recommend as find
+    from agbench.recommending import recommend as find
 
     with Display(None) as display:
         return find(dataset, Workspace(Path(workspace)), question, engine, display.show)

@@ -6,17 +6,16 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agbench import cli_compress, cli_named, cli_recommend
 from agbench.errors import UserError
-from agbench.options import Images, images_options
+from agbench.options import Images, Listed, images_options
 
 if TYPE_CHECKING:
     from agbench.condition import Budget, Condition
@@ -30,27 +29,6 @@ STUDY_HELP = (
 
 FAILED_TRIALS = 3
 """Exit status of a sweep in which trials failed."""
-
-T = TypeVar("T")
-
-
-class _Listed(click.ParamType[tuple[Any, ...]]):
-    """Values separated by commas."""
-
-    def __init__(self, kind: Callable[[str], T], name: str) -> None:
-        self.kind = kind
-        self.name = name
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, tuple):
-            return value
-        try:
-            values = tuple(self.kind(part.strip()) for part in value.split(",") if part.strip())
-        except ValueError:
-            values = ()
-        if not values:
-            self.fail(f"{value!r} is no comma-separated list of {self.name}s", param, ctx)
-        return tuple(dict.fromkeys(values))
 
 
 class _Group(click.Group):
@@ -145,13 +123,13 @@ def codecs() -> None:
 @main.command()
 @images_options
 @click.option("--study", "studies", multiple=True, metavar="NAME|FILE", help=STUDY_HELP)
-@click.option("--models", type=_Listed(str, "model"), metavar="A,B", help="Instead of the study's own.")
-@click.option("--levels", type=_Listed(float, "level"), metavar="1.0,0.3", help="Instead of the study's own.")
+@click.option("--models", type=Listed(str, "model"), metavar="A,B", help="Instead of the study's own.")
+@click.option("--levels", type=Listed(float, "level"), metavar="1.0,0.3", help="Instead of the study's own.")
 @click.option(
-    "--codec", "codecs", type=_Listed(str, "codec"), metavar="jpeg,webp", help="Instead of the study's own."
+    "--codec", "codecs", type=Listed(str, "codec"), metavar="jpeg,webp", help="Instead of the study's own."
 )
 @click.option("--noise", is_flag=True, help="Add the paper's noise to all images first.")
-@click.option("--seeds", type=_Listed(int, "seed"), default=(0,), metavar="0,1,2", help="One trial for each.")
+@click.option("--seeds", type=Listed(int, "seed"), default=(0,), metavar="0,1,2", help="One trial for each.")
 @click.option("--quick", is_flag=True, help="Minutes rather than hours: small images, few epochs, fast learners.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of fine-tuning, exactly.")
 @click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Of fine-tuning.")
@@ -159,7 +137,7 @@ def codecs() -> None:
 @click.option("--image-size", type=click.IntRange(32), help="Side in pixels that the deep model sees.")
 @click.option("--loaders", type=click.IntRange(0), help="Processes that decode images for the deep model.")
 @click.option("--preset", metavar="NAME", help="AutoGluon's, such as medium_quality or best_quality.")
-@click.option("--learners", type=_Listed(str, "learner"), metavar="GBM,CAT,XGB", help="TabularPredictor's.")
+@click.option("--learners", type=Listed(str, "learner"), metavar="GBM,CAT,XGB", help="TabularPredictor's.")
 @click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for fitting.")
 @click.option("--folds", type=click.IntRange(2), help="Every image out of fold: probe, tabular.")
 @click.option("--keep-models", is_flag=True, help="Keep fitted models in results/models.")
@@ -270,7 +248,7 @@ def run(
 @click.option(
     "--format",
     "formats",
-    type=_Listed(str, "format"),
+    type=Listed(str, "format"),
     default=("md", "html", "csv"),
     metavar="md,html,latex,csv",
     help="What is written; figures come with md and html.  [default: md,html,csv]",

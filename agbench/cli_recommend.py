@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from agbench import files
 from agbench.errors import UserError
-from agbench.options import Images, images_options
+from agbench.options import Images, Listed, images_options
 
 if TYPE_CHECKING:
     from agbench.workspace import Workspace
@@ -38,11 +42,28 @@ class _Duration(click.ParamType[float]):
 @click.option(
     "--margin", type=float, default=0.01, show_default=True, help="Loss of accuracy that counts: 0.01 is a point."
 )
-@click.option("--codec", "codecs", default="jpeg", show_default=True, metavar="A,B", help="One or several.")
-@click.option("--seeds", default="0", show_default=True, metavar="0,1,2", help="One trial of a level each.")
+@click.option(
+    "--codec",
+    "codecs",
+    type=Listed(str, "codec"),
+    default="jpeg",
+    show_default=True,
+    metavar="A,B",
+    help="One or several.",
+)
+@click.option(
+    "--seeds",
+    type=Listed(int, "seed"),
+    default="0",
+    show_default=True,
+    metavar="0,1,2",
+    help="One trial of a level each. Two to four decide little, as their interval is wide: use one, or five.",
+)
 @click.option("--model", default="probe:efficientnet_lite0", show_default=True, help="What judges.")
 @click.option("--image-size", type=click.IntRange(32), help="Side in pixels that a probe sees.")
-@click.option("--budget", type=_Duration(), metavar="10m", help="Stop looking after so long.  [default: no limit]")
+@click.option(
+    "--budget", type=_Duration(), metavar="10m", help="Stop looking so long after the start.  [default: no limit]"
+)
 @click.option("--confirm", is_flag=True, help="Fine-tune a deep model at the original and at the level found.")
 @click.option("--quick", is_flag=True, help="Confirm with small images and few epochs.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Trials at once.  [default: what fits]")
@@ -53,8 +74,8 @@ def recommend(
     /,
     folder: str | None,
     margin: float,
-    codecs: str,
-    seeds: str,
+    codecs: tuple[str, ...],
+    seeds: tuple[int, ...],
     model: str,
     image_size: int | None,
     budget: float | None,
@@ -74,7 +95,7 @@ def recommend(
     from agbench.data.catalogue import Catalogue
     from agbench.data.prepare import prepare
     from agbench.environment import available_cpus
-    from agbench.models import registry, weights
+    from agbench.models import weights
     from agbench.preprocess import codec
     from agbench.progress import Progress
     from agbench.reporting import recommendation
@@ -82,34 +103,27 @@ def recommend(
     if folder is not None:
         if options["dataset"] or options["table"] or options["source"]:
             raise UserError("give FOLDER, or --dataset, --csv and --source, not both")
-        if not Path(folder).is_dir():
+        if not files.expanded(folder).is_dir():
             raise UserError(f"{folder} is no folder; for a data set that is known, give --dataset {folder}")
+    end = math.inf if budget is None else time.monotonic() + budget
     command = shlex.join(["agbench", *sys.argv[1:]])
-    names = _listed(codecs, "codec")
-    for name in names:
+    for name in codecs:
         codec.find(name)
-    family, _ = registry.find(model)
-    if "folds" not in family.reads:
-        raise UserError(f"{model} can't predict images out of fold: use a probe or tabular model, and --confirm")
-    try:
-        drawn = tuple(dict.fromkeys(int(seed) for seed in _listed(seeds, "seed")))
-    except ValueError as error:
-        raise UserError(f"{seeds!r} is no comma-separated list of seeds") from error
-    study.refuse_bad_seeds(drawn)
+    study.refuse_bad_seeds(seeds)
     # MLflow takes seconds to import: what is mistyped so far is answered before that.
     from agbench.display import Display
     from agbench.flights import Engine
-    from agbench.recommendation import Question, TrialFailedError
-    from agbench.recommendation import recommend as find
+    from agbench.recommendation import Question
+    from agbench.recommending import TrialFailedError
+    from agbench.recommending import recommend as find
 
     deep = (study.AUTOGLUON if weights.hub_answers() else study.OFFLINE) if confirm else None
     question = Question(
         margin=margin,
-        codecs=names,
-        seeds=drawn,
+        codecs=codecs,
+        seeds=seeds,
         model=model,
         image_size=image_size,
-        budget=budget,
         confirm=deep,
         confirm_budget=study.QUICK if quick else study.STANDARD,
     )
@@ -121,6 +135,8 @@ def recommend(
         dataset = prepare(known, workspace.datasets, images.request(known), available_cpus(), progress.advance)
     for remark in dataset.remarks():
         progress.say(f"{dataset.name}: {remark}")
+    if budget is not None:
+        question = replace(question, budget=max(end - time.monotonic(), 0.0))
     with Display(None) as display:
         try:
             answer = find(dataset, workspace, question, Engine(workers, address), display.show)
@@ -132,10 +148,3 @@ def recommend(
     for line in recommendation.curve(answer):
         click.echo(line)
     click.echo(recommendation.write(answer, workspace.reports, command))
-
-
-def _listed(text: str, what: str) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not found:
-        raise UserError(f"{text!r} names no {what}")
-    return found

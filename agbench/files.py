@@ -70,9 +70,7 @@ def expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise UserError(
-            f"{path}: there is no such user; for a folder that is called so, use ./{path}"
-        ) from error
+        raise UserError(f"{path}: there is no such user; for a folder that is called so, use ./{path}") from error
 
 
 def digests(

@@ -1,4 +1,4 @@
-"""The options that say which images a command works on."""
+"""The options that several commands have: which images they work on, and lists of values."""
 
 from __future__ import annotations
 
@@ -42,6 +42,26 @@ _OPTIONS = (
     ),
     click.option("--drop-small-classes", is_flag=True, help="Leave out classes too small to be split."),
 )
+
+
+class Listed(click.ParamType[tuple[Any, ...]]):
+    """Values separated by commas, each of them once."""
+
+    def __init__(self, kind: Callable[[str], Any], name: str) -> None:
+        self.kind = kind
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Part a value at its commas."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            values = tuple(self.kind(part.strip()) for part in value.split(",") if part.strip())
+        except ValueError:
+            values = ()
+        if not values:
+            self.fail(f"{value!r} is no comma-separated list of {self.name}s", param, ctx)
+        return tuple(dict.fromkeys(values))
 
 
 @dataclass(frozen=True)

@@ -114,8 +114,11 @@ def opened(
                 reason = "its sweep ended before it"
                 try:
                     yield from flights.run(look)
-                except (KeyboardInterrupt, GeneratorExit):
+                except KeyboardInterrupt:
                     reason = "stopped by the user"
+                    raise
+                except GeneratorExit:
+                    reason = "stopped, as its sweep was asked for no more"
                     raise
                 finally:
                     flights.stop(reason)

@@ -127,7 +127,10 @@ def test_a_known_tolerance_is_found(agbench, tmp_path, make, expected):
     done = agbench("--workspace", tmp_path / "w", *command)
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
-    assert said[0] == "photos: 300 images, each predicted out of fold by probe:efficientnet_lite0, one seed"
+    assert said[0] == (
+        "photos: 300 images, each predicted out of fold by probe:efficientnet_lite0 from 48x48 pixels, one seed; "
+        "intervals of 98.75 %"
+    )
     assert said[1].startswith(f"Safe: jpeg {expected:g} loses less than 3 points")
     assert "measured" in said[1]
     again = agbench("--workspace", tmp_path / "w", *command)
@@ -152,7 +155,7 @@ def test_what_does_not_see_the_classes_gives_no_answer(agbench, tmp_path):
         (("--margin", "0"), "0 is no margin"),
         (("--margin", "nan"), "nan is no margin"),
         (("--codec", "jpg"), "did you mean 'jpeg'"),
-        (("--codec", ","), "names no codec"),
+        (("--codec", ","), "no comma-separated list of codecs"),
         (("--seeds", "a"), "no comma-separated list of seeds"),
         (("--seeds", "-1"), "is not a seed"),
         (("--model", "automm:efficientnet_lite0"), "can't predict images out of fold"),

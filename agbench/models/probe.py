@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from timm.data import create_transform, resolve_model_data_config
 from agbench import images
 from agbench.condition import Budget
 from agbench.models import table, weights
-from agbench.models.registry import Fitted, Task
+from agbench.models.registry import IMAGE_SIZE, Fitted, Task
 
 LEARNER = "LR"
 """TabularPredictor's linear model. Its stronger presets take many times as long, and do worse on few images."""
@@ -54,7 +55,8 @@ def fit_predict(task: Task) -> Fitted:
     task.on_phase("features")
     started = time.monotonic()
     paths = table.images_of(task)
-    embedded = embed(paths, task.variant, task.budget.image_size, task.cpus, task.gpus)
+    backbone = Backbone.load(task.variant, task.budget.image_size)
+    embedded = embed(paths, backbone, task.cpus, task.gpus)
     made = pd.DataFrame(
         embedded,
         index=[str(path) for path in paths],
@@ -62,12 +64,47 @@ def fit_predict(task: Task) -> Fitted:
     )
     seconds = {"features": time.monotonic() - started}
     fitted = table.fit_predict(task, made, (LEARNER,), seconds)
-    return Fitted(fitted.predictions, fitted.curve, fitted.seconds, {**fitted.notes, "backbone": task.variant})
+    notes = {**fitted.notes, "backbone": task.variant, IMAGE_SIZE: str(backbone.image_size)}
+    return Fitted(fitted.predictions, fitted.curve, fitted.seconds, notes)
 
 
-def embed(
-    paths: Sequence[Path], backbone: str, image_size: int | None, cpus: int, gpus: int
-) -> npt.NDArray[np.float32]:
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network, and what it sees of an image.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Without its classifier.
+    transform : callable
+        Makes an RGB image its input.
+    image_size : int
+        Side of that in pixels.
+    """
+
+    network: Any
+    transform: Any
+    image_size: int
+
+    @classmethod
+    def load(cls, name: str, image_size: int | None) -> Backbone:
+        """Load one.
+
+        Parameters
+        ----------
+        name : str
+            As in `agbench.models.weights.checkpoint`.
+        image_size : int, optional
+            Side in pixels that images are scaled and cropped to; by default its own.
+        """
+        network = _frozen(name)
+        config = resolve_model_data_config(network)
+        if image_size is not None:
+            config["input_size"] = (3, image_size, image_size)
+        return cls(network, create_transform(**config, is_training=False), config["input_size"][1])
+
+
+def embed(paths: Sequence[Path], backbone: Backbone, cpus: int, gpus: int) -> npt.NDArray[np.float32]:
     """Give a frozen backbone's embeddings of images.
 
     AutoMM's own feature extraction can't load a checkpoint folder (AutoGluon 1.6.3), so timm is asked.
@@ -76,10 +113,8 @@ def embed(
     ----------
     paths : sequence of Path
         Images that convert to RGB faithfully.
-    backbone : str
-        As in `agbench.models.weights.checkpoint`.
-    image_size : int, optional
-        Side in pixels that images are scaled and cropped to; by default the backbone's own.
+    backbone : Backbone
+        What embeds them.
     cpus, gpus : int
         What may be used.
 
@@ -94,20 +129,16 @@ def embed(
         If an image can't be read whole.
     """
     device = torch.device("cuda" if gpus else "cpu")
-    model = _frozen(backbone).to(device)
-    config = resolve_model_data_config(model)
-    if image_size is not None:
-        config["input_size"] = (3, image_size, image_size)
-    transform = create_transform(**config, is_training=False)
+    network = backbone.network.to(device)
 
     def read(path: Path) -> Any:
         with images.opened(path) as image:
-            return transform(image.convert("RGB"))
+            return backbone.transform(image.convert("RGB"))
 
     # Before the threads: what makes reading strict holds for the whole process.
     with images.strictly(), ThreadPoolExecutor(cpus) as pool, torch.inference_mode():
         batches = [
-            model(torch.stack(list(pool.map(read, batch))).to(device)).float().cpu().numpy()
+            network(torch.stack(list(pool.map(read, batch))).to(device)).float().cpu().numpy()
             for batch in _batches(paths)
         ]
     return np.concatenate(batches)

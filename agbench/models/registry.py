@@ -105,6 +105,10 @@ class Prediction:
             raise ModelError("the predicted probabilities are not probabilities")
 
 
+IMAGE_SIZE = "image size"
+"""The note that says the side, in pixels, of what a model saw of each image."""
+
+
 @dataclass(frozen=True)
 class Fitted:
     """What a family gives back.

@@ -65,7 +65,12 @@ def lines(answer: Recommendation) -> Iterator[str]:
     if answer.looks:
         rests = answer.looks[0].comparison
         seeds = "one seed" if rests.seeds == 1 else f"{rests.seeds} seeds"
-        yield f"{answer.dataset}: {rests.images:,} images, each predicted out of fold by {asked.model}, {seeds}"
+        side = answer.looks[0].image_size
+        seen = "" if side is None else f" from {side}x{side} pixels"
+        yield (
+            f"{answer.dataset}: {rests.images:,} images, each predicted out of fold by {asked.model}{seen}, "
+            f"{seeds}; intervals of {_percent(1 - 2 * asked.one_sided)}"
+        )
     if not answer.is_whole:
         yield f"Time ran out after {len(answer.looks)} of at most {asked.looks} levels; the same command goes on"
     chosen = answer.chosen
@@ -76,12 +81,23 @@ def lines(answer: Recommendation) -> Iterator[str]:
             "--model may"
         )
         return
-    if chosen is not None:
+    if chosen is not None and answer.is_contradicted:
+        yield (
+            f"No safe level: {chosen.preprocessing} loses less than {margin} in the eyes of {asked.model}, but "
+            f"{asked.confirm} loses more there; a smaller --margin may give a level that both find safe."
+        )
+        yield f"  {_measured(chosen)}"
+    elif chosen is not None:
         yield (
             f"Safe: {chosen.preprocessing} loses less than {margin}, and saves {chosen.saved:.1%} of the bytes "
             f"({table.size(chosen.bytes_original)} to {table.size(chosen.bytes)}, measured)."
         )
         yield f"  {_measured(chosen)}"
+        wanted = f"--codec {chosen.preprocessing.codec} --level {chosen.preprocessing.level:g}"
+        yield (
+            f"  agbench compress FOLDER {wanted} --out DIR does it; what would grow stays as it is there, "
+            "and metadata is kept"
+        )
     elif any(look.is_safe for look in answer.looks):
         yield "No level that is safe saves bytes: keep the originals."
     elif answer.is_whole:
@@ -209,7 +225,7 @@ def _why_not(look: Look) -> str:
     if look.more_images:
         ways.append(f"about {_rounded(look.more_images):,} more images")
     if look.more_seeds:
-        ways.append(f"{look.more_seeds} more seeds")
+        ways.append(f"{look.more_seeds} more seed{'s' if look.more_seeds > 1 else ''}")
     if not ways and look.comparison.difference.value > -look.comparison.margin:
         return "not decided; its seeds differ too much for so few of them: take one, or many more"
     if not ways:
