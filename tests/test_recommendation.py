@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import stats
 from scipy.fft import idctn
 
 from agbench import statistics
 from agbench.condition import Preprocessing
+from agbench.errors import UserError
 from agbench.recommendation import LEVELS, Look, Question, Recommendation, most_looks, smallest_safe
 from agbench.reporting import recommendation
 
@@ -83,8 +87,8 @@ def test_safe_levels_are_found_where_there_is_evidence():
     assert found.count(0.3) >= 95
 
 
-def write(folder, make, classes=2, images=150, side=48):
-    generator = np.random.default_rng(0)
+def write(folder, make, seed=0, classes=2, images=150, side=48):
+    generator = np.random.default_rng(seed)
     for label in range(classes):
         for number in range(images):
             path = folder / f"class {label}" / f"{number:03d}.png"
@@ -120,10 +124,12 @@ def coarse(label, generator, side):
     return np.clip(colour + generator.normal(0, 12, (side, side, 3)), 0, 255).astype(np.uint8)
 
 
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("make", "expected"), [(fine, 0.5), (coarse, 0.1)])
-def test_a_known_tolerance_is_found(agbench, tmp_path, make, expected):
-    images = write(tmp_path / "photos", make)
-    command = ("recommend", images, "--margin", "0.03", "--image-size", "48")
+def test_a_known_tolerance_is_found(agbench, tmp_path, make, expected, seed):
+    """The seed is that of the images and of the folds."""
+    images = write(tmp_path / "photos", make, seed)
+    command = ("recommend", images, "--margin", "0.03", "--image-size", "48", "--seeds", seed)
     done = agbench("--workspace", tmp_path / "w", *command)
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
@@ -133,6 +139,9 @@ def test_a_known_tolerance_is_found(agbench, tmp_path, make, expected):
     )
     assert said[1].startswith(f"Safe: jpeg {expected:g} loses less than 3 points")
     assert "measured" in said[1]
+    assert f"agbench compress FOLDER --codec jpeg --level {expected:g} --out DIR" in said[3]
+    if seed:
+        return
     again = agbench("--workspace", tmp_path / "w", *command)
     assert again.stdout == done.stdout
     assert "begins" not in again.stderr, "nothing is run twice"
@@ -197,6 +206,51 @@ def test_what_is_not_decided_says_what_would_decide_it():
     worse = look(losses=6)
     said = "\n".join(recommendation.lines(Recommendation("photos", Question(), (worse,), None, worse)))
     assert "more images would hardly help" in said
+
+
+def test_a_level_that_the_deep_model_contradicts_is_not_called_safe():
+    chosen, harmful = replace(look(), is_safe=True), look(losses=30)
+    assert harmful.is_harmful
+    answer = Recommendation("photos", Question(confirm="automm"), (chosen,), chosen, None, confirmed=harmful)
+    said = list(recommendation.lines(answer))
+    assert said[1].startswith("No safe level: jpeg 0.5 loses less than 1 point of accuracy in the eyes of probe")
+    assert not any(line.startswith("Safe") or "agbench compress" in line for line in said)
+
+
+def test_only_what_predicts_out_of_fold_may_judge():
+    with pytest.raises(UserError, match="can't predict images out of fold"):
+        Question(model="automm:efficientnet_lite0")
+
+
+@given(
+    st.integers(2, 6).flatmap(lambda seeds: st.lists(st.integers(0, 12), min_size=seeds, max_size=seeds)),
+    st.integers(100, 400),
+    st.floats(0.01, 0.2),
+)
+def test_the_seeds_that_are_missing_are_just_enough(losses, images, margin):
+    """By Student's interval over seeds and Tango's over images, the former recomputed with scipy.stats."""
+    base = np.ones((len(losses), images), dtype=bool)
+    ours = base.copy()
+    for seed, lost in enumerate(losses):
+        ours[seed, :lost] = False
+    found = statistics.compare(ours, base, margin)
+    more_images, more = statistics.missing(ours, base, margin)
+    value, spread = -np.mean(losses) / images, np.std(losses, ddof=1) / images
+    reach = stats.t.ppf(0.975, len(losses) - 1) * spread / np.sqrt(len(losses))
+    over_images = np.sqrt(max((value - found.difference.low) ** 2 - reach**2, 0))
+
+    def low(seeds):
+        return value - np.hypot(over_images, stats.t.ppf(0.975, seeds - 1) * spread / np.sqrt(seeds))
+
+    if found.difference.low <= -1 or found.p_not_inferior <= statistics.ONE_SIDED:
+        return
+    if value <= -margin:
+        assert (more_images, more) == (None, None)
+    elif more is None:
+        assert low(len(losses) + 999) <= -margin + 1e-9
+    else:
+        assert low(len(losses) + more) > -margin - 1e-9
+        assert more == 1 or low(len(losses) + more - 1) <= -margin + 1e-9
 
 
 @given(st.integers(1, 400), st.integers(0, 40), st.floats(0.005, 0.3))
