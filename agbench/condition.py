@@ -13,7 +13,7 @@ from agbench.errors import UserError
 ID_FORMAT = 1
 """Raise this when a part of a condition changes its meaning: ids are then others."""
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raise this when a change to the code changes results: it counts as a version, and older results are run again.
 
 2: TabularPredictor no longer leaves out classes with fewer than ten training images.

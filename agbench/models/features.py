@@ -2,27 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from PIL import Image
-from scipy.fft import dctn
+from scipy.fft import dct as transform
+from threadpoolctl import threadpool_limits
 
-from agbench import images, processes
+from agbench import images
 
 PIXEL_SIDE = 32
 BLOCK = 8
 """Side of JPEG's blocks, in pixels."""
 
-CHUNK = 32
+Floats = npt.NDArray[np.float32]
 
-Extractor = Callable[[Image.Image], dict[str, float]]
+_ONE_WAY = transform(np.eye(BLOCK), axis=0, norm="ortho")
+_BASIS = np.kron(_ONE_WAY, _ONE_WAY)
+"""A block's 64 values times this are its 64 coefficients, both row by row."""
 
 
-def pixels(image: Image.Image) -> dict[str, float]:
+@dataclass(frozen=True)
+class Extractor:
+    """One kind of features.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of its values.
+    values : callable
+        Gives them, float32 and in this order, for an image in mode ``"RGB"``.
+    """
+
+    names: tuple[str, ...]
+    values: Callable[[Image.Image], Floats]
+
+
+def pixels(image: Image.Image) -> Floats:
     """Give the image's own values, scaled to 32x32.
 
     Parameters
@@ -32,23 +53,20 @@ def pixels(image: Image.Image) -> dict[str, float]:
 
     Returns
     -------
-    dict of str to float
-        3,072 values of 0 to 255: ``pixel_<channel>_<row>_<column>``.
+    ndarray of float32, shape (3072,)
+        Values of 0 to 255 by channel, row and column.
     """
     small = np.asarray(image.resize((PIXEL_SIDE, PIXEL_SIDE), Image.Resampling.BICUBIC))
-    return {
-        f"pixel_{channel}_{row}_{column}": float(small[row, column, place])
-        for place, channel in enumerate("rgb")
-        for row in range(PIXEL_SIDE)
-        for column in range(PIXEL_SIDE)
-    }
+    return small.transpose(2, 0, 1).astype(np.float32).ravel()
 
 
-def dct(image: Image.Image) -> dict[str, float]:
+def dct(image: Image.Image) -> Floats:
     """Give statistics of the coefficients of the image's 8x8 blocks, as JPEG cuts them.
 
     The coefficients are computed from the decoded pixels at every level, never taken from a file: a
-    file's own hold exact zeros where these hold rounding noise.
+    file's own hold exact zeros where these hold rounding noise. Their means and deviations follow from the means
+    and covariances of the 64 pixels of all blocks, which are sums of integers, and exact: so a channel without
+    any change has deviations of exactly zero, and cores or their number change nothing.
 
     Parameters
     ----------
@@ -57,41 +75,63 @@ def dct(image: Image.Image) -> dict[str, float]:
 
     Returns
     -------
-    dict of str to float
-        384 values: mean and standard deviation over all blocks of each of the 64 coefficients of
-        Y, Cb and Cr, ``dct_<statistic>_<channel>_<row>_<column>``.
+    ndarray of float32, shape (384,)
+        Mean, then standard deviation, over all blocks, by channel (Y, Cb, Cr), row and column of the 64
+        coefficients.
     """
-    planes = np.asarray(image.convert("YCbCr"), dtype=np.float64) - 128
+    planes = np.asarray(image.convert("YCbCr"))
     height, width, _ = planes.shape
-    planes = np.pad(planes, ((0, -height % BLOCK), (0, -width % BLOCK), (0, 0)), mode="edge")
+    if height % BLOCK or width % BLOCK:
+        planes = np.pad(planes, ((0, -height % BLOCK), (0, -width % BLOCK), (0, 0)), mode="edge")
     rows, columns = planes.shape[0] // BLOCK, planes.shape[1] // BLOCK
+    count = rows * columns
     blocks = planes.reshape(rows, BLOCK, columns, BLOCK, 3)
-    coefficients = dctn(blocks, axes=(1, 3), norm="ortho")
-    statistics = {"mean": coefficients.mean(axis=(0, 2)), "std": coefficients.std(axis=(0, 2))}
-    return {
-        f"dct_{statistic}_{channel}_{row}_{column}": float(values[row, column, place])
-        for statistic, values in statistics.items()
-        for place, channel in enumerate(("y", "cb", "cr"))
-        for row in range(BLOCK)
-        for column in range(BLOCK)
-    }
+    means, deviations = [], []
+    for channel in range(3):
+        values = blocks[..., channel].transpose(0, 2, 1, 3).reshape(count, BLOCK * BLOCK).astype(np.float64) - 128
+        total = values.sum(axis=0)
+        scatter = count * (values.T @ values) - np.outer(total, total)
+        variances = np.einsum("ij,jk,ik->i", _BASIS, scatter, _BASIS, optimize=True) / count**2
+        means.append(_BASIS @ total / count)
+        deviations.append(np.sqrt(np.maximum(variances, 0)))
+    return np.concatenate(means + deviations).astype(np.float32)
 
 
-EXTRACTORS: dict[str, Extractor] = {"pixels": pixels, "dct": dct}
+EXTRACTORS = {
+    "pixels": Extractor(
+        tuple(
+            f"pixel_{channel}_{row}_{column}"
+            for channel in "rgb"
+            for row in range(PIXEL_SIDE)
+            for column in range(PIXEL_SIDE)
+        ),
+        pixels,
+    ),
+    "dct": Extractor(
+        tuple(
+            f"dct_{statistic}_{channel}_{row}_{column}"
+            for statistic in ("mean", "std")
+            for channel in ("y", "cb", "cr")
+            for row in range(BLOCK)
+            for column in range(BLOCK)
+        ),
+        dct,
+    ),
+}
 """By name; a tabular model names one, or several with ``+`` between them."""
 
 
-def extract(paths: list[Path], names: tuple[str, ...], workers: int) -> pd.DataFrame:
+def extract(paths: Sequence[Path], names: Sequence[str], workers: int) -> pd.DataFrame:
     """Compute the features of many images, on several cores.
 
     Parameters
     ----------
-    paths : list of Path
+    paths : sequence of Path
         Images that convert to RGB faithfully.
-    names : tuple of str
+    names : sequence of str
         Of `EXTRACTORS`.
     workers : int
-        Processes.
+        Threads: decoding, resizing and multiplying let go of Python's lock.
 
     Returns
     -------
@@ -103,12 +143,14 @@ def extract(paths: list[Path], names: tuple[str, ...], workers: int) -> pd.DataF
     UnreadableImageError
         If one can't be read whole.
     """
-    with processes.pool(workers) as pool:
-        rows = list(pool.map(partial(_extract, names=names), paths, chunksize=CHUNK))
-    return pd.DataFrame(rows, dtype=np.float32)
+    extractors = [EXTRACTORS[name] for name in names]
 
+    def row(path: Path) -> Floats:
+        with images.opened(path) as image:
+            rgb = image.convert("RGB")
+        return np.concatenate([one.values(rgb) for one in extractors])
 
-def _extract(path: Path, names: tuple[str, ...]) -> dict[str, float]:
-    with images.opened(path) as image:
-        rgb = image.convert("RGB")
-    return {feature: value for name in names for feature, value in EXTRACTORS[name](rgb).items()}
+    # Before the threads: what makes reading strict holds for the whole process. BLAS has threads of its own.
+    with images.strictly(), threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
+        rows = list(pool.map(row, paths))
+    return pd.DataFrame(np.array(rows), columns=[name for one in extractors for name in one.names])
