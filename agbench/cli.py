@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agbench import cli_compress, cli_named, cli_recommend
+from agbench import cli_compress, cli_named, cli_recommend, files
 from agbench.errors import UserError
 from agbench.options import Images, Listed, images_options
 
@@ -60,7 +60,7 @@ def main(ctx: click.Context, workspace: Path) -> None:
     """Measure how far images can be compressed before AutoML accuracy drops, and what that saves."""
     from agbench.workspace import Workspace
 
-    ctx.obj = Workspace(workspace)
+    ctx.obj = Workspace(files.expanded(workspace))
 
 
 @main.command()

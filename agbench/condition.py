@@ -17,6 +17,7 @@ PROTOCOL = 3
 """Raise this when a change to the code changes results: it counts as a version, and older results are run again.
 
 2: TabularPredictor no longer leaves out classes with fewer than ten training images.
+3: deviations of coefficients are computed from exact sums: constant channels have exactly none.
 """
 
 ORIGINAL_LEVEL = 1.0

@@ -30,6 +30,9 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", *({"JXL"} & {*Im
 SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jxl"))
 """What images are called, in lower case; which format it is, a file's content tells."""
 
+# An error here, and threads share their filters.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
 _SIGNATURES = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|.{4}ftypavi[fs]", re.DOTALL
 )
@@ -85,9 +88,11 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
         If memory runs out, which says nothing of the image.
     """
     try:
-        with strictly(), warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with strictly():
             image = Image.open(file, formats=FORMATS)
+            limit = Image.MAX_IMAGE_PIXELS
+            if limit is not None and image.width * image.height > limit:
+                raise Image.DecompressionBombError(f"a decompression bomb? {image.width}x{image.height} pixels")
             image.load()
     except MemoryError:
         raise

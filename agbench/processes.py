@@ -1,4 +1,4 @@
-"""Processes of our own: fresh, deaf to Ctrl-C, and never outliving the one that started them."""
+"""Processes of our own: fresh, deaf to Ctrl-C, and never outliving the one that started them; and threads."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
+from typing import TypeVar
 
 import psutil
+
+E = TypeVar("E", bound=Executor)
 
 
 @contextmanager
@@ -27,7 +30,19 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     ------
     ProcessPoolExecutor
     """
-    executor = start(workers)
+    with _dropping(start(workers)) as executor:
+        yield executor
+
+
+@contextmanager
+def threads(workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Start threads for a while, for work that lets go of Python's lock; otherwise as `pool`."""
+    with _dropping(ThreadPoolExecutor(workers)) as executor:
+        yield executor
+
+
+@contextmanager
+def _dropping(executor: E) -> Iterator[E]:
     try:
         yield executor
     except BaseException:

@@ -229,6 +229,9 @@ MANY = {
         # Rows that don't change keep their bytes, whatever another writer would make of them.
         ('image,note\r\n"b/1.png",5" pipe\r\na/1.png,x\n', 'image,note\r\n"b/1.png",5" pipe\r\na/1.jpg,x\n'),
         ('image,note\n"two\nlines",a/1.png', 'image,note\n"two\nlines",a/1.jpg'),
+        ('image, caption\na/1.png, "p, q"\n', 'image, caption\na/1.jpg, "p, q"\n'),
+        ('"a/1.png","1","007",""\n', '"a/1.jpg","1","007",""\n'),
+        ('a/1.png,"' + "x" * 200_000 + '"\n', 'a/1.jpg,"' + "x" * 200_000 + '"\n'),
         # What is not understood is not touched, and its rows are counted that may be wrong now.
         ('image,note\na/1.png,"never ends\nb/2.png,x\n', 2),
         ("A/1.PNG,x\n1.png\n", 2),
@@ -236,7 +239,9 @@ MANY = {
         ("nothing,here\n1,2\n", 0),
         ("b/1.png\n", 0),
         ("\0\0", 0),
-        ('a/1.png,"' + "x" * 200_000 + '"\n', 1),
+        ("both\na/1.png b/2.png\n", 1),
+        ("image,all\nb/1.png,\"['1.png', 'b/2.png']\"\n", 1),
+        ("b/2.png,b/2.png?x\n11.png,x\n", "b/2.jpg,b/2.png?x\n11.png,x\n"),
     ],
 )
 def test_tables_name_the_files_of_the_copy(text, expected):
@@ -246,6 +251,20 @@ def test_tables_name_the_files_of_the_copy(text, expected):
 def test_a_table_in_a_folder_names_files_relative_to_itself_first():
     assert table_of("1.png\n", "a/labels.csv", of=MANY) == "1.jpg\n"
     assert table_of("1.png\n", "b/labels.csv", of=MANY) == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_tables_of_spreadsheets_keep_their_encoding(encoding):
+    copied = tables.Copied(tables.Path("/source"), tables.Path("/copy"), {"é.png": "é.jpg"})
+    rewritten = tables.rewrite("image\tn\né.png\t1\n".encode(encoding), "x.tsv", copied)
+    assert rewritten.data == "image\tn\né.jpg\t1\n".encode(encoding)
+    assert tables.rewrite("e\u0301.png\n".encode(encoding), "x.tsv", copied).doubtful == 1
+
+
+def test_why_a_table_is_not_read_is_said():
+    copied = tables.Copied(tables.Path("/source"), tables.Path("/copy"), {"a.png": "a.jpg"})
+    words = tables.rewrite(b'image,n\n"a.png" , 2\na.png,1\n', "x.csv", copied).words()
+    assert words.startswith("rows that may still name files of the source: 2, not read as a table: line 2: ")
 
 
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0\r\n"), min_size=1, max_size=8)

@@ -7,13 +7,23 @@ import csv
 import io
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 _DELIMITERS = ",;\t|"
-_CELLS = re.compile(r"[,;\t|\"]")
+_LONGEST_NAME = 255
+"""Letters: what file systems allow."""
+
+_UNMARKED = (b"", "utf-8", "surrogateescape")
+_MARKS = (
+    (codecs.BOM_UTF8, *_UNMARKED[1:]),
+    (codecs.BOM_UTF16_LE, "utf-16-le", "surrogatepass"),
+    (codecs.BOM_UTF16_BE, "utf-16-be", "surrogatepass"),
+)
+"""What a file begins with, and how its bytes are read then."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +87,24 @@ class Copied:
         becoming = {_split(self.names[path])[1] for path in ending}
         return ending[0] if len(becoming) == 1 else None
 
-    def may_name(self, cell: str) -> bool:
-        """Tell whether a cell ends like an image that has another name in the copy, in whatever case."""
-        return any(_split(one)[1].casefold() in self._renamed for one in (cell, _as_path(cell)))
+    def may_name(self, text: str) -> bool:
+        """Tell whether a text has an image's name in it that is another in the copy, in whatever case."""
+        text = _alike(text)
+        for end in (found.end() for found in self._suffixes.finditer(text)) if self._renamed else ():
+            begins = range(max(end - _LONGEST_NAME, 0), end)
+            if any(text[begin:end] in self._renamed and not text[:begin][-1:].isalnum() for begin in begins):
+                return True
+        return False
 
     @cached_property
     def _renamed(self) -> set[str]:
-        return {_split(path)[1].casefold() for path, name in self.names.items() if path != name}
+        return {_alike(_split(path)[1]) for path, name in self.names.items() if path != name}
+
+    @cached_property
+    def _suffixes(self) -> re.Pattern[str]:
+        # Whatever the names end in, a name without any suffix included.
+        ends = {name[max(name.rfind("."), 0) :] for name in self._renamed}
+        return re.compile("(?:" + "|".join(map(re.escape, sorted(ends))) + r")(?![^\W_])")
 
     def rewritten(self, cell: str, path: str) -> str:
         """Give what a cell says that names an image: its last part changes, or all of it where it is absolute."""
@@ -108,12 +129,15 @@ class Rewritten:
         How many are gone with the image that they named.
     doubtful : int
         How many may name an image that has another name in the copy, and stay as they are.
+    problem : str
+        Why it can't be read as a table, where it may name images.
     """
 
     data: bytes
     rows: int = 0
     removed: int = 0
     doubtful: int = 0
+    problem: str = ""
 
     @property
     def is_changed(self) -> bool:
@@ -125,6 +149,7 @@ class Rewritten:
         parts = [f"rows rewritten: {self.rows:,}"] if self.rows else []
         parts += [f"rows removed with the image that they name: {self.removed:,}"] if self.removed else []
         parts += [f"rows that may still name files of the source: {self.doubtful:,}"] if self.doubtful else []
+        parts += [f"not read as a table: {self.problem}"] if self.problem and self.doubtful else []
         return ", ".join(parts)
 
 
@@ -145,17 +170,17 @@ def rewrite(data: bytes, path: str, copied: Copied) -> Rewritten:
     Rewritten
         Unchanged where it can't be read as a table.
     """
-    mark = codecs.BOM_UTF8 if data.startswith(codecs.BOM_UTF8) else b""
-    text = os.fsdecode(data[len(mark) :])
+    mark, encoding, errors = next((one for one in _MARKS if data.startswith(one[0])), _UNMARKED)
+    text = data[len(mark) :].decode(encoding, errors)
     folder, _ = _split(path)
     # The delimiter is the one that makes most cells images: a semicolon is as common as a comma in places.
-    read = [(_records(text, delimiter), delimiter) for delimiter in _DELIMITERS]
-    counted = [(_count(records, folder, copied), -place) for place, (records, _) in enumerate(read)]
+    read = [(*_records(text, delimiter), delimiter) for delimiter in _DELIMITERS]
+    counted = [(_count(records, folder, copied), -place) for place, (records, _, _) in enumerate(read)]
     most, place = max(counted)
-    records, delimiter = read[-place]
+    records, problem, delimiter = read[-place]
     if not most:
-        lines = re.split("[\r\n]+", text)
-        return Rewritten(data, doubtful=sum(any(map(copied.may_name, _CELLS.split(line))) for line in lines))
+        doubtful = sum(map(copied.may_name, re.split("[\r\n]+", text)))
+        return Rewritten(data, doubtful=doubtful, problem=problem)
     parts, changed, removed, doubtful = [], 0, 0, 0
     for raw, row in records:
         named = {place: image for place, cell in enumerate(row) if (image := copied.named(cell, folder))}
@@ -165,8 +190,8 @@ def rewrite(data: bytes, path: str, copied: Copied) -> Rewritten:
         new = [copied.rewritten(cell, named[place]) if place in named else cell for place, cell in enumerate(row)]
         doubtful += any(copied.may_name(cell) for place, cell in enumerate(row) if place not in named)
         changed += new != row
-        parts.append(raw if new == row else _written(new, delimiter) + raw[len(raw.rstrip("\r\n")) :])
-    return Rewritten(mark + os.fsencode("".join(parts)), changed, removed, doubtful)
+        parts.append(raw if new == row else _replaced(raw, row, new, delimiter))
+    return Rewritten(mark + "".join(parts).encode(encoding, errors), changed, removed, doubtful)
 
 
 def _split(path: str) -> tuple[str, str]:
@@ -180,24 +205,49 @@ def _as_path(cell: str) -> str:
     return cell.strip().replace("\\", "/")
 
 
-def _records(text: str, delimiter: str) -> list[tuple[str, list[str]]]:
-    """Give every row with its own text; none where it is no table, as where a quote never ends."""
+def _records(text: str, delimiter: str) -> tuple[list[tuple[str, list[str]]], str]:
+    """Give every row with its own text; none where it is no table, as where a quote never ends, and why."""
     lines = list(io.StringIO(text, newline=""))
     reader = csv.reader(iter(lines), delimiter=delimiter, strict=True)
     records, begun = [], 0
+    longest = csv.field_size_limit(len(text) + 1)
     try:
         for row in reader:
             records.append(("".join(lines[begun : reader.line_num]), row))
             begun = reader.line_num
-    except csv.Error:
-        return []
-    return records
+    except csv.Error as error:
+        return [], f"line {begun + 1}: {error}"
+    finally:
+        csv.field_size_limit(longest)
+    return records, ""
 
 
-def _written(row: list[str], delimiter: str) -> str:
-    stream = io.StringIO()
-    csv.writer(stream, delimiter=delimiter, lineterminator="\n").writerow(row)
-    return stream.getvalue().removesuffix("\n")
+def _replaced(raw: str, row: list[str], new: list[str], delimiter: str) -> str:
+    """Give a row's text with other cells. All else keeps its bytes: readers differ about quotes and spaces."""
+    end = raw[len(raw.rstrip("\r\n")) :]
+    field = re.compile(rf'"(?:[^"]|"")*"|[^{re.escape(delimiter)}\r\n]*')
+    parts, place = [], 0
+    for old, cell in zip(row, new, strict=True):
+        found = field.match(raw, place)
+        text = found[0] if found else ""
+        parts.append(
+            text.replace(_quoted(old), _quoted(cell)) if text.startswith('"') else text.replace(old, cell)
+        )
+        place += len(text) + 1
+    replaced = delimiter.join(parts) + end
+    if [one for _, one in _records(replaced, delimiter)[0]] == [new]:
+        return replaced
+    stream = io.StringIO()  # as where a name has the delimiter in it now
+    csv.writer(stream, delimiter=delimiter, lineterminator="\n").writerow(new)
+    return stream.getvalue().removesuffix("\n") + end
+
+
+def _quoted(cell: str) -> str:
+    return cell.replace('"', '""')
+
+
+def _alike(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _count(records: list[tuple[str, list[str]]], folder: str, copied: Copied) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -38,7 +40,7 @@ class Checked(Content):
 
 
 def check(path: Path) -> Checked:
-    """Hash a file and decode it strictly.
+    """Read a file once, hash it, and decode it strictly.
 
     Parameters
     ----------
@@ -52,11 +54,12 @@ def check(path: Path) -> Checked:
     try:
         if not path.is_file():  # a pipe would never end
             return Checked(0, 0, "", problem="not a file" if path.exists() else NO_SUCH_FILE)
-        content = asdict(Content.of(path))
+        data, status = path.read_bytes(), path.stat()
     except OSError as error:
         return Checked(0, 0, "", problem=error.strerror or str(error))
+    content = asdict(Content(len(data), status.st_mtime_ns, hashlib.sha256(data).hexdigest()))
     try:
-        with images.opened(path) as image:
+        with images.opened(io.BytesIO(data)) as image:
             images.faithful(image)
             return Checked(**content, width=image.width, height=image.height, mode=image.mode)
     except images.UnreadableImageError as error:

@@ -6,9 +6,9 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,8 @@ def materialise(
 ) -> dict[Recipe, Variant]:
     """Give variants of a data set, and make those that aren't there.
 
-    Every image is decoded once for all that are missing. A variant appears whole or not at all, and every
-    one of its files has been read back strictly. One whose files changed since is made anew.
+    Every image is decoded once for all that are missing. A variant appears whole or not at all, with the hash of
+    each of its files. One whose files changed since is made anew.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def materialise(
     folder : Path
         Where the data set's variants lie.
     workers : int
-        Processes.
+        Threads: what decodes, encodes and hashes lets go of Python's lock.
 
     Returns
     -------
@@ -120,15 +120,16 @@ def materialise(
     homes = {recipe: folder / _name(recipe, fingerprint) for recipe in recipes}
     _refuse_changed(source, workers)
     with FileLock(folder / ".lock"):
-        found = {recipe: _load(home, source, workers) for recipe, home in homes.items()}
-        missing = {recipe: homes[recipe] for recipe, variant in found.items() if variant is None}
+        found = {recipe: _load(home, source) for recipe, home in homes.items()}
+        ready = {recipe: stored for recipe, stored in found.items() if stored and stored.holds(workers)}
+        missing = {recipe: home for recipe, home in homes.items() if recipe not in ready}
         if missing:
             _make(source, fingerprint, missing, workers)
-            found |= {recipe: _load(home, source, workers) for recipe, home in missing.items()}
-    ready = {recipe: variant for recipe, variant in found.items() if variant is not None}
-    if len(ready) < len(found):
+            made = {recipe: _load(home, source) for recipe, home in missing.items()}
+            ready |= {recipe: stored for recipe, stored in made.items() if stored}
+    if len(ready) < len(recipes):
         raise RuntimeError(f"a variant below {folder} changed while it was made")
-    return ready
+    return {recipe: ready[recipe].variant(source) for recipe in recipes}
 
 
 def _name(recipe: Recipe, fingerprint: str) -> str:
@@ -148,33 +149,49 @@ def _refuse_changed(source: pd.DataFrame, workers: int) -> None:
         )
 
 
-def _hold(files_: list[tuple[Path, Content]], workers: int) -> list[bool]:
+def _hold(files_: Sequence[tuple[Path, Content]], workers: int) -> list[bool]:
     """Tell of each file whether it holds exactly what it should."""
-    with ThreadPoolExecutor(workers) as pool:  # hashing lets go of Python's lock
-        return list(pool.map(lambda one: one[1].is_exactly_that_of(one[0]), files_))
+    chunks = [files_[start : start + CHUNK] for start in range(0, len(files_), CHUNK)]
+    with processes.threads(workers) as pool:  # hashing lets go of Python's lock
+        done = pool.map(lambda chunk: [content.is_exactly_that_of(path) for path, content in chunk], chunks)
+        return [is_held for chunk in done for is_held in chunk]
 
 
-def _load(home: Path, source: pd.DataFrame, workers: int) -> Variant | None:
+def _load(home: Path, source: pd.DataFrame) -> _Stored | None:
+    """Read a variant's index and manifest; nothing where they aren't there, or are damaged or of other images."""
     try:
         manifest = json.loads((home / MANIFEST).read_text())
         index = pd.read_parquet(home / INDEX)
-    except (OSError, ValueError):  # not there, or damaged: made anew
+    except (OSError, ValueError):
         return None
-    if list(index["image_id"]) != list(source["image_id"]):
-        return None
-    rows = index.to_dict("records")
-    made = [row for row in rows if row["file"] is not None]
-    expected = [(home / row["file"], Content(row["file_bytes"], row["modified"], row["sha256"])) for row in made]
-    if not all(_hold(expected, workers)):
-        return None
-    index["image"] = [
-        own if row["file"] is None else str((home / row["file"]).resolve())
-        for row, own in zip(rows, source["image"], strict=True)
-    ]
-    return Variant(
-        index=index.set_index("image_id")[["image", "bytes"]],
-        manifest=manifest,
+    return (
+        _Stored(home.resolve(), index, manifest) if list(index["image_id"]) == list(source["image_id"]) else None
     )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A variant as its folder says it is."""
+
+    home: Path
+    index: pd.DataFrame
+    manifest: dict[str, Any]
+
+    def holds(self, workers: int) -> bool:
+        """Tell whether every file is exactly what it was made."""
+        own = self.index[self.index["file"].notna()]
+        rows = zip(own["file"], own["file_bytes"], own["modified"], own["sha256"], strict=True)
+        return all(_hold([(self.home / file, Content(*content)) for file, *content in rows], workers))
+
+    def variant(self, source: pd.DataFrame) -> Variant:
+        """Give it with absolute paths; where it has no file of an image, the data set's own is read."""
+        folder = f"{self.home}/"
+        paths = [
+            own if file is None else folder + file
+            for file, own in zip(self.index["file"], source["image"], strict=True)
+        ]
+        index = self.index.assign(image=paths).set_index("image_id")
+        return Variant(index[["image", "bytes"]], self.manifest)
 
 
 def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], workers: int) -> None:
@@ -189,9 +206,10 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
                 (half_made[recipe] / IMAGES / f"{part // 1000:03d}").mkdir(parents=True)
         rows = list(zip(range(len(source)), source["image_id"], source["image"], source["bytes"], strict=True))
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
-        with processes.pool(workers) as pool:
-            tasks = [pool.submit(_write_chunk, chunk, half_made) for chunk in chunks]
-            written = pd.DataFrame([row for task in tasks for row in task.result()])
+        # Before the threads: what makes reading strict holds for the whole process.
+        with images.strictly(), processes.threads(workers) as pool:
+            done = pool.map(partial(_write_chunk, homes=half_made), chunks)
+            written = pd.DataFrame([row for rows_ in done for row in rows_])
         for place, (recipe, home) in enumerate(half_made.items()):
             own = written[written["recipe"] == place]
             index = own.drop(columns=["recipe", "seconds"]).reset_index(drop=True)
@@ -241,9 +259,6 @@ def _write_image(
         recipe.writer.encode(seen, home / file, preprocessing.quality or 0, turned)
         row["seconds"] = time.perf_counter() - started
         content = Content.of(home / file)
-        with images.opened(home / file) as copy:
-            if copy.size != pixels.size:
-                raise RuntimeError(f"{image_id} changed its size from {pixels.size} to {copy.size}")
         if not preprocessing.is_original:
             row["bytes"] = content.bytes
         yield {**asdict(content), "file_bytes": content.bytes, **row, "file": file}
