@@ -22,7 +22,7 @@ from benchmarks.row import Row, paired
 
 LEVELS, REPEATS = PAPER_LEVELS[1:], 3
 LIMIT = "AGBENCH_JPEG_LIMIT"
-"""Environment variable: a program that does the same work with libjpeg alone (``LIMIT once FOLDER PROCESSES FILE...``)."""
+"""Environment variable: what does the same with libjpeg alone: ``PROGRAM once FOLDER PROCESSES FILE...``."""
 
 
 def source_of(paths: list[Path]) -> pd.DataFrame:

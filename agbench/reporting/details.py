@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from agbench.condition import Budget, Condition
 from agbench.record import Record
@@ -52,6 +53,40 @@ def trials_table(evidence: Evidence) -> Table:
     names = (Column(name) for name in ("condition", "model", "images", "seed"))
     columns = (*names, Column("accuracy", table.number()), Column("seconds"), Column("run"))
     return Table("trials", columns, tuple(rows))
+
+
+def phases_table(evidence: Evidence) -> Table:
+    """Say where the seconds of the trials went; what trials share by one training counts once."""
+    trainings: dict[tuple[Condition, float], dict[str, float]] = {}
+    for record in evidence.records:
+        wall = record.metrics.get("wall_seconds", 0.0)
+        if not wall:  # of an older release
+            continue
+        spent = trainings.setdefault((replace(record.condition, test=None), wall), {"predict": 0.0})
+        for name, value in record.metrics.items():
+            phase = name.removeprefix("seconds_")
+            if name.startswith("seconds_") and phase != "total":
+                spent[phase] = spent.get("predict", 0.0) + value if phase == "predict" else value
+    total = sum(wall for _, wall in trainings)
+    sums = {
+        phase: sum(spent.get(phase, 0.0) for spent in trainings.values())
+        for phase in dict.fromkeys((*_PHASES, *(phase for spent in trainings.values() for phase in spent)))
+    }
+    sums["other"] = total - sum(sums.values())
+    rows = tuple(
+        (_PHASES.get(phase, phase), seconds, seconds / total) for phase, seconds in sums.items() if seconds > 0
+    )
+    columns = (Column("phase"), Column("seconds", table.number(1)), Column("of all", table.share))
+    return Table("phases", columns, (*rows, ("all trials", total, 1.0)) if rows else ())
+
+
+_PHASES = {
+    "load": "finding the images, and compressing what is missing",
+    "features": "features",
+    "fit": "training",
+    "predict": "predicting",
+    "other": "importing, measuring, waiting",
+}
 
 
 def failures_table(evidence: Evidence) -> Table:

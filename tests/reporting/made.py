@@ -114,7 +114,8 @@ def fill(folder: Path, conditions: Iterable[Condition], images: int = 200, **fac
     store = Store(folder)
     environment = describe(1, 0)
     for one in conditions:
-        store.finish(store.begin(one, environment), result(one, share_of(one), images, **facts), Usage(), LOGGED)
+        made = result(one, share_of(one), images, **facts)
+        store.finish(store.begin(one, environment), made, Usage(seconds=6.5, memory=10**9), LOGGED)
     return store
 
 

@@ -416,6 +416,24 @@ def check_claims(rows, stored):
         assert text in by_claim["no"]["numbers"] or any(text in row["numbers"] for row in rows)
 
 
+def check_phases(rows, stored):
+    trainings = {}
+    for condition, _, _, run in stored.trials:
+        metrics = run.data.metrics
+        key = json.dumps({**condition, "test": None}), metrics["wall_seconds"]
+        trainings.setdefault(key, []).append(metrics)
+    total = sum(wall for _, wall in trainings)
+    seconds = {row["phase"]: float(row["seconds"]) for row in rows}
+    assert seconds["all trials"] == pytest.approx(total)
+    assert seconds["training"] == pytest.approx(sum(one[0]["seconds_fit"] for one in trainings.values()))
+    predicting = sum(one["seconds_predict"] for shared in trainings.values() for one in shared)
+    assert seconds["predicting"] == pytest.approx(predicting)
+    assert sum(seconds.values()) == pytest.approx(2 * total)
+    assert {row["phase"]: float(row["of all"]) for row in rows} == pytest.approx(
+        {phase: taken / total for phase, taken in seconds.items()}
+    )
+
+
 CHECKS = {
     "accuracy": check_accuracy,
     "seeds": check_seeds,
@@ -431,6 +449,7 @@ CHECKS = {
     "tabular": check_tabular,
     "transfer": check_transfer,
     "published": check_published,
+    "phases": check_phases,
     "trials": check_trials,
     "claims": check_claims,
 }

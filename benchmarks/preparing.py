@@ -1,0 +1,48 @@
+"""Checking every image of a data set, against decoding it alone."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from agbench import processes
+from agbench.data import check
+from agbench.environment import available_cpus
+from benchmarks import photographs
+from benchmarks.row import Row, paired
+
+COPIES, REPEATS = 10, 3
+
+
+def decode(path: Path) -> None:
+    """Decode an image, and do nothing with it."""
+    with Image.open(path) as image:
+        image.load()
+
+
+def rows() -> Iterator[Row]:
+    """Measure both with the same processes."""
+    cpus = available_cpus()
+    with tempfile.TemporaryDirectory() as scratch:
+        paths = photographs.write(Path(scratch)) * COPIES
+        with processes.pool(cpus) as pool:
+            alone = partial(pool.map, decode, paths, chunksize=check.CHUNK)
+            seconds = paired(
+                {
+                    "decode": lambda: list(alone()),
+                    "check": lambda: list(pool.map(check.check, paths, chunksize=check.CHUNK)),
+                },
+                REPEATS,
+            )
+    rate = {name: f"{len(paths) / one:.0f} images/s" for name, one in seconds.items()}
+    yield Row(
+        f"checking {len(paths)} photographs: read once, hashed, decoded; {cpus} processes",
+        rate["check"],
+        f"decoding alone: {rate['decode']}",
+        seconds["check"] / seconds["decode"],
+        "at most 1.3",
+    )
