@@ -156,6 +156,8 @@ def test_what_does_not_see_the_classes_gives_no_answer(agbench, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "no better than always naming the largest class" in done.stdout
     assert "Safe" not in done.stdout
+    assert "not inferior" not in done.stdout
+    assert "| not inferior" not in (tmp_path / "w" / "reports" / "photos" / "recommendation.md").read_text()
 
 
 @pytest.mark.parametrize(

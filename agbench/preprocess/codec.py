@@ -60,7 +60,7 @@ class Metadata:
         return {"exif": self.exif, "icc_profile": self.icc, **{name: kept for name, kept in some.items() if kept}}
 
 
-Encode = Callable[[Image.Image, "Path | IO[bytes]", int, Metadata], None]
+Encode = Callable[[Image.Image, "str | Path | IO[bytes]", int, Metadata], None]
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,17 @@ class Codec:
 
 
 def _pillow(format_: str, **settings: Any) -> Encode:
-    def encode(image: Image.Image, path: Path | IO[bytes], quality: int, metadata: Metadata) -> None:
+    def encode(image: Image.Image, path: str | Path | IO[bytes], quality: int, metadata: Metadata) -> None:
         image.save(path, format=format_, quality=quality, **settings, **metadata.options())
 
     return encode
 
 
-def _encode_png(image: Image.Image, path: Path | IO[bytes], quality: int, metadata: Metadata) -> None:
+def _encode_png(image: Image.Image, path: str | Path | IO[bytes], quality: int, metadata: Metadata) -> None:
     image.save(path, format="PNG", **metadata.options())
 
 
-def _encode_jxl(image: Image.Image, path: Path | IO[bytes], quality: int, metadata: Metadata) -> None:
+def _encode_jxl(image: Image.Image, path: str | Path | IO[bytes], quality: int, metadata: Metadata) -> None:
     importlib.import_module(JXL_PLUGIN)
     # Left to itself, the plug-in keeps the coefficients of an image that came from a JPEG, at any quality.
     image.save(path, format="JXL", quality=quality, num_threads=1, lossless_jpeg=False, **metadata.options())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,13 +20,14 @@ from agbench.condition import Preprocessing, digest
 from agbench.errors import UserError
 from agbench.files import Content
 from agbench.preprocess import codec
-from agbench.preprocess.noise import add_noise
+from agbench.preprocess.writing import Source, Wanted, Written, write_all
 
 FORMAT = 1
 """Of a variant's folder, and of what is done to pixels; raise it when either changes."""
 
-CHUNK = 32
-INDEX, MANIFEST, IMAGES = "index.parquet", "manifest.json", "images"
+CHUNK = 8
+"""Images a task: few, so that all threads end at about the same time."""
+INDEX, MANIFEST = "index.parquet", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -197,23 +198,25 @@ class _Stored:
 def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], workers: int) -> None:
     started = time.monotonic()
     with ExitStack() as stack:
-        half_made = {}
+        wanted = []
         for recipe, home in homes.items():
             if home.exists():
                 shutil.rmtree(home)
-            half_made[recipe] = stack.enter_context(files.appearing(home))
-            for part in range(0, len(source), 1000):
-                (half_made[recipe] / IMAGES / f"{part // 1000:03d}").mkdir(parents=True)
-        rows = list(zip(range(len(source)), source["image_id"], source["image"], source["bytes"], strict=True))
-        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+            half_made = stack.enter_context(files.appearing(home))
+            wanted.append(Wanted(recipe.preprocessing, recipe.seed, recipe.writer, half_made))
+            wanted[-1].make_folders(len(source))
+        columns = (source[name] for name in ("image_id", "image", "bytes"))
+        sources = [Source(*row) for row in zip(range(len(source)), *columns, strict=True)]
+        chunks = [sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK)]
+        rows: list[list[Written]] = [[] for _ in wanted]
         # Before the threads: what makes reading strict holds for the whole process.
         with images.strictly(), processes.threads(workers) as pool:
-            done = pool.map(partial(_write_chunk, homes=half_made), chunks)
-            written = pd.DataFrame([row for rows_ in done for row in rows_])
-        for place, (recipe, home) in enumerate(half_made.items()):
-            own = written[written["recipe"] == place]
-            index = own.drop(columns=["recipe", "seconds"]).reset_index(drop=True)
-            index.to_parquet(home / INDEX)
+            for written in pool.map(partial(write_all, wanted=wanted), chunks):
+                for own, more in zip(rows, written, strict=True):
+                    own += more
+        for (recipe, one), own in zip(zip(homes, wanted, strict=True), rows, strict=True):
+            index = pd.DataFrame(own, columns=Written._fields)
+            index.drop(columns="seconds").to_parquet(one.home / INDEX)
             manifest = {
                 **asdict(recipe),
                 "fingerprint": fingerprint,
@@ -223,42 +226,7 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
                 "files": int(index["file"].notna().sum()),
                 "bytes": int(index["bytes"].sum()),
                 "made_together": len(homes),
-                "seconds_encode": round(float(own["seconds"].sum()), 6),
+                "seconds_encode": round(float(index["seconds"].sum()), 6),
                 "seconds_together": round(time.monotonic() - started, 3),
             }
-            files.write(home / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-
-
-def _write_chunk(rows: list[tuple[int, str, str, int]], homes: dict[Recipe, Path]) -> list[dict[str, Any]]:
-    return [written for row in rows for written in _write_image(*row, homes)]
-
-
-def _write_image(
-    number: int, image_id: str, path: str, size: int, homes: dict[Recipe, Path]
-) -> Iterator[dict[str, Any]]:
-    with images.opened(Path(path)) as image:
-        # AutoMM takes a semicolon for the end of a path.
-        as_is = images.reads_faithfully(image) and ";" not in path
-        pixels = images.faithful(image)
-        turned = codec.Metadata.of_orientation(images.orientation(image))
-    noisy: dict[tuple[float, int | None], Any] = {}
-    for place, (recipe, home) in enumerate(homes.items()):
-        preprocessing = recipe.preprocessing
-        row: dict[str, Any] = {"recipe": place, "image_id": image_id, "bytes": size, "seconds": 0.0}
-        if preprocessing.is_original and as_is:
-            yield {**row, "file": None, "file_bytes": 0, "modified": 0, "sha256": ""}
-            continue
-        seen = pixels
-        if preprocessing.noise is not None:
-            drawn = (preprocessing.noise, recipe.seed)
-            if drawn not in noisy:
-                noisy[drawn] = add_noise(pixels, preprocessing.noise, recipe.seed or 0, image_id)
-            seen = noisy[drawn]
-        file = f"{IMAGES}/{number // 1000:03d}/{number:06d}{recipe.writer.suffix}"
-        started = time.perf_counter()
-        recipe.writer.encode(seen, home / file, preprocessing.quality or 0, turned)
-        row["seconds"] = time.perf_counter() - started
-        content = Content.of(home / file)
-        if not preprocessing.is_original:
-            row["bytes"] = content.bytes
-        yield {**asdict(content), "file_bytes": content.bytes, **row, "file": file}
+            files.write(one.home / MANIFEST, json.dumps(manifest, indent=2) + "\n")

@@ -119,7 +119,7 @@ def lines(answer: Recommendation) -> Iterator[str]:
 def curve(answer: Recommendation) -> Iterator[str]:
     """Draw the differences with their intervals, a line a level, for a terminal."""
     looks = _by_bytes(answer)
-    if not looks:
+    if not looks or answer.is_blind:
         return
     margin = answer.question.margin
     low = min(-2 * margin, *(look.comparison.difference.low for look in looks))
@@ -186,7 +186,7 @@ def looks_table(answer: Recommendation) -> Table:
             look.base,
             look.ours,
             look.comparison.difference,
-            _verdict(look),
+            "judged by one that is blind" if answer.is_blind else _verdict(look),
         )
         for look in _by_bytes(answer)
     )

@@ -420,7 +420,8 @@ def check_phases(rows, stored):
     trainings = {}
     for condition, _, _, run in stored.trials:
         metrics = run.data.metrics
-        key = json.dumps({**condition, "test": None}), metrics["wall_seconds"]
+        of_training = {name: value for name, value in condition.items() if name != "test"}
+        key = json.dumps(of_training, sort_keys=True), metrics["wall_seconds"]
         trainings.setdefault(key, []).append(metrics)
     total = sum(wall for _, wall in trainings)
     seconds = {row["phase"]: float(row["seconds"]) for row in rows}
