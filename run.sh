@@ -12,14 +12,16 @@ python=${PYTHON:-python3}
 export PYTHONNOUSERSITE=1
 
 install() {
-    echo "installing into .venv (once; about a minute)" >&2
+    echo "installing into .venv (once; one to two minutes)" >&2
     "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' ||
         { echo "run.sh: needs Python 3.10 to 3.13, found $("$python" --version); set PYTHON to another" >&2; exit 2; }
     rm -rf "$venv"
     "$python" -m venv "$venv"
     # uv, not pip: pip can pick builds of torch and torchvision that do not fit each other.
     command -v uv >/dev/null || "$venv/bin/python" -m pip install --quiet uv >&2
-    PATH=$PATH:$venv/bin uv pip install --quiet --python "$venv/bin/python" -r "$project/requirements.lock" >&2
+    # Compiled once: otherwise each process compiles the stack anew where Python may not write beside its modules.
+    PATH=$PATH:$venv/bin uv pip install --quiet --compile-bytecode --python "$venv/bin/python" \
+        -r "$project/requirements.lock" >&2
     PATH=$PATH:$venv/bin uv pip install --quiet --python "$venv/bin/python" --no-deps --editable "$project" >&2
     wanted >"$stamp"
 }
