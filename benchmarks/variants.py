@@ -25,6 +25,11 @@ LIMIT = "AGBENCH_JPEG_LIMIT"
 """Environment variable: what does the same with libjpeg alone: ``PROGRAM once FOLDER PROCESSES FILE...``."""
 
 
+def recipes() -> list[Recipe]:
+    """Give those of the paper's levels."""
+    return [Recipe(Preprocessing.at(level)) for level in LEVELS]
+
+
 def source_of(paths: list[Path]) -> pd.DataFrame:
     """Give what a data set's index says of images."""
     contents = [Content.of(path) for path in paths]
@@ -49,7 +54,6 @@ def rows() -> Iterator[Row]:
 def _rows(scratch: Path, where: str) -> Iterator[Row]:
     paths = photographs.write(scratch / "photographs")
     source, cpus = source_of(paths), available_cpus()
-    recipes = [Recipe(Preprocessing.at(level)) for level in LEVELS]
     out = scratch / "out"
 
     def naive() -> None:
@@ -61,7 +65,7 @@ def _rows(scratch: Path, where: str) -> Iterator[Row]:
         shutil.rmtree(out)
 
     def ours() -> None:
-        materialise(source, "benchmark", recipes, out, cpus)
+        materialise(source, "benchmark", recipes(), out, cpus)
         shutil.rmtree(out)
 
     ways = {"naive": naive, "ours": ours}
