@@ -12,7 +12,7 @@ from pathlib import Path
 from agbench.environment import describe
 from benchmarks.row import Row
 
-NAMES = ("start", "variants", "scaling", "preparing", "features", "trial", "side_by_side")
+NAMES = ("start", "variants", "scaling", "preparing", "features", "trial", "peer", "side_by_side")
 HERE = Path(__file__).parent
 KEPT, PAGE, MARK = HERE / "measured.json", HERE / "README.md", "<!-- measured -->"
 

@@ -1,0 +1,51 @@
+"""What a trial is without agbench: its tables, and the settings of MultiModalPredictor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from agbench import study
+from agbench.data.dataset import TEST, TRAIN, VALIDATION, Dataset
+from agbench.models import weights
+
+DATASET, BACKBONE, LEVEL = "patches", "efficientnet_lite0", 0.3
+MODEL = f"automm:{BACKBONE}"
+
+
+def parts(dataset: Dataset) -> dict[str, pd.DataFrame]:
+    """Give image (absolute path) and label of each part of the data set's one variant."""
+    home = next((dataset.folder / "variants").glob("jpeg-0.3-*/index.parquet")).parent
+    index = pd.read_parquet(home / "index.parquet").set_index("image_id")
+    codes = {label: f"class {place:05d}" for place, label in enumerate(dataset.classes)}
+    table = pd.DataFrame(
+        {
+            "image": [str((home / index.loc[one, "file"]).resolve()) for one in dataset.index["image_id"]],
+            "label": dataset.index["label"].map(codes),
+            "split": dataset.index["split"],
+        }
+    )
+    return {part: table.loc[table["split"] == part, ["image", "label"]] for part in (TRAIN, VALIDATION, TEST)}
+
+
+def hyperparameters(scratch: Path) -> dict[str, Any]:
+    """Give those of the quick budget, and of the paper's protocol."""
+    budget = study.QUICK
+    return {
+        "model.names": ["timm_image"],
+        "model.timm_image.checkpoint_name": weights.checkpoint(BACKBONE, scratch / "weights" / BACKBONE),
+        "model.timm_image.image_size": budget.image_size,
+        "data.image.missing_value_strategy": "skip",
+        "optim.val_check_interval": 1.0,
+        "optim.top_k": 1,
+        "optim.top_k_average_method": "best",
+        "optim.max_epochs": budget.epochs,
+        "optim.lr": budget.learning_rate,
+        "env.batch_size": budget.batch_size,
+        "env.per_gpu_batch_size": budget.batch_size,
+        "env.num_gpus": 0,
+        "env.num_workers": budget.loaders,
+        "env.num_workers_inference": budget.loaders,
+    }

@@ -1,0 +1,96 @@
+"""A sweep, against the run script of autogluon-bench for MultiModalPredictor, once for each trial.
+
+It needs an environment with the same AutoGluon and ``autogluon.bench``, whose Python `PYTHON` names.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import agbench
+from agbench.data.dataset import TEST, TRAIN, VALIDATION
+from benchmarks import bare
+from benchmarks.row import Row
+
+PYTHON = "AGBENCH_PEER_PYTHON"
+SEEDS = range(5)
+SCRIPT = "autogluon.bench.frameworks.multimodal.exec"
+LOADER = """
+import pandas as pd
+
+class Variant:
+    problem_type, metric = "multiclass", "accuracy"
+    label_columns, image_columns, text_columns = ["label"], ["image"], []
+
+    def __init__(self, dataset_name, split, folder):
+        self.data = pd.read_csv(f"{folder}/{split}.csv", dtype=str)
+"""
+
+
+def rows() -> Iterator[Row]:
+    """Measure both, each as its user starts it; nothing where there is no such environment."""
+    python = os.environ.get(PYTHON)
+    if python is None:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        dataset = agbench.load_dataset(bare.DATASET, workspace=folder)
+        # The variant is made before, for both.
+        agbench.run(dataset, workspace=folder, models=["tabular:pixels"], levels=[bare.LEVEL])
+        started = time.perf_counter()
+        done = agbench.run(dataset, workspace=folder, models=[bare.MODEL], levels=[bare.LEVEL], seeds=SEEDS)
+        ours = (time.perf_counter() - started) / len(SEEDS)
+        for split, part in zip(("train", "val", "test"), (TRAIN, VALIDATION, TEST), strict=True):
+            bare.parts(dataset)[part].to_csv(folder / f"{split}.csv", index=False)
+        (folder / "loader.py").write_text(LOADER)
+        seconds, accuracies = [], []
+        for seed in SEEDS:
+            started = time.perf_counter()
+            accuracies.append(_accuracy(python, folder, seed))
+            seconds.append(time.perf_counter() - started)
+    theirs = sum(seconds) / len(seconds)
+    same = done.sort_values("seed")["accuracy"].round(6).tolist() == [round(one, 6) for one in accuracies]
+    yield Row(
+        f"{len(SEEDS)} trials of {bare.MODEL} on {bare.DATASET}, a sweep from its start to its end, each; "
+        f"accuracies with equal seeds are {'equal' if same else 'NOT equal'}",
+        f"{ours:.1f} s",
+        f"autogluon-bench's run script: {theirs:.1f} s",
+        ours / theirs,
+        "at most 0.6",
+    )
+
+
+def _accuracy(python: str, folder: Path, seed: int) -> float:
+    loader = {"dataloader_file": str(folder / "loader.py"), "class_name": "Variant", "folder": str(folder)}
+    params = {
+        "seed": seed,
+        "hyperparameters": bare.hyperparameters(folder),
+        "predictor_args": {"validation_metric": "accuracy", "enable_progress_bar": False},
+        "fit_args": {"column_types": {"image": "image_path"}},
+    }
+    run = folder / f"peer-{seed}"
+    command = [
+        python,
+        "-m",
+        SCRIPT,
+        "--dataset_name",
+        "variant",
+        "--framework",
+        "AutoGluon",
+        "--constraint",
+        "none",
+    ]
+    command += ["--benchmark_dir", str(run), "--metrics_dir", str(run / "metrics")]
+    command += ["--custom_dataloader", json.dumps(loader), "--params", json.dumps(params)]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    (file,) = (run / "metrics").rglob("results.csv")
+    with file.open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    return float(row["result"])
