@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import shlex
 import sys
@@ -105,7 +104,7 @@ def recommend(
             raise UserError("give FOLDER, or --dataset, --csv and --source, not both")
         if not files.expanded(folder).is_dir():
             raise UserError(f"{folder} is no folder; for a data set that is known, give --dataset {folder}")
-    end = math.inf if budget is None else time.monotonic() + budget
+    started = time.monotonic()
     command = shlex.join(["agbench", *sys.argv[1:]])
     for name in codecs:
         codec.find(name)
@@ -136,7 +135,7 @@ def recommend(
     for remark in dataset.remarks():
         progress.say(f"{dataset.name}: {remark}")
     if budget is not None:
-        question = replace(question, budget=max(end - time.monotonic(), 0.0))
+        question = replace(question, budget=max(budget - (time.monotonic() - started), 0.0))
     with Display(None) as display:
         try:
             answer = find(dataset, workspace, question, Engine(workers, address), display.show)

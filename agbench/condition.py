@@ -190,6 +190,11 @@ class Condition:
         return self.train if self.test is None else self.test
 
     @property
+    def training(self) -> Condition:
+        """The condition with the test images of its training: what conditions that share a fit have in common."""
+        return replace(self, test=None)
+
+    @property
     def id(self) -> str:
         """Sixteen hexadecimal digits: the hash of all that determines the result."""
         return digest({"protocol": ID_FORMAT, **self.to_dict()})  # the key's first name, so that ids stay

@@ -31,7 +31,6 @@ from agbench.events import (
 from agbench.outcome import RETRIED, Ending, Failure, Result, Usage
 from agbench.record import Record, latest
 from agbench.store import Store
-from agbench.trial import fit_of
 from agbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -220,7 +219,7 @@ class Flights:
             self._store.finish(run_id, result, usage, answer.log)
         scratch = self._home.scratch / flight.order.number
         if self._engine.keep_models:
-            worker.keep_model(scratch, self._store.folder / "models" / fit_of(flight.group[0]).id)
+            worker.keep_model(scratch, self._store.folder / "models" / flight.group[0].training.id)
         shutil.rmtree(scratch, ignore_errors=True)
 
     def _fail(self, flight: Flight, failure: Failure, log: bytes) -> None:
@@ -252,7 +251,7 @@ def _sharing_a_fit(todo: Sequence[Condition]) -> list[tuple[Condition, ...]]:
     """Put conditions together that differ in their test images alone: they are trained once."""
     groups: dict[Condition, list[Condition]] = {}
     for condition in todo:
-        groups.setdefault(fit_of(condition), []).append(condition)
+        groups.setdefault(condition.training, []).append(condition)
     return [tuple(group) for group in groups.values()]
 
 

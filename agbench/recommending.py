@@ -192,6 +192,7 @@ def _compared(
     is_safe = compared.p_not_inferior <= one_sided
     images = base.shape[1]
     more = (None, None) if is_safe else statistics.missing(ours, base, asked.margin, one_sided)
+    side = records[-1].notes.get(registry.IMAGE_SIZE)
     return Look(
         preprocessing=preprocessing,
         base=statistics.accuracy(float(base.sum(axis=1).mean()), images),
@@ -200,9 +201,7 @@ def _compared(
         bytes=int(records[-1].metrics["bytes"]),
         bytes_original=int(records[-1].metrics["bytes_original"]),
         is_safe=is_safe,
-        image_size=int(records[-1].notes[registry.IMAGE_SIZE])
-        if registry.IMAGE_SIZE in records[-1].notes
-        else None,
+        image_size=None if side is None else int(side),
         more_images=more[0],
         more_seeds=more[1],
     )

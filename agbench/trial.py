@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +17,8 @@ from agbench.events import Epoch, Phase
 from agbench.models import registry
 from agbench.outcome import Result
 from agbench.preprocess import reading
-from agbench.preprocess.variant import Recipe, Variant, materialise
+from agbench.preprocess.variant import Variant, materialise
+from agbench.preprocess.writing import Recipe
 
 LARGEST_EXAMPLE = 1_000_000
 """Bytes of a file that is kept with a result, for a look at it."""
@@ -86,7 +87,7 @@ def run_trials(
     Parameters
     ----------
     conditions : sequence of Condition
-        What to run; equal but for their test images (`fit_of` gives the same for all).
+        What to run; equal but for their test images (`Condition.training` is the same for all).
     dataset : Dataset
         Theirs.
     variants_folder : Path
@@ -112,7 +113,7 @@ def run_trials(
     """
     started = time.monotonic()
     condition = conditions[0]
-    if any(fit_of(other) != fit_of(condition) for other in conditions):
+    if any(other.training != condition.training for other in conditions):
         raise ValueError("conditions that are run together must share their training")
     tell(Phase("load"))
     if dataset.fingerprint != condition.fingerprint:
@@ -210,11 +211,6 @@ def examples(dataset: Dataset, variant: Variant) -> pd.DataFrame:
         if file.stat().st_size <= LARGEST_EXAMPLE:
             rows.append({"image_id": image_id, "bytes": int(row["bytes"]), "file": file.read_bytes()})
     return pd.DataFrame(rows, columns=["image_id", "bytes", "file"])
-
-
-def fit_of(condition: Condition) -> Condition:
-    """Give the condition with the test images of its training: what conditions that share a fit have in common."""
-    return replace(condition, test=None)
 
 
 def _part(dataset: Dataset, variant: Variant, parts: Sequence[str], codes: dict[str, str]) -> pd.DataFrame:

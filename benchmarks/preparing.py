@@ -40,7 +40,7 @@ def rows() -> Iterator[Row]:
             )
     rate = {name: f"{len(paths) / one:.0f} images/s" for name, one in seconds.items()}
     yield Row(
-        f"checking {len(paths)} photographs: read once, hashed, decoded; {cpus} processes",
+        f"checking {len(paths)} photographs: read once, hashed, decoded; {cpus} cores",
         rate["check"],
         f"decoding alone: {rate['decode']}",
         seconds["check"] / seconds["decode"],

@@ -15,7 +15,8 @@ from PIL import Image
 from agbench.condition import Preprocessing
 from agbench.environment import available_cpus
 from agbench.files import Content
-from agbench.preprocess.variant import Recipe, materialise
+from agbench.preprocess.variant import materialise
+from agbench.preprocess.writing import Recipe
 from agbench.study import PAPER_LEVELS
 from benchmarks import photographs
 from benchmarks.row import Row, paired
@@ -82,7 +83,7 @@ def _rows(scratch: Path, where: str) -> Iterator[Row]:
         ways["limit"] = limit
     seconds = paired(ways, REPEATS)
     rate = {name: f"{len(paths) / one:.0f} images/s" for name, one in seconds.items()}
-    what = f"nine variants of {len(paths)} photographs, {where}, {cpus} processes"
+    what = f"nine variants of {len(paths)} photographs, {where}, {cpus} cores"
     asked = "at least 5" if where == "tmpfs" else "at least 4.5"
     yield Row(
         what,

@@ -10,7 +10,6 @@ from agbench import study, study_file
 from agbench.condition import Budget
 from agbench.errors import UserError
 from agbench.preprocess.codec import CODECS
-from agbench.trial import fit_of
 
 
 def ids(*names, **arguments):
@@ -135,7 +134,7 @@ def test_noise_is_compared_clean_noisy_and_compressed():
 def test_transfer_crosses_four_trainings_with_four_tests():
     found = study.conditions([study.STUDIES["transfer"]], "d", "f", study.QUICK)
     assert len(found) == 16
-    assert len({fit_of(one) for one in found}) == 4
+    assert len({one.training for one in found}) == 4
     assert {one.id for one in found} > set(ids("quick", budget=study.QUICK, models=("automm",)))
 
 

@@ -33,18 +33,18 @@ def new_names(paths: Sequence[str], others: Iterable[str], suffix: str) -> dict[
     dict of str to str
         Path in the copy by path.
     """
-    own = {_alike(str(above)) for path in (*paths, *others) for above in _with_parents(path)}
+    own = {alike(str(above)) for path in (*paths, *others) for above in _with_parents(path)}
     plain = {path: _plain(path, suffix) for path in paths}
-    wanted = Counter(map(_alike, plain.values()))
+    wanted = Counter(map(alike, plain.values()))
     reserved = own | set(wanted)
     names = {}
     for path in sorted(paths):
         name = plain[path]
-        if name != path and (wanted[_alike(name)] > 1 or _alike(name) in own):
+        if name != path and (wanted[alike(name)] > 1 or alike(name) in own):
             name = path + suffix
-            while _alike(name) in reserved:
+            while alike(name) in reserved:
                 name += suffix
-            reserved.add(_alike(name))
+            reserved.add(alike(name))
         names[path] = name
     return names
 
@@ -58,7 +58,8 @@ def _plain(path: str, suffix: str) -> str:
     return path.removesuffix(old) + suffix if known else path + suffix
 
 
-def _alike(name: str) -> str:
+def alike(name: str) -> str:
+    """Give a name as file systems compare it that are easily pleased."""
     # Some file systems don't tell A from a, or one way of writing an accent from the other.
     return unicodedata.normalize("NFC", name).casefold()
 

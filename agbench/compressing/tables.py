@@ -7,11 +7,12 @@ import csv
 import io
 import os
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from agbench.compressing.names import alike
 
 _DELIMITERS = ",;\t|"
 _LONGEST_NAME = 255
@@ -64,8 +65,7 @@ class Copied:
         str or None
             Its path; ``None`` where it names none, or it could be more than one whose names changed differently.
         """
-        readings = (cell, _as_path(cell))
-        found = (self._named(reading, folder) for reading in readings[: len(set(readings))])
+        found = (self._named(reading, folder) for reading in dict.fromkeys((cell, _as_path(cell))))
         return next((path for path in found if path is not None), None)
 
     def _named(self, said: str, folder: str) -> str | None:
@@ -89,7 +89,7 @@ class Copied:
 
     def may_name(self, text: str) -> bool:
         """Tell whether a text has an image's name in it that is another in the copy, in whatever case."""
-        text = _alike(text)
+        text = alike(text)
         for end in (found.end() for found in self._suffixes.finditer(text)) if self._renamed else ():
             begins = range(max(end - _LONGEST_NAME, 0), end)
             if any(text[begin:end] in self._renamed and not text[:begin][-1:].isalnum() for begin in begins):
@@ -98,7 +98,7 @@ class Copied:
 
     @cached_property
     def _renamed(self) -> set[str]:
-        return {_alike(_split(path)[1]) for path, name in self.names.items() if path != name}
+        return {alike(_split(path)[1]) for path, name in self.names.items() if path != name}
 
     @cached_property
     def _suffixes(self) -> re.Pattern[str]:
@@ -244,10 +244,6 @@ def _replaced(raw: str, row: list[str], new: list[str], delimiter: str) -> str:
 
 def _quoted(cell: str) -> str:
     return cell.replace('"', '""')
-
-
-def _alike(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold()
 
 
 def _count(records: list[tuple[str, list[str]]], folder: str, copied: Copied) -> int:

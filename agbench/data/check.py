@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
-from agbench import images, processes
+from agbench import files, images, processes
 from agbench.data.step import Step, Watch, unwatched
 from agbench.files import Content
 
@@ -54,16 +53,15 @@ def check(path: Path) -> Checked:
     try:
         if not path.is_file():  # a pipe would never end
             return Checked(0, 0, "", problem="not a file" if path.exists() else NO_SUCH_FILE)
-        data, status = path.read_bytes(), path.stat()
+        content, data = files.read(path)
     except OSError as error:
         return Checked(0, 0, "", problem=error.strerror or str(error))
-    content = asdict(Content(len(data), status.st_mtime_ns, hashlib.sha256(data).hexdigest()))
     try:
         with images.opened(io.BytesIO(data)) as image:
             images.faithful(image)
-            return Checked(**content, width=image.width, height=image.height, mode=image.mode)
+            return Checked(**asdict(content), width=image.width, height=image.height, mode=image.mode)
     except images.UnreadableImageError as error:
-        return Checked(**content, problem=str(error))
+        return Checked(**asdict(content), problem=str(error))
 
 
 def check_all(paths: list[Path], workers: int, watch: Watch = unwatched) -> pd.DataFrame:

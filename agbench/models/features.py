@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from PIL import Image
 from scipy.fft import dct as transform
 from threadpoolctl import threadpool_limits
 
-from agbench import images
+from agbench import images, processes
 
 PIXEL_SIDE = 32
 BLOCK = 8
@@ -151,6 +150,6 @@ def extract(paths: Sequence[Path], names: Sequence[str], workers: int) -> pd.Dat
         return np.concatenate([one.values(rgb) for one in extractors])
 
     # Before the threads: what makes reading strict holds for the whole process. BLAS has threads of its own.
-    with images.strictly(), threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
+    with images.strictly(), threadpool_limits(1, "blas"), processes.threads(workers) as pool:
         rows = list(pool.map(row, paths))
     return pd.DataFrame(np.array(rows), columns=[name for one in extractors for name in one.names])

@@ -16,11 +16,10 @@ import pandas as pd
 from filelock import FileLock
 
 from agbench import files, images, processes
-from agbench.condition import Preprocessing, digest
+from agbench.condition import digest
 from agbench.errors import UserError
 from agbench.files import Content
-from agbench.preprocess import codec
-from agbench.preprocess.writing import Source, Wanted, Written, write_all
+from agbench.preprocess.writing import Recipe, Source, Written, make_folders, write_all
 
 FORMAT = 1
 """Of a variant's folder, and of what is done to pixels; raise it when either changes."""
@@ -28,33 +27,6 @@ FORMAT = 1
 CHUNK = 8
 """Images a task: few, so that all threads end at about the same time."""
 INDEX, MANIFEST = "index.parquet", "manifest.json"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What makes a variant's pixels: a preprocessing, and the seed where it draws noise.
-
-    Parameters
-    ----------
-    preprocessing : Preprocessing
-        What is done.
-    seed : int, optional
-        Of the noise; ``None`` without noise, so that seeds share the variant.
-    """
-
-    preprocessing: Preprocessing
-    seed: int | None = None
-
-    @classmethod
-    def of(cls, preprocessing: Preprocessing, seed: int) -> Recipe:
-        """Give the recipe for a condition's preprocessing and seed."""
-        return cls(preprocessing, None if preprocessing.noise is None else seed)
-
-    @property
-    def writer(self) -> codec.Codec:
-        """How the variant's files are written."""
-        name = self.preprocessing.codec
-        return codec.LOSSLESS if name is None else codec.find(name)
 
 
 @dataclass(frozen=True)
@@ -198,25 +170,24 @@ class _Stored:
 def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], workers: int) -> None:
     started = time.monotonic()
     with ExitStack() as stack:
-        wanted = []
+        half_made = {}
         for recipe, home in homes.items():
             if home.exists():
                 shutil.rmtree(home)
-            half_made = stack.enter_context(files.appearing(home))
-            wanted.append(Wanted(recipe.preprocessing, recipe.seed, recipe.writer, half_made))
-            wanted[-1].make_folders(len(source))
+            half_made[recipe] = stack.enter_context(files.appearing(home))
+            make_folders(half_made[recipe], len(source))
         columns = (source[name] for name in ("image_id", "image", "bytes"))
         sources = [Source(*row) for row in zip(range(len(source)), *columns, strict=True)]
         chunks = [sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK)]
-        rows: list[list[Written]] = [[] for _ in wanted]
+        rows: list[list[Written]] = [[] for _ in half_made]
         # Before the threads: what makes reading strict holds for the whole process.
         with images.strictly(), processes.threads(workers) as pool:
-            for written in pool.map(partial(write_all, wanted=wanted), chunks):
+            for written in pool.map(partial(write_all, homes=half_made), chunks):
                 for own, more in zip(rows, written, strict=True):
                     own += more
-        for (recipe, one), own in zip(zip(homes, wanted, strict=True), rows, strict=True):
+        for (recipe, home), own in zip(half_made.items(), rows, strict=True):
             index = pd.DataFrame(own, columns=Written._fields)
-            index.drop(columns="seconds").to_parquet(one.home / INDEX)
+            index.drop(columns="seconds").to_parquet(home / INDEX)
             manifest = {
                 **asdict(recipe),
                 "fingerprint": fingerprint,
@@ -229,4 +200,4 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
                 "seconds_encode": round(float(index["seconds"].sum()), 6),
                 "seconds_together": round(time.monotonic() - started, 3),
             }
-            files.write(one.home / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+            files.write(home / MANIFEST, json.dumps(manifest, indent=2) + "\n")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
-from agbench import images
+from agbench import files, images
 from agbench.condition import Preprocessing
-from agbench.preprocess.codec import Codec, Metadata
+from agbench.preprocess.codec import LOSSLESS, Codec, Metadata, find
 from agbench.preprocess.noise import add_noise
 
 FOLDER, IN_A_FOLDER = "images", 1000
@@ -22,30 +20,30 @@ FOLDER, IN_A_FOLDER = "images", 1000
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A variant that is made.
+class Recipe:
+    """What makes a variant's pixels: a preprocessing, and the seed where it draws noise.
 
     Parameters
     ----------
     preprocessing : Preprocessing
-        What is done to the images.
+        What is done.
     seed : int, optional
-        Of the noise.
-    writer : Codec
-        How the files are written.
-    home : Path
-        The variant's folder.
+        Of the noise; ``None`` without noise, so that seeds share the variant.
     """
 
     preprocessing: Preprocessing
-    seed: int | None
-    writer: Codec
-    home: Path
+    seed: int | None = None
 
-    def make_folders(self, images_: int) -> None:
-        """Make those of so many images."""
-        for part in range(0, images_, IN_A_FOLDER):
-            (self.home / _folder(part)).mkdir(parents=True)
+    @classmethod
+    def of(cls, preprocessing: Preprocessing, seed: int) -> Recipe:
+        """Give the recipe for a condition's preprocessing and seed."""
+        return cls(preprocessing, None if preprocessing.noise is None else seed)
+
+    @property
+    def writer(self) -> Codec:
+        """How the variant's files are written."""
+        name = self.preprocessing.codec
+        return LOSSLESS if name is None else find(name)
 
 
 class Source(NamedTuple):
@@ -73,13 +71,20 @@ class Written(NamedTuple):
     seconds: float = 0.0
 
 
-def write_all(sources: Sequence[Source], wanted: Sequence[Wanted]) -> list[list[Written]]:
-    """Write images' files for all variants, and give their rows by variant."""
+def make_folders(home: Path, count: int) -> None:
+    """Make the folders in a variant's that so many images take."""
+    for first in range(0, count, IN_A_FOLDER):
+        (home / _folder(first)).mkdir(parents=True)
+
+
+def write_all(sources: Sequence[Source], homes: Mapping[Recipe, Path]) -> list[list[Written]]:
+    """Write images' files into the variants' folders, and give their rows by variant."""
+    wanted = [(recipe, recipe.writer, home) for recipe, home in homes.items()]
     by_image = [_write(source, wanted) for source in sources]
     return [list(rows) for rows in zip(*by_image, strict=True)]
 
 
-def _write(source: Source, wanted: Sequence[Wanted]) -> list[Written]:
+def _write(source: Source, wanted: Sequence[tuple[Recipe, Codec, Path]]) -> list[Written]:
     with images.opened(Path(source.path)) as image:
         # AutoMM takes a semicolon for the end of a path.
         as_is = images.reads_faithfully(image) and ";" not in source.path
@@ -87,27 +92,27 @@ def _write(source: Source, wanted: Sequence[Wanted]) -> list[Written]:
         turned = Metadata.of_orientation(images.orientation(image))
     noisy: dict[tuple[float, int | None], Image.Image] = {}
     written = []
-    for one in wanted:
-        preprocessing = one.preprocessing
+    for recipe, writer, home in wanted:
+        preprocessing = recipe.preprocessing
         if preprocessing.is_original and as_is:
             written.append(Written(source.image_id, source.bytes))
             continue
         seen = pixels
         if preprocessing.noise is not None:
-            drawn = (preprocessing.noise, one.seed)
+            drawn = (preprocessing.noise, recipe.seed)
             if drawn not in noisy:
-                noisy[drawn] = add_noise(pixels, preprocessing.noise, one.seed or 0, source.image_id)
+                noisy[drawn] = add_noise(pixels, preprocessing.noise, recipe.seed or 0, source.image_id)
             seen = noisy[drawn]
-        file = f"{_folder(source.number)}/{source.number:06d}{one.writer.suffix}"
-        path = f"{one.home}/{file}"
+        file = f"{_folder(source.number)}/{source.number:06d}{writer.suffix}"
+        path = f"{home}/{file}"
         started = time.perf_counter()
-        one.writer.encode(seen, path, preprocessing.quality or 0, turned)
+        writer.encode(seen, path, preprocessing.quality or 0, turned)
         seconds = time.perf_counter() - started
-        with open(path, "rb") as stream:  # noqa: PTH123 (a Path for each of a million files takes a while)
-            data, modified = stream.read(), os.fstat(stream.fileno()).st_mtime_ns
-        counts = source.bytes if preprocessing.is_original else len(data)
-        sha256 = hashlib.sha256(data).hexdigest()
-        written.append(Written(source.image_id, counts, file, len(data), modified, sha256, seconds))
+        content, _ = files.read(path)
+        counts = source.bytes if preprocessing.is_original else content.bytes
+        written.append(
+            Written(source.image_id, counts, file, content.bytes, content.modified, content.sha256, seconds)
+        )
     return written
 
 

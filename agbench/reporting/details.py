@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from agbench.condition import Budget, Condition
 from agbench.record import Record
@@ -62,20 +61,15 @@ def phases_table(evidence: Evidence) -> Table:
         wall = record.metrics.get("wall_seconds", 0.0)
         if not wall:  # of an older release
             continue
-        spent = trainings.setdefault((replace(record.condition, test=None), wall), {"predict": 0.0})
+        spent = trainings.setdefault((record.condition.training, wall), {"predict": 0.0})
         for name, value in record.metrics.items():
             phase = name.removeprefix("seconds_")
             if name.startswith("seconds_") and phase != "total":
-                spent[phase] = spent.get("predict", 0.0) + value if phase == "predict" else value
+                spent[phase] = value + (spent["predict"] if phase == "predict" else 0.0)
     total = sum(wall for _, wall in trainings)
-    sums = {
-        phase: sum(spent.get(phase, 0.0) for spent in trainings.values())
-        for phase in dict.fromkeys((*_PHASES, *(phase for spent in trainings.values() for phase in spent)))
-    }
-    sums["other"] = total - sum(sums.values())
-    rows = tuple(
-        (_PHASES.get(phase, phase), seconds, seconds / total) for phase, seconds in sums.items() if seconds > 0
-    )
+    sums = {words: sum(spent.get(phase, 0.0) for spent in trainings.values()) for phase, words in _PHASES.items()}
+    sums["importing, measuring, waiting"] = total - sum(sums.values())
+    rows = tuple((words, seconds, seconds / total) for words, seconds in sums.items() if seconds > 0)
     columns = (Column("phase"), Column("seconds", table.number(1)), Column("of all", table.share))
     return Table("phases", columns, (*rows, ("all trials", total, 1.0)) if rows else ())
 
@@ -85,7 +79,6 @@ _PHASES = {
     "features": "features",
     "fit": "training",
     "predict": "predicting",
-    "other": "importing, measuring, waiting",
 }
 
 

@@ -10,7 +10,7 @@ from agbench import images
 from agbench.condition import Preprocessing
 from agbench.errors import UserError
 from agbench.preprocess import codec
-from agbench.preprocess.variant import Recipe
+from agbench.preprocess.writing import Recipe
 
 
 def plain_save(image, quality):

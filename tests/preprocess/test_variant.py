@@ -16,7 +16,8 @@ from agbench.files import Content
 from agbench.images import UnreadableImageError
 from agbench.preprocess.codec import CODECS
 from agbench.preprocess.noise import add_noise
-from agbench.preprocess.variant import Recipe, materialise
+from agbench.preprocess.variant import materialise
+from agbench.preprocess.writing import Recipe
 
 ORIGINAL = Recipe(Preprocessing())
 JPEG = Recipe(Preprocessing.at(0.3))
