@@ -75,8 +75,8 @@ class Cluster:
         return task.remote(order, self._datasets[dataset.fingerprint], self._events)
 
     def wait(self, pending: Sequence[Any], seconds: float) -> list[Any]:
-        """Wait a while, and give what has ended."""
-        done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=seconds)
+        """Wait until something has ended, or for a while, and give what has."""
+        done, _ = ray.wait(list(pending), num_returns=1, timeout=seconds)
         return list(done)
 
     def events(self, patience: float | None = None) -> list[tuple[str, OfTrial]]:

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -121,19 +122,23 @@ class Flights:
         cluster: Cluster,
         divided: Share,
         names: Mapping[str, int],
+        before: Mapping[str, float],
     ) -> None:
         self._dataset, self._store, self._engine = dataset, store, engine
         self._cluster, self._share, self._names = cluster, divided, names
+        self._before = before
         self._home = node.Home(node.host(), workspace.datasets.resolve(), store.folder / "scratch")
         self._software = environment.digest_of_software(environment.software())
         # Another sweep may have had the same process number, and left its scratch on another node.
         self._token = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._total = len(todo)
         self._flights: dict[Any, Flight] = {}
+        self._waiting: deque[Flight] = deque()
         first = 1
         for group in _sharing_a_fit(todo):
-            self._send(Flight(group, first, self._order(group, first, 1, 0)))
+            self._waiting.append(Flight(group, first, self._order(group, first, 1, 0)))
             first += len(group)
+        self._send_waiting()
 
     def run(self, look: Callable[[], None] = lambda: None) -> Iterator[OfSweep]:
         """Hear and record until all flights have ended, or `look`, called now and then, raises."""
@@ -150,6 +155,7 @@ class Flights:
 
     def stop(self, reason: str) -> None:
         """End what is still on its way, and record why."""
+        self._waiting.clear()
         if not self._flights:
             return
         self._cluster.stop(list(self._flights))
@@ -164,6 +170,11 @@ class Flights:
         resources = replace(self._share.resources, halvings=halvings)
         number = f"{self._token}-{first}-{attempt}"
         return worker.Order(number, group, self._home, self._software, resources, self._share.workers == 1)
+
+    def _send_waiting(self, landing: int = 0) -> None:
+        """Send no more than the share allows: Ray counts cores and GPUs alone."""
+        while self._waiting and len(self._flights) - landing < self._share.workers:
+            self._send(self._waiting.popleft())
 
     def _send(self, flight: Flight) -> None:
         self._flights[self._cluster.submit(flight.order, self._dataset)] = flight
@@ -196,7 +207,9 @@ class Flights:
             return
         outcome = answer.outcome
         if not isinstance(outcome, Failure):
-            self._finish(flight, outcome, answer)
+            usage = replace(answer.usage, seconds=flight.taken().seconds)
+            self._send_waiting(landing=1)  # before storing, so that no worker waits for that
+            self._finish(flight, outcome, usage, answer.log)
             del self._flights[reference]
             yield from self._ended(flight, outcome)
             return
@@ -206,6 +219,7 @@ class Flights:
         self._fail(flight, outcome, answer.log or self._log_of(flight))
         del self._flights[reference]
         if outcome.ending not in RETRIED or flight.attempt > self._engine.retries:
+            self._send_waiting()
             yield from self._ended(flight, [outcome] * len(flight.group))
             return
         yield Retried(flight.group[0], flight.first, self._total, outcome)
@@ -213,10 +227,9 @@ class Flights:
         order = self._order(flight.group, flight.first, attempt, halvings)
         self._send(Flight(flight.group, flight.first, order, attempt))
 
-    def _finish(self, flight: Flight, results: list[Result], answer: worker.Answer) -> None:
-        usage = replace(answer.usage, seconds=flight.taken().seconds)
+    def _finish(self, flight: Flight, results: list[Result], usage: Usage, log: bytes) -> None:
         for run_id, result in zip(flight.run_ids, results, strict=True):
-            self._store.finish(run_id, result, usage, answer.log)
+            self._store.finish(run_id, result, usage, log, self._before)
         scratch = self._home.scratch / flight.order.number
         if self._engine.keep_models:
             worker.keep_model(scratch, self._store.folder / "models" / flight.group[0].training.id)
@@ -239,7 +252,7 @@ class Flights:
         return log.read_bytes() if log.is_file() else b""
 
     def _ended(self, flight: Flight, outcomes: Sequence[Result | Failure]) -> Iterator[Ended]:
-        left = [other.group[0] for other in self._flights.values()]
+        left = [other.group[0] for other in (*self._flights.values(), *self._waiting)]
         seconds = _seconds_left(left, self._store.records(self._dataset.name))
         if seconds is not None:
             seconds /= self._share.workers

@@ -5,16 +5,25 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import islice
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 import psutil
 
+AHEAD = 64
+"""Tasks that are begun before the results of earlier ones are taken."""
+
 E = TypeVar("E", bound=Executor)
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @contextmanager
@@ -39,6 +48,31 @@ def threads(workers: int) -> Iterator[ThreadPoolExecutor]:
     """Start threads for a while, for work that lets go of Python's lock; otherwise as `pool`."""
     with _dropping(ThreadPoolExecutor(workers)) as executor:
         yield executor
+
+
+def in_order(executor: Executor, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
+    """Give results in the order of tasks, as ``executor.map`` does, but never hold more than a few of them.
+
+    Parameters
+    ----------
+    executor : Executor
+        What runs them.
+    function : callable
+        What is done to each task.
+    tasks : iterable
+        Taken one by one, `AHEAD` of the results.
+
+    Yields
+    ------
+    object
+        The function's, for each task.
+    """
+    left = iter(tasks)
+    begun: deque[Future[R]] = deque(executor.submit(function, task) for task in islice(left, AHEAD))
+    while begun:
+        result = begun.popleft().result()
+        begun.extend(executor.submit(function, task) for task in islice(left, 1))
+        yield result
 
 
 @contextmanager
@@ -90,19 +124,38 @@ def _end_with(parent: BaseProcess) -> None:
 
 def outlive() -> None:
     """Have all that this process has started by now killed when it ends, however it ends."""
-    started = [(one.pid, one.create_time()) for one in psutil.Process().children(recursive=True)]
-    multiprocessing.get_context("spawn").Process(target=_kill_after_parent, args=(started,), daemon=True).start()
+    me = psutil.Process()
+    known = [f"{one.pid}:{one.create_time()}" for one in (me, *me.children(recursive=True))]
+    # Not by multiprocessing, which would run the script of whoever calls agbench once more.
+    subprocess.Popen(
+        [sys.executable, "-m", __name__, *known],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C in a terminal is not for it
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
 
 
-def _kill_after_parent(started: list[tuple[int, float]]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-    for pid, created in started:
-        try:
-            process = psutil.Process(pid)
-            if process.create_time() == created:
-                process.kill()
-        except psutil.Error:  # it is gone already
-            continue
+def _kill_after(parent: str, *started: str) -> None:
+    while one := _alive(parent):
+        with suppress(psutil.TimeoutExpired):
+            one.wait(1)
+    for known in started:
+        if one := _alive(known):
+            with suppress(psutil.Error):
+                one.kill()
+
+
+def _alive(known: str) -> psutil.Process | None:
+    """Give a process that `outlive` saw, if it is there still."""
+    pid, created = known.split(":")
+    with suppress(psutil.Error):
+        process = psutil.Process(int(pid))
+        if str(process.create_time()) == created and process.status() != psutil.STATUS_ZOMBIE:
+            return process
+    return None
+
+
+if __name__ == "__main__":
+    _kill_after(*sys.argv[1:])

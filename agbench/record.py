@@ -32,6 +32,9 @@ LOCKED_FOR = 300
 PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
 DATASET, EXAMPLES = "dataset.json", "examples.parquet"
 CURVE = "validation_accuracy"
+STORING = "storing_seconds"
+SWEEP_PHASES = ("sweep_seconds_start", "sweep_seconds_check", "sweep_seconds_variants")
+"""Metrics: what storing a trial took, and what its sweep took before the first one."""
 SAME_ACCURACY = 1e-9
 TAG = "agbench."
 NOTE = f"{TAG}note."

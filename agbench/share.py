@@ -9,7 +9,7 @@ from agbench.errors import UserError
 from agbench.trial import Resources
 
 MEMORY = 4 * 2**30
-"""Bytes that a trial on a GPU may well need beside it."""
+"""Bytes that a trial may well need, beside those of its GPU."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,9 @@ class Share:
 def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
     """Divide machines among trials.
 
-    Without GPUs one trial takes a whole machine: its threads use the cores better than trials side by side
-    do. With GPUs each gets one, and cores in proportion.
+    Trials side by side use cores and GPUs better than the threads of one trial do (``benchmarks``,
+    ``side_by_side``): each gets a GPU, and cores in proportion; without GPUs a core, or more where memory is too
+    small for as many trials as there are cores.
 
     Parameters
     ----------
@@ -94,11 +95,9 @@ def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
         each = max(min(one.cpus // one.gpus for one in fitting), 1)
         workers = sum(min(one.gpus, one.cpus // each, max(one.memory // MEMORY, 1)) for one in fitting)
         return Share(workers, Resources(each, 1), f"one for each GPU that cores and memory allow; {there}")
-    each = min(one.cpus for one in fitting)
-    why = (
-        "one for each machine" if len({one.cpus for one in fitting}) == 1 else "the smallest machine's cores each"
-    )
-    return Share(_places(fitting, each), Resources(each), f"{why}; {there}")
+    each = min(one.cpus // min(one.cpus, max(one.memory // MEMORY, 1)) for one in fitting)
+    workers = sum(min(one.cpus // each, max(one.memory // MEMORY, 1)) for one in fitting)
+    return Share(workers, Resources(each), f"one for each core that memory allows; {there}")
 
 
 def _places(machines: Sequence[Machine], each: int) -> int:

@@ -34,6 +34,7 @@ from agbench.record import (
     NOTE,
     PREDICTIONS,
     RUNNING,
+    STORING,
     SWEEP,
     TAG,
     Record,
@@ -126,8 +127,25 @@ class Store:
         self._client.log_dict(run_id, environment, ENVIRONMENT)
         return run_id
 
-    def finish(self, run_id: str, result: Result, usage: Usage, log: bytes) -> None:
-        """Keep a trial's result; only then is the trial done."""
+    def finish(
+        self, run_id: str, result: Result, usage: Usage, log: bytes, sweep: Mapping[str, float] | None = None
+    ) -> None:
+        """Keep a trial's result; only then is the trial done.
+
+        Parameters
+        ----------
+        run_id : str
+            What `begin` gave.
+        result : Result
+            The trial's.
+        usage : Usage
+            What it took.
+        log : bytes
+            Its log.
+        sweep : mapping of str to float, optional
+            What its sweep took before the first trial, by the names in `agbench.record.SWEEP_PHASES`.
+        """
+        started = time.monotonic()
         now = int(time.time() * 1000)
         values = {
             "accuracy": result.accuracy,
@@ -138,6 +156,7 @@ class Store:
             **result.reading,
             **result.writing,
             **usage.metrics(),
+            **(sweep or {}),
         }
         metrics = [Metric(name, float(value), now, 0) for name, value in values.items()]
         metrics += [Metric(CURVE, value, now, epoch) for epoch, value in enumerate(result.curve, 1)]
@@ -152,6 +171,7 @@ class Store:
                 result.examples.to_parquet(path, index=False)
                 self._client.log_artifact(run_id, str(path))
         self._client.log_dict(run_id, result.dataset, DATASET)
+        self._client.log_metric(run_id, STORING, time.monotonic() - started, synchronous=True)
         self._end(run_id, Ending.FINISHED, log)
 
     def fail(self, run_id: str, failure: Failure, usage: Usage, log: bytes) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +20,7 @@ from agbench.data.dataset import Dataset
 from agbench.errors import UserError
 from agbench.events import OfSweep, Preparing
 from agbench.flights import Engine, Flights
+from agbench.record import SWEEP_PHASES
 from agbench.share import Share
 from agbench.store import Store
 from agbench.workspace import Workspace
@@ -101,16 +104,23 @@ def opened(
         store.close_abandoned("the sweep was killed")
         shutil.rmtree(scratch, ignore_errors=True)
         # Ray takes signals for itself while it starts: hence twice.
+        begun = time.monotonic()
         with _stoppable(), cluster.connected(engine.address) as workers, _stoppable() as look:
+            started = iter([time.monotonic() - begun])
             divided = share.divide(workers.machines, engine.workers)
             told = iter([Preparing(str(divided))])  # once, however many rounds there are
 
             def running(todo: Sequence[Condition]) -> Iterator[OfSweep]:
                 yield from told
+                times = [time.monotonic()]
                 workers.refuse_what_cannot_work(list(dict.fromkeys((one.model, one.budget) for one in todo)))
+                times.append(time.monotonic())
                 yield Preparing(f"compressing {len(dataset.index)} images")
                 _make_variants(dataset, todo)
-                flights = Flights(todo, dataset, workspace, store, engine, workers, divided, names or {})
+                times.append(time.monotonic())
+                phases = (next(started, 0.0), *(end - begin for begin, end in pairwise(times)))
+                before = dict(zip(SWEEP_PHASES, phases, strict=True))
+                flights = Flights(todo, dataset, workspace, store, engine, workers, divided, names or {}, before)
                 reason = "its sweep ended before it"
                 try:
                     yield from flights.run(look)
@@ -137,7 +147,7 @@ def divided(engine: Engine) -> Share:
 
 def _make_variants(dataset: Dataset, todo: Sequence[Condition]) -> None:
     try:
-        trial.variants(dataset, todo, node.variants_of(dataset), environment.available_cpus())
+        trial.make_variants(dataset, todo, node.variants_of(dataset), environment.available_cpus())
     except OSError as error:
         place = f" below {dataset.folder}" if error.filename is None else f": {error.filename}"
         raise UserError(

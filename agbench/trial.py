@@ -17,7 +17,7 @@ from agbench.events import Epoch, Phase
 from agbench.models import registry
 from agbench.outcome import Result
 from agbench.preprocess import reading
-from agbench.preprocess.variant import Variant, materialise
+from agbench.preprocess.variant import Variant, make_missing, materialise
 from agbench.preprocess.writing import Recipe
 
 LARGEST_EXAMPLE = 1_000_000
@@ -41,10 +41,8 @@ class Resources:
     halvings: int = 0
 
 
-def variants(
-    dataset: Dataset, conditions: Sequence[Condition], folder: Path, workers: int
-) -> dict[Condition, tuple[Variant, Variant]]:
-    """Give the variants that conditions of one data set train and test on, and make the missing ones.
+def make_variants(dataset: Dataset, conditions: Sequence[Condition], folder: Path, workers: int) -> None:
+    """Make the variants that conditions of one data set train and test on, where they are missing.
 
     Parameters
     ----------
@@ -55,23 +53,21 @@ def variants(
     folder : Path
         Where the data set's variants lie.
     workers : int
-        Processes.
-
-    Returns
-    -------
-    dict of Condition to (Variant, Variant)
-        Of its training and validation images, and of its test images.
+        Threads.
     """
-    recipes = {
-        condition: (
-            Recipe.of(condition.train, condition.seed),
-            Recipe.of(condition.test_preprocessing, condition.seed),
-        )
-        for condition in conditions
-    }
-    wanted = list(dict.fromkeys(recipe for pair in recipes.values() for recipe in pair))
-    made = materialise(dataset.index, dataset.fingerprint, wanted, folder, workers)
-    return {condition: (made[train], made[test]) for condition, (train, test) in recipes.items()}
+    make_missing(dataset.index, dataset.fingerprint, _wanted(conditions), folder, workers)
+
+
+def _wanted(conditions: Sequence[Condition]) -> list[Recipe]:
+    return list(dict.fromkeys(recipe for one in conditions for recipe in _recipes(one)))
+
+
+def _recipes(condition: Condition) -> tuple[Recipe, Recipe]:
+    """Give those of its training and validation images, and of its test images."""
+    return (
+        Recipe.of(condition.train, condition.seed),
+        Recipe.of(condition.test_preprocessing, condition.seed),
+    )
 
 
 def run_trials(
@@ -121,8 +117,9 @@ def run_trials(
             f"{condition.dataset} has fingerprint {dataset.fingerprint}, "
             f"but the condition was made for {condition.fingerprint}"
         )
-    pairs = variants(dataset, conditions, variants_folder, resources.cpus)
-    train = pairs[condition][0]
+    wanted = _wanted(conditions)
+    made = materialise(dataset.index, dataset.fingerprint, wanted, variants_folder, resources.cpus)
+    train = made[_recipes(condition)[0]]
     # Labels may look like numbers, or like nothing at all ("nan"): AutoGluon is given codes instead.
     codes = {label: f"class {place:05d}" for place, label in enumerate(dataset.classes)}
     fold: pd.Series | None = None
@@ -131,7 +128,7 @@ def run_trials(
         labels, contents = dataset.index["label"], dataset.index["sha256"]
         fold = folds(labels, contents, condition.budget.folds, condition.seed).reset_index(drop=True)
         trained, validated, tested = [TRAIN, VALIDATION, TEST], [], [TRAIN, VALIDATION, TEST]
-    tests = [_part(dataset, pairs[one][1], tested, codes) for one in conditions]
+    tests = [_part(dataset, made[_recipes(one)[1]], tested, codes) for one in conditions]
     loaded = time.monotonic()
     family, variant_name = registry.find(condition.model)
     fitted = family.fit_predict(

@@ -12,7 +12,18 @@ from pathlib import Path
 from agbench.environment import describe
 from benchmarks.row import Row
 
-NAMES = ("start", "variants", "scaling", "preparing", "features", "trial", "peer", "side_by_side")
+NAMES = (
+    "start",
+    "variants",
+    "scaling",
+    "preparing",
+    "features",
+    "trial",
+    "peer",
+    "side_by_side",
+    "cache",
+    "whole",
+)
 HERE = Path(__file__).parent
 KEPT, PAGE, MARK = HERE / "measured.json", HERE / "README.md", "<!-- measured -->"
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
-from agbench import processes
+from agbench import images, processes
 from agbench.data import check
 from agbench.environment import available_cpus
 from benchmarks import photographs
@@ -25,19 +24,16 @@ def decode(path: Path) -> None:
 
 
 def rows() -> Iterator[Row]:
-    """Measure both with the same processes."""
+    """Measure both with the same threads."""
     cpus = available_cpus()
     with tempfile.TemporaryDirectory() as scratch:
         paths = photographs.write(Path(scratch)) * COPIES
-        with processes.pool(cpus) as pool:
-            alone = partial(pool.map, decode, paths, chunksize=check.CHUNK)
-            seconds = paired(
-                {
-                    "decode": lambda: list(alone()),
-                    "check": lambda: list(pool.map(check.check, paths, chunksize=check.CHUNK)),
-                },
-                REPEATS,
-            )
+        with images.strictly(), processes.threads(cpus) as pool:
+            ways = {
+                name: lambda way=way: list(processes.in_order(pool, way, paths))
+                for name, way in {"decode": decode, "check": check.check}.items()
+            }
+            seconds = paired(ways, REPEATS)
     rate = {name: f"{len(paths) / one:.0f} images/s" for name, one in seconds.items()}
     yield Row(
         f"checking {len(paths)} photographs: read once, hashed, decoded; {cpus} cores",

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 import agbench
 from agbench import study, sweep
 from agbench.condition import Condition, Preprocessing
-from agbench.data.dataset import TEST, TRAIN, VALIDATION
 from agbench.events import Ended
 from agbench.models import registry
 from agbench.store import Store
@@ -44,7 +39,9 @@ def rows() -> Iterator[Row]:
                 outcomes = [event.outcome for event in running([condition]) if isinstance(event, Ended)]
                 (record,) = (one for one in store.records(dataset.name) if one.condition == condition)
                 settings = bare.hyperparameters(Path(scratch))
-                seconds, accuracy = _called(bare.parts(dataset), settings, seed, Path(scratch))
+                seconds, accuracy = bare.called(
+                    bare.parts(dataset), settings, seed, Path(scratch) / f"bare-{seed}"
+                )
                 ours.append(record.metrics["wall_seconds"])
                 theirs.append(seconds)
                 same &= outcomes[0].accuracy == accuracy
@@ -57,30 +54,3 @@ def rows() -> Iterator[Row]:
         mine / others,
         "at most 1.05",
     )
-
-
-def _called(
-    parts: dict[str, pd.DataFrame], settings: dict[str, Any], seed: int, scratch: Path
-) -> tuple[float, float]:
-    from autogluon.multimodal import MultiModalPredictor
-
-    started = time.perf_counter()
-    predictor = MultiModalPredictor(
-        label="label",
-        problem_type="multiclass",
-        eval_metric="accuracy",
-        validation_metric="accuracy",
-        path=str(scratch / f"bare-{seed}"),
-        enable_progress_bar=False,
-    )
-    predictor.fit(
-        parts[TRAIN],
-        tuning_data=parts[VALIDATION],
-        column_types={"image": "image_path"},
-        seed=seed,
-        hyperparameters=dict(settings),
-    )
-    probabilities = predictor.predict_proba(parts[TEST][["image"]], as_pandas=True)
-    taken = time.perf_counter() - started
-    right = probabilities.idxmax(axis="columns").to_numpy() == parts[TEST]["label"].to_numpy()
-    return taken, float(right.mean())

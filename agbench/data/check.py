@@ -14,9 +14,6 @@ from agbench.files import Content
 
 NO_SUCH_FILE = "no such file"
 
-CHUNK = 32
-"""Images a task: enough to hide what handing a task over costs."""
-
 
 @dataclass(frozen=True)
 class Checked(Content):
@@ -72,7 +69,7 @@ def check_all(paths: list[Path], workers: int, watch: Watch = unwatched) -> pd.D
     paths : list of Path
         The files.
     workers : int
-        Processes.
+        Threads: reading, hashing and decoding let go of Python's lock.
     watch : callable
         Told of every image.
 
@@ -82,8 +79,8 @@ def check_all(paths: list[Path], workers: int, watch: Watch = unwatched) -> pd.D
         A row a file in the order of `paths`, columns as in `Checked`.
     """
     rows = []
-    with processes.pool(workers) as pool:
-        for checked in pool.map(check, paths, chunksize=CHUNK):
+    with images.strictly(), processes.threads(workers) as pool:
+        for checked in processes.in_order(pool, check, paths):
             rows.append(asdict(checked))
             watch(Step("checking images", len(rows), len(paths), "images"))
     return pd.DataFrame(rows, columns=[field.name for field in fields(Checked)])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from filelock import FileLock
@@ -19,7 +20,10 @@ from agbench import files, images, processes
 from agbench.condition import digest
 from agbench.errors import UserError
 from agbench.files import Content
-from agbench.preprocess.writing import Recipe, Source, Written, make_folders, write_all
+from agbench.preprocess.index import GrowingIndex
+from agbench.preprocess.writing import Recipe, Source, make_folders, write_all
+
+T = TypeVar("T")
 
 FORMAT = 1
 """Of a variant's folder, and of what is done to pixels; raise it when either changes."""
@@ -59,13 +63,14 @@ class Variant:
         return {f"writing_{name}": float(value) for name, value in kept.items()}
 
 
-def materialise(
+def make_missing(
     source: pd.DataFrame, fingerprint: str, recipes: Sequence[Recipe], folder: Path, workers: int
-) -> dict[Recipe, Variant]:
-    """Give variants of a data set, and make those that aren't there.
+) -> None:
+    """Make those variants of a data set that aren't there.
 
     Every image is decoded once for all that are missing. A variant appears whole or not at all, with the hash of
-    each of its files. One whose files changed since is made anew.
+    each of its files. One whose files changed since is made anew. How many
+    variants there are does not matter to memory.
 
     Parameters
     ----------
@@ -80,29 +85,33 @@ def materialise(
     workers : int
         Threads: what decodes, encodes and hashes lets go of Python's lock.
 
-    Returns
-    -------
-    dict of Recipe to Variant
-
     Raises
     ------
     UserError
         If an image of the data set is not what it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    homes = {recipe: folder / _name(recipe, fingerprint) for recipe in recipes}
     _refuse_changed(source, workers)
     with FileLock(folder / ".lock"):
-        found = {recipe: _load(home, source) for recipe, home in homes.items()}
-        ready = {recipe: stored for recipe, stored in found.items() if stored and stored.holds(workers)}
-        missing = {recipe: home for recipe, home in homes.items() if recipe not in ready}
+        homes = {recipe: folder / _name(recipe, fingerprint) for recipe in recipes}
+        missing = {recipe: home for recipe, home in homes.items() if not _is_whole(home, source, workers)}
         if missing:
             _make(source, fingerprint, missing, workers)
-            made = {recipe: _load(home, source) for recipe, home in missing.items()}
-            ready |= {recipe: stored for recipe, stored in made.items() if stored}
-    if len(ready) < len(recipes):
-        raise RuntimeError(f"a variant below {folder} changed while it was made")
-    return {recipe: ready[recipe].variant(source) for recipe in recipes}
+
+
+def materialise(
+    source: pd.DataFrame, fingerprint: str, recipes: Sequence[Recipe], folder: Path, workers: int
+) -> dict[Recipe, Variant]:
+    """Give variants of a data set, after making those that aren't there.
+
+    Parameters and errors are those of `make_missing`.
+
+    Returns
+    -------
+    dict of Recipe to Variant
+    """
+    make_missing(source, fingerprint, recipes, folder, workers)
+    return {recipe: _load(folder / _name(recipe, fingerprint), source) for recipe in recipes}
 
 
 def _name(recipe: Recipe, fingerprint: str) -> str:
@@ -114,57 +123,55 @@ def _name(recipe: Recipe, fingerprint: str) -> str:
 def _refuse_changed(source: pd.DataFrame, workers: int) -> None:
     """Read every image once: what the original's trials see, and all variants are made of, is what was checked."""
     rows = zip(source["image"], source["bytes"], source["sha256"], strict=True)
-    held = _hold([(Path(image), Content(size, 0, sha256)) for image, size, sha256 in rows], workers)
-    if not all(held):
-        image = source["image_id"].iloc[held.index(False)]
-        raise UserError(
-            f"{image} is gone or changed since it was checked: bring it back, or run `agbench prepare --fresh`"
-        )
+    files_ = ((Path(image), Content(size, 0, sha256)) for image, size, sha256 in rows)
+    for image_id, is_held in zip(source["image_id"], _hold(files_, workers), strict=True):
+        if not is_held:
+            raise UserError(
+                f"{image_id} is gone or changed since it was checked: bring it back, "
+                "or run `agbench prepare --fresh`"
+            )
 
 
-def _hold(files_: Sequence[tuple[Path, Content]], workers: int) -> list[bool]:
+def _hold(files_: Iterable[tuple[Path, Content]], workers: int) -> Iterator[bool]:
     """Tell of each file whether it holds exactly what it should."""
-    chunks = [files_[start : start + CHUNK] for start in range(0, len(files_), CHUNK)]
     with processes.threads(workers) as pool:  # hashing lets go of Python's lock
-        done = pool.map(lambda chunk: [content.is_exactly_that_of(path) for path, content in chunk], chunks)
-        return [is_held for chunk in done for is_held in chunk]
+        for done in processes.in_order(pool, _are_held, _chunks(files_)):
+            yield from done
 
 
-def _load(home: Path, source: pd.DataFrame) -> _Stored | None:
-    """Read a variant's index and manifest; nothing where they aren't there, or are damaged or of other images."""
+def _are_held(files_: Sequence[tuple[Path, Content]]) -> list[bool]:
+    return [content.is_exactly_that_of(path) for path, content in files_]
+
+
+def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(rows)
+    while chunk := list(islice(left, CHUNK)):
+        yield chunk
+
+
+def _is_whole(home: Path, source: pd.DataFrame, workers: int) -> bool:
+    """Tell whether a variant is there, of these images, and every file exactly what it was made."""
     try:
-        manifest = json.loads((home / MANIFEST).read_text())
+        json.loads((home / MANIFEST).read_text())
         index = pd.read_parquet(home / INDEX)
     except (OSError, ValueError):
-        return None
-    return (
-        _Stored(home.resolve(), index, manifest) if list(index["image_id"]) == list(source["image_id"]) else None
-    )
+        return False
+    if list(index["image_id"]) != list(source["image_id"]):
+        return False
+    own = index[index["file"].notna()]
+    rows = zip(own["file"], own["file_bytes"], own["modified"], own["sha256"], strict=True)
+    return all(_hold(((home / file, Content(*content)) for file, *content in rows), workers))
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """A variant as its folder says it is."""
-
-    home: Path
-    index: pd.DataFrame
-    manifest: dict[str, Any]
-
-    def holds(self, workers: int) -> bool:
-        """Tell whether every file is exactly what it was made."""
-        own = self.index[self.index["file"].notna()]
-        rows = zip(own["file"], own["file_bytes"], own["modified"], own["sha256"], strict=True)
-        return all(_hold([(self.home / file, Content(*content)) for file, *content in rows], workers))
-
-    def variant(self, source: pd.DataFrame) -> Variant:
-        """Give it with absolute paths; where it has no file of an image, the data set's own is read."""
-        folder = f"{self.home}/"
-        paths = [
-            own if file is None else folder + file
-            for file, own in zip(self.index["file"], source["image"], strict=True)
-        ]
-        index = self.index.assign(image=paths).set_index("image_id")
-        return Variant(index[["image", "bytes"]], self.manifest)
+def _load(home: Path, source: pd.DataFrame) -> Variant:
+    """Read a variant, with absolute paths; where it has no file of an image, the data set's own is read."""
+    index = pd.read_parquet(home / INDEX, columns=["image_id", "bytes", "file"])
+    folder = f"{home.resolve()}/"
+    paths = [
+        own if file is None else folder + file for file, own in zip(index["file"], source["image"], strict=True)
+    ]
+    table = index.assign(image=paths).set_index("image_id")[["image", "bytes"]]
+    return Variant(table, json.loads((home / MANIFEST).read_text()))
 
 
 def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], workers: int) -> None:
@@ -176,28 +183,33 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
                 shutil.rmtree(home)
             half_made[recipe] = stack.enter_context(files.appearing(home))
             make_folders(half_made[recipe], len(source))
-        columns = (source[name] for name in ("image_id", "image", "bytes"))
-        sources = [Source(*row) for row in zip(range(len(source)), *columns, strict=True)]
-        chunks = [sources[start : start + CHUNK] for start in range(0, len(sources), CHUNK)]
-        rows: list[list[Written]] = [[] for _ in half_made]
-        # Before the threads: what makes reading strict holds for the whole process.
-        with images.strictly(), processes.threads(workers) as pool:
-            for written in pool.map(partial(write_all, homes=half_made), chunks):
-                for own, more in zip(rows, written, strict=True):
-                    own += more
-        for (recipe, home), own in zip(half_made.items(), rows, strict=True):
-            index = pd.DataFrame(own, columns=Written._fields)
-            index.drop(columns="seconds").to_parquet(home / INDEX)
+        indexes = _write(source, half_made, workers)
+        for (recipe, home), index in zip(half_made.items(), indexes, strict=True):
             manifest = {
                 **asdict(recipe),
                 "fingerprint": fingerprint,
                 "library": recipe.writer.library(),
                 "settings": recipe.writer.settings,
-                "images": len(index),
-                "files": int(index["file"].notna().sum()),
-                "bytes": int(index["bytes"].sum()),
+                "images": index.images,
+                "files": index.files,
+                "bytes": index.bytes,
                 "made_together": len(homes),
-                "seconds_encode": round(float(index["seconds"].sum()), 6),
+                "seconds_encode": round(index.seconds, 6),
                 "seconds_together": round(time.monotonic() - started, 3),
             }
             files.write(home / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def _write(source: pd.DataFrame, homes: dict[Recipe, Path], workers: int) -> list[GrowingIndex]:
+    """Write files and index of each variant into its folder."""
+    columns = (source[name] for name in ("image_id", "image", "bytes"))
+    sources = (Source(*row) for row in zip(range(len(source)), *columns, strict=True))
+    with ExitStack() as stack:
+        indexes = [stack.enter_context(GrowingIndex(home / INDEX)) for home in homes.values()]
+        # Before the threads: what makes reading strict holds for the whole process.
+        stack.enter_context(images.strictly())
+        pool = stack.enter_context(processes.threads(workers))
+        for written in processes.in_order(pool, partial(write_all, homes=homes), _chunks(sources)):
+            for index, rows in zip(indexes, written, strict=True):
+                index.add(rows)
+    return indexes

@@ -22,6 +22,7 @@ from agbench.reporting import (
     markdown,
     measures,
     page,
+    phases,
     published,
     tables,
 )
@@ -184,7 +185,7 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
         details.published_table(evidence),
         details.settings_table(evidence),
         details.quarantine_table(facts["quarantined"]),
-        details.phases_table(evidence),
+        phases.phases_table(evidence),
         details.trials_table(evidence),
         details.failures_table(evidence),
     ]

@@ -54,34 +54,6 @@ def trials_table(evidence: Evidence) -> Table:
     return Table("trials", columns, tuple(rows))
 
 
-def phases_table(evidence: Evidence) -> Table:
-    """Say where the seconds of the trials went; what trials share by one training counts once."""
-    trainings: dict[tuple[Condition, float], dict[str, float]] = {}
-    for record in evidence.records:
-        wall = record.metrics.get("wall_seconds", 0.0)
-        if not wall:  # of an older release
-            continue
-        spent = trainings.setdefault((record.condition.training, wall), {"predict": 0.0})
-        for name, value in record.metrics.items():
-            phase = name.removeprefix("seconds_")
-            if name.startswith("seconds_") and phase != "total":
-                spent[phase] = value + (spent["predict"] if phase == "predict" else 0.0)
-    total = sum(wall for _, wall in trainings)
-    sums = {words: sum(spent.get(phase, 0.0) for spent in trainings.values()) for phase, words in _PHASES.items()}
-    sums["importing, measuring, waiting"] = total - sum(sums.values())
-    rows = tuple((words, seconds, seconds / total) for words, seconds in sums.items() if seconds > 0)
-    columns = (Column("phase"), Column("seconds", table.number(1)), Column("of all", table.share))
-    return Table("phases", columns, (*rows, ("all trials", total, 1.0)) if rows else ())
-
-
-_PHASES = {
-    "load": "finding the images, and compressing what is missing",
-    "features": "features",
-    "fit": "training",
-    "predict": "predicting",
-}
-
-
 def failures_table(evidence: Evidence) -> Table:
     """Trials of a data set without a result, and why."""
     return trials_without_result(evidence.failures)

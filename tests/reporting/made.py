@@ -12,7 +12,7 @@ import pandas as pd
 from agbench.condition import JPEG, Budget, Condition, Preprocessing
 from agbench.environment import describe
 from agbench.outcome import Failure, Result, Usage
-from agbench.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, Record
+from agbench.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, SWEEP_PHASES, Record
 from agbench.store import Store
 from agbench.study import PAPER_LEVELS
 
@@ -23,6 +23,9 @@ FEATURES = ["tabular:pixels", "tabular:dct", "tabular:pixels+dct"]
 CROSSED = (1.0, 0.5, 0.3, 0.1)
 SAVED = {"webp": 0.7, "avif": 0.5, "jxl": 0.6}
 """Bytes of a codec's files, of JPEG's at the same level."""
+
+BEFORE = dict(zip(SWEEP_PHASES, (3.0, 4.0, 5.0), strict=True))
+"""Seconds before a sweep's first trial."""
 
 LOGGED = b"nobody ran this\n"
 HOSTILE = '<script>alert(1)</script> | a_b* [x](y) `$\\alpha$` & 100 % #~^{} "\u202e\nend'
@@ -115,7 +118,7 @@ def fill(folder: Path, conditions: Iterable[Condition], images: int = 200, **fac
     environment = describe(1, 0)
     for one in conditions:
         made = result(one, share_of(one), images, **facts)
-        store.finish(store.begin(one, environment), made, Usage(seconds=6.5, memory=10**9), LOGGED)
+        store.finish(store.begin(one, environment), made, Usage(seconds=6.5, memory=10**9), LOGGED, BEFORE)
     return store
 
 

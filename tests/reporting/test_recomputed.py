@@ -417,18 +417,24 @@ def check_claims(rows, stored):
 
 
 def check_phases(rows, stored):
-    trainings = {}
+    trainings, sweeps = {}, set()
     for condition, _, _, run in stored.trials:
         metrics = run.data.metrics
         of_training = {name: value for name, value in condition.items() if name != "test"}
         key = json.dumps(of_training, sort_keys=True), metrics["wall_seconds"]
         trainings.setdefault(key, []).append(metrics)
-    total = sum(wall for _, wall in trainings)
+        sweeps.add(tuple(metrics[f"sweep_seconds_{phase}"] for phase in ("start", "check", "variants")))
+    runs = [metrics for shared in trainings.values() for metrics in shared]
+    before = np.sum(list(sweeps), axis=0)
+    storing = sum(metrics["storing_seconds"] for metrics in runs)
+    total = before.sum() + sum(wall for _, wall in trainings) + storing
     seconds = {row["phase"]: float(row["seconds"]) for row in rows}
-    assert seconds["all trials"] == pytest.approx(total)
+    assert seconds["all"] == pytest.approx(total)
+    started = [seconds[name] for name in ("starting workers", "importing, and looking for weights", "compressing")]
+    assert started == pytest.approx(list(before))
     assert seconds["training"] == pytest.approx(sum(one[0]["seconds_fit"] for one in trainings.values()))
-    predicting = sum(one["seconds_predict"] for shared in trainings.values() for one in shared)
-    assert seconds["predicting"] == pytest.approx(predicting)
+    assert seconds["predicting"] == pytest.approx(sum(metrics["seconds_predict"] for metrics in runs))
+    assert seconds["storing"] == pytest.approx(storing)
     assert sum(seconds.values()) == pytest.approx(2 * total)
     assert {row["phase"]: float(row["of all"]) for row in rows} == pytest.approx(
         {phase: taken / total for phase, taken in seconds.items()}

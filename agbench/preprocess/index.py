@@ -1,0 +1,66 @@
+"""A variant's index: a row an image, written while the images are made, so that none of it stays in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from agbench.preprocess.writing import Written
+
+ROWS = 4096
+"""Rows that are written at once."""
+
+SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("bytes", pa.int64()),
+        ("file", pa.string()),
+        ("file_bytes", pa.int64()),
+        ("modified", pa.int64()),
+        ("sha256", pa.string()),
+    ]
+)
+
+
+class GrowingIndex:
+    """An index on its way to disk, and the sums of what has been added by now.
+
+    Parameters
+    ----------
+    path : Path
+        Of the Parquet file; whole when the block ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.images = self.files = self.bytes = 0
+        self.seconds = 0.0
+        self._writer = parquet.ParquetWriter(path, SCHEMA)  # type: ignore[no-untyped-call]
+        self._rows: list[Written] = []
+
+    def __enter__(self) -> GrowingIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flush()
+        self._writer.close()  # type: ignore[no-untyped-call]
+
+    def add(self, rows: Sequence[Written]) -> None:
+        """Add the rows of some images, in the data set's order."""
+        self.images += len(rows)
+        self.files += sum(row.file is not None for row in rows)
+        self.bytes += sum(row.bytes for row in rows)
+        self.seconds += sum(row.seconds for row in rows)
+        self._rows += rows
+        if len(self._rows) >= ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        columns = {name: [getattr(row, name) for row in self._rows] for name in SCHEMA.names}
+        self._writer.write_table(pa.table(columns, schema=SCHEMA))  # type: ignore[no-untyped-call]
+        self._rows.clear()
