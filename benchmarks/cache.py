@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import statistics
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +14,7 @@ from autogluon.multimodal.data.process_image import ImageProcessor
 from PIL import Image
 from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
-import agbench
-from agbench.data.dataset import TRAIN
-from benchmarks import bare, photographs
+from benchmarks import photographs
 from benchmarks.row import Row, paired
 
 SIDE, REPEATS = 224, 3
@@ -29,7 +25,7 @@ ODD = ((501, 333), (333, 501), (223, 225), (97, 640), (64, 64), (31, 17))
 
 
 def rows() -> Iterator[Row]:
-    """Measure AutoMM's own loading of an image, and a whole training."""
+    """Measure AutoMM's own loading of an image, augmentation included."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         paths = photographs.write(folder / "photographs")
@@ -48,34 +44,6 @@ def rows() -> Iterator[Row]:
                 seconds["now"] / seconds["kept"],
                 "more than 1",
             )
-        yield _training(folder)
-
-
-def _training(folder: Path) -> Row:
-    dataset = agbench.load_dataset(bare.DATASET, workspace=folder)
-    agbench.run(dataset, workspace=folder, models=["tabular:pixels"], levels=[bare.LEVEL])
-    parts, settings = bare.parts(dataset), bare.hyperparameters(folder)
-    side = settings["model.timm_image.image_size"]
-    kept = {
-        name: part.assign(image=[str(_kept(Path(image), side, ".png")) for image in part["image"]])
-        for name, part in parts.items()
-    }
-    taken: dict[str, list[float]] = {"now": [], "kept": []}
-    for seed in range(REPEATS + 1):
-        for name, tables in {"now": parts, "kept": kept}.items():
-            started = time.perf_counter()
-            bare.called(tables, settings, seed, folder / f"{name}-{seed}")
-            taken[name].append(time.perf_counter() - started)
-    seconds = {name: statistics.median(times[1:]) for name, times in taken.items()}  # the first one warms up
-    images = settings["optim.max_epochs"] * len(parts[TRAIN])
-    rate = {name: f"{images / one:.0f} images/s" for name, one in seconds.items()}
-    return Row(
-        f"training {bare.MODEL} at {side} pixels from images resized and cropped before (png), no GPU",
-        rate["kept"],
-        f"from {bare.DATASET}: {rate['now']}",
-        seconds["now"] / seconds["kept"],
-        "more than 1",
-    )
 
 
 def _kept(path: Path, side: int, suffix: str) -> Path:

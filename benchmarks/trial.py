@@ -17,7 +17,7 @@ from agbench.workspace import Workspace
 from benchmarks import bare
 from benchmarks.row import Row
 
-TRIALS = 6
+TRIALS = 4
 """The first of them warms up, in both ways, and is not counted."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +24,14 @@ SCHEMA = pa.schema(
         ("sha256", pa.string()),
     ]
 )
+
+
+def read_index(path: Path) -> Iterator[Written]:
+    """Read an index row by row; an ``OSError`` or ``ValueError`` says that it is not there, or damaged."""
+    with parquet.ParquetFile(path) as file:  # type: ignore[no-untyped-call]
+        for batch in file.iter_batches(ROWS, columns=SCHEMA.names):
+            for row in batch.to_pylist():
+                yield Written(**row)
 
 
 class GrowingIndex:

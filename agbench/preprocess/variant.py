@@ -20,7 +20,7 @@ from agbench import files, images, processes
 from agbench.condition import digest
 from agbench.errors import UserError
 from agbench.files import Content
-from agbench.preprocess.index import GrowingIndex
+from agbench.preprocess.index import GrowingIndex, read_index
 from agbench.preprocess.writing import Recipe, Source, make_folders, write_all
 
 T = TypeVar("T")
@@ -153,14 +153,18 @@ def _is_whole(home: Path, source: pd.DataFrame, workers: int) -> bool:
     """Tell whether a variant is there, of these images, and every file exactly what it was made."""
     try:
         json.loads((home / MANIFEST).read_text())
-        index = pd.read_parquet(home / INDEX)
-    except (OSError, ValueError):
+        return all(_hold(_expected(home, source), workers))
+    except (OSError, ValueError):  # not there, damaged, or of other images
         return False
-    if list(index["image_id"]) != list(source["image_id"]):
-        return False
-    own = index[index["file"].notna()]
-    rows = zip(own["file"], own["file_bytes"], own["modified"], own["sha256"], strict=True)
-    return all(_hold(((home / file, Content(*content)) for file, *content in rows), workers))
+
+
+def _expected(home: Path, source: pd.DataFrame) -> Iterator[tuple[Path, Content]]:
+    """Give a variant's files, and what they must hold, as its index says."""
+    for row, image_id in zip(read_index(home / INDEX), source["image_id"], strict=True):
+        if row.image_id != image_id:
+            raise ValueError(f"{home} is of other images")
+        if row.file is not None:
+            yield home / row.file, Content(row.file_bytes, row.modified, row.sha256)
 
 
 def _load(home: Path, source: pd.DataFrame) -> Variant:
