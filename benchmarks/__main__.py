@@ -34,10 +34,11 @@ def main(names: list[str]) -> None:
     machine = describe(0, 0)["machine"]
     where = f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB"
     for name in names:
-        found = [asdict(row) for row in importlib.import_module(f"benchmarks.{name}").rows()]
+        found = []
+        for row in importlib.import_module(f"benchmarks.{name}").rows():
+            found.append(asdict(row))
+            print(f"{row.what}: {row.ours}; {row.theirs}; ratio {row.ratio:.2f} ({row.demand})", flush=True)
         kept[name] = {"machine": where, "date": datetime.now(timezone.utc).date().isoformat(), "rows": found}
-        for row in found:
-            print(f"{row['what']}: {row['ours']}; {row['theirs']}; ratio {row['ratio']:.2f} ({row['demand']})")
         KEPT.write_text(json.dumps({name: kept[name] for name in NAMES if name in kept}, indent=1) + "\n")
     before, _, rest = PAGE.read_text().partition(MARK)
     _, _, after = rest.partition(MARK)
