@@ -59,11 +59,20 @@ class Cluster:
         found = [one["Resources"] for one in ray.nodes() if one["Alive"]]
         return [Machine(*(int(one.get(name, 0)) for name in ("CPU", "GPU", "memory"))) for one in found]
 
-    def refuse_what_cannot_work(self, models: Sequence[tuple[str, Budget]]) -> None:
-        """Raise `UserError` where a model can't work; a worker that has looked is warm."""
-        reason = ray.get(_look_around.options(num_cpus=1).remote(list(models)))
-        if reason:
-            raise UserError(reason)
+    def refuse_what_cannot_work(self, models: Sequence[tuple[str, Budget]], workers: int, cpus: int) -> None:
+        """Raise `UserError` where a model can't work.
+
+        Parameters
+        ----------
+        models : sequence of (str, Budget)
+            Models with their budgets.
+        workers, cpus : int
+            How many look at the same time, and the cores of each: whoever has looked is warm.
+        """
+        look = _look_around.options(num_cpus=cpus)
+        for reason in ray.get([look.remote(list(models)) for _ in range(workers)]):
+            if reason:
+                raise UserError(reason)
 
     def submit(self, order: Order, dataset: Dataset) -> Any:
         """Hand an order to whichever worker is free first, and give what stands for its answer."""

@@ -207,9 +207,8 @@ class Flights:
             return
         outcome = answer.outcome
         if not isinstance(outcome, Failure):
-            usage = replace(answer.usage, seconds=flight.taken().seconds)
             self._send_waiting(landing=1)  # before storing, so that no worker waits for that
-            self._finish(flight, outcome, usage, answer.log)
+            self._finish(flight, outcome, answer)
             del self._flights[reference]
             yield from self._ended(flight, outcome)
             return
@@ -227,21 +226,26 @@ class Flights:
         order = self._order(flight.group, flight.first, attempt, halvings)
         self._send(Flight(flight.group, flight.first, order, attempt))
 
-    def _finish(self, flight: Flight, results: list[Result], usage: Usage, log: bytes) -> None:
+    def _finish(self, flight: Flight, results: list[Result], answer: worker.Answer) -> None:
+        self._begin_silent(flight)
         for run_id, result in zip(flight.run_ids, results, strict=True):
-            self._store.finish(run_id, result, usage, log, self._before)
+            self._store.finish(run_id, result, answer.usage, answer.log, self._before)
         scratch = self._home.scratch / flight.order.number
         if self._engine.keep_models:
             worker.keep_model(scratch, self._store.folder / "models" / flight.group[0].training.id)
         shutil.rmtree(scratch, ignore_errors=True)
 
     def _fail(self, flight: Flight, failure: Failure, log: bytes) -> None:
-        if not flight.run_ids:  # it died before it could say that it began
-            surroundings = environment.describe(self._share.resources.cpus, self._share.resources.gpus)
-            flight.run_ids = [self._store.begin(one, surroundings, self._names) for one in flight.group]
+        self._begin_silent(flight)
         for run_id in flight.run_ids:
             self._store.fail(run_id, failure, flight.taken(), log)
         shutil.rmtree(self._home.scratch / flight.order.number, ignore_errors=True)
+
+    def _begin_silent(self, flight: Flight) -> None:
+        """Begin what has ended before it was heard to begin."""
+        if not flight.run_ids:
+            surroundings = environment.describe(self._share.resources.cpus, self._share.resources.gpus)
+            flight.run_ids = [self._store.begin(one, surroundings, self._names) for one in flight.group]
 
     def _log_of(self, flight: Flight) -> bytes:
         if flight.began is None:

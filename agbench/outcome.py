@@ -37,7 +37,7 @@ class Usage:
     Parameters
     ----------
     seconds : float
-        From its beginning to its end, as the sweep saw them.
+        From its beginning to its end, by its worker's clock; of one that died, as the sweep saw them.
     memory : int
         The most bytes that its process and that one's children had in memory at a time.
     gpu_memory : int

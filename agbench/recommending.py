@@ -139,7 +139,8 @@ def _trials(
             plan = make_plan(conditions, store.records(dataset.name))
             if plan.todo:
                 if not running:
-                    opened = sweep.opened(dataset, workspace, store, engine)
+                    # A look follows from the one before, whose original it shares: one trial a seed.
+                    opened = sweep.opened(dataset, workspace, store, engine, most=len(asked.seeds))
                     running.append(stack.enter_context(opened))
                 with closing(running[0](plan.todo)) as events:  # type: ignore[type-var]
                     for event in events:

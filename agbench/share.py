@@ -54,7 +54,7 @@ class Share:
         return f"{at_once}, each with {each}{gpu} ({self.why})"
 
 
-def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
+def divide(machines: Sequence[Machine], wanted: int | None, most: int | None = None) -> Share:
     """Divide machines among trials.
 
     Trials side by side use cores and GPUs better than the threads of one trial do (``benchmarks``,
@@ -67,6 +67,9 @@ def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
         What there is.
     wanted : int, optional
         Trials at once on all of them together, instead.
+    most : int, optional
+        Trials that will ever be asked for at once: where there is no GPU, cores that more of them would take go
+        to these.
 
     Returns
     -------
@@ -84,6 +87,8 @@ def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
     fitting = [one for one in machines if one.cpus and (one.gpus or not gpus)]
     if not fitting:
         raise UserError(f"no machine has {'both a core and a GPU' if gpus else 'a core'} for a trial: {there}")
+    if wanted is not None and wanted < 1:
+        raise UserError(f"{wanted} trials at once are none: ask for 1 or more")
     if wanted is not None:
         each = next((each for each in range(cpus, 0, -1) if _places(fitting, each) >= wanted), 0)
         if not each:
@@ -95,9 +100,11 @@ def divide(machines: Sequence[Machine], wanted: int | None) -> Share:
         each = max(min(one.cpus // one.gpus for one in fitting), 1)
         workers = sum(min(one.gpus, one.cpus // each, max(one.memory // MEMORY, 1)) for one in fitting)
         return Share(workers, Resources(each, 1), f"one for each GPU that cores and memory allow; {there}")
-    each = min(one.cpus // min(one.cpus, max(one.memory // MEMORY, 1)) for one in fitting)
-    workers = sum(min(one.cpus // each, max(one.memory // MEMORY, 1)) for one in fitting)
-    return Share(workers, Resources(each), f"one for each core that memory allows; {there}")
+    room = [min(one.cpus, max(one.memory // MEMORY, 1), most or one.cpus) for one in fitting]
+    each = min(one.cpus // trials for one, trials in zip(fitting, room, strict=True))
+    workers = sum(min(one.cpus // each, trials) for one, trials in zip(fitting, room, strict=True))
+    why = "one for each core that memory allows" if most is None else "as many as are asked for at once"
+    return Share(workers, Resources(each), f"{why}; {there}")
 
 
 def _places(machines: Sequence[Machine], each: int) -> int:

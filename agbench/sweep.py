@@ -70,6 +70,7 @@ def opened(
     store: Store,
     engine: Engine | None = None,
     names: Mapping[str, int] | None = None,
+    most: int | None = None,
 ) -> Iterator[Running]:
     """Start workers for a data set's trials, and keep them warm for as many rounds of these as are wanted.
 
@@ -85,6 +86,8 @@ def opened(
         How.
     names : mapping of str to int, optional
         Names that the trials get, and when their sweeps began, in milliseconds since 1970.
+    most : int, optional
+        Trials that will ever be asked for at once, as `agbench.share.divide` takes it.
 
     Yields
     ------
@@ -107,13 +110,15 @@ def opened(
         begun = time.monotonic()
         with _stoppable(), cluster.connected(engine.address) as workers, _stoppable() as look:
             started = iter([time.monotonic() - begun])
-            divided = share.divide(workers.machines, engine.workers)
+            divided = share.divide(workers.machines, engine.workers, most)
             told = iter([Preparing(str(divided))])  # once, however many rounds there are
 
             def running(todo: Sequence[Condition]) -> Iterator[OfSweep]:
                 yield from told
                 times = [time.monotonic()]
-                workers.refuse_what_cannot_work(list(dict.fromkeys((one.model, one.budget) for one in todo)))
+                models = list(dict.fromkeys((one.model, one.budget) for one in todo))
+                at_once = min(divided.workers, len(todo))
+                workers.refuse_what_cannot_work(models, at_once, divided.resources.cpus)
                 times.append(time.monotonic())
                 yield Preparing(f"compressing {len(dataset.index)} images")
                 _make_variants(dataset, todo)

@@ -83,7 +83,7 @@ class Answer:
     outcome : list of Result, or Failure
         The failure is that of all its conditions.
     usage : Usage
-        What it took; the seconds are the sweep's to measure.
+        What it took.
     log : bytes
         The log.
     """

@@ -38,6 +38,8 @@ def main(names: list[str]) -> None:
         for row in importlib.import_module(f"benchmarks.{name}").rows():
             found.append(asdict(row))
             print(f"{row.what}: {row.ours}; {row.theirs}; ratio {row.ratio:.2f} ({row.demand})", flush=True)
+        if not found:  # what it needs is not here
+            continue
         kept[name] = {"machine": where, "date": datetime.now(timezone.utc).date().isoformat(), "rows": found}
         KEPT.write_text(json.dumps({name: kept[name] for name in NAMES if name in kept}, indent=1) + "\n")
     before, _, rest = PAGE.read_text().partition(MARK)

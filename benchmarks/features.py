@@ -50,7 +50,7 @@ def rows() -> Iterator[Row]:
             rate = {one: f"{len(paths) / taken:.0f} images/s" for one, taken in seconds.items()}
             for count in threads:
                 yield Row(
-                    f"{name} features of {len(paths)} photographs, {count} threads, the same values",
+                    f"{name} features of {len(paths)} photographs, {count} threads",
                     rate[count],
                     f"straightforward, one process: {rate['straightforward']}",
                     seconds["straightforward"] / seconds[count],

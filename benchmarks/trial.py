@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import agbench
 from agbench import study, sweep
 from agbench.condition import Condition, Preprocessing
 from agbench.events import Ended
+from agbench.flights import Engine
 from agbench.models import registry
 from agbench.store import Store
 from agbench.workspace import Workspace
@@ -30,19 +32,19 @@ def rows() -> Iterator[Row]:
         budget = study.QUICK.only(registry.find(bare.MODEL)[0].reads)
         name, checkpoint = study.located(bare.MODEL)
         ours, theirs, same = [], [], True
-        with sweep.opened(dataset, workspace, store) as running:
+        with sweep.opened(dataset, workspace, store, Engine(1)) as running:
             for seed in range(TRIALS):
                 images = Preprocessing.at(bare.LEVEL)
                 condition = Condition(
                     dataset.name, dataset.fingerprint, images, name, budget, seed, weights=checkpoint
                 )
+                started = time.perf_counter()
                 outcomes = [event.outcome for event in running([condition]) if isinstance(event, Ended)]
-                (record,) = (one for one in store.records(dataset.name) if one.condition == condition)
+                ours.append(time.perf_counter() - started)  # checking files and storing included
                 settings = bare.hyperparameters(Path(scratch))
                 seconds, accuracy = bare.called(
                     bare.parts(dataset), settings, seed, Path(scratch) / f"bare-{seed}"
                 )
-                ours.append(record.metrics["wall_seconds"])
                 theirs.append(seconds)
                 same &= outcomes[0].accuracy == accuracy
     mine, others = statistics.median(ours[1:]), statistics.median(theirs[1:])

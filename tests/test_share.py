@@ -45,10 +45,31 @@ def test_machines_are_divided(machines, wanted, workers, resources):
     assert "cores, " in share.why
 
 
+@pytest.mark.parametrize(
+    ("machines", "most", "workers", "resources"),
+    [
+        ([machine(2)], 1, 1, Resources(2, 0)),
+        ([machine(16)], 3, 3, Resources(5, 0)),
+        ([machine(2)], 3, 2, Resources(1, 0)),
+        ([machine(16, memory=8)], 3, 2, Resources(8, 0)),
+        ([machine(16, 2)], 1, 2, Resources(8, 1)),
+    ],
+)
+def test_few_trials_share_all_cores(machines, most, workers, resources):
+    share = divide(machines, None, most)
+    assert (share.workers, share.resources) == (workers, resources)
+
+
 @pytest.mark.parametrize(("machines", "wanted"), [([machine(2)], 3), ([machine(16, 1)], 2)])
 def test_more_than_there_is_is_refused(machines, wanted):
     with pytest.raises(UserError, match=f"--workers {wanted} is more than"):
         divide(machines, wanted)
+
+
+@pytest.mark.parametrize("wanted", [0, -1])
+def test_no_trials_at_once_are_refused(wanted):
+    with pytest.raises(UserError, match="ask for 1 or more"):
+        divide([machine(2)], wanted)
 
 
 @pytest.mark.parametrize("machines", [[machine(0)], [machine(0, 1)], [machine(0, 1), machine(8)]])

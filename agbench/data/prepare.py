@@ -74,7 +74,7 @@ def prepare(
     request : Request, optional
         How.
     workers : int
-        Processes for checking images.
+        Threads for checking images.
     watch : callable
         Told how far it is.
 

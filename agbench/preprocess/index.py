@@ -26,8 +26,35 @@ SCHEMA = pa.schema(
 )
 
 
+def sums(path: Path) -> dict[str, int]:
+    """Sum an index up, as the manifest beside it has it.
+
+    Parameters
+    ----------
+    path : Path
+        Of the Parquet file.
+
+    Returns
+    -------
+    dict of str to int
+        The numbers of ``images``, and of ``files`` of the variant's own, and all ``bytes`` that count.
+
+    Raises
+    ------
+    OSError, ValueError
+        If it is not there, damaged, or laid out in another way.
+    """
+    with parquet.ParquetFile(path) as file:  # type: ignore[no-untyped-call]
+        if not file.schema_arrow.equals(SCHEMA):
+            raise ValueError(f"{path} has other columns")
+        table = file.read(columns=["bytes", "file"])
+    counted = table.column("bytes").to_numpy()
+    files = table.num_rows - table.column("file").null_count
+    return {"images": table.num_rows, "files": files, "bytes": int(counted.sum())}
+
+
 def read_index(path: Path) -> Iterator[Written]:
-    """Read an index row by row; an ``OSError`` or ``ValueError`` says that it is not there, or damaged."""
+    """Read an index row by row, after `sums` has found nothing wrong with it."""
     with parquet.ParquetFile(path) as file:  # type: ignore[no-untyped-call]
         for batch in file.iter_batches(ROWS, columns=SCHEMA.names):
             for row in batch.to_pylist():

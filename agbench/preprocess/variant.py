@@ -20,7 +20,7 @@ from agbench import files, images, processes
 from agbench.condition import digest
 from agbench.errors import UserError
 from agbench.files import Content
-from agbench.preprocess.index import GrowingIndex, read_index
+from agbench.preprocess.index import GrowingIndex, read_index, sums
 from agbench.preprocess.writing import Recipe, Source, make_folders, write_all
 
 T = TypeVar("T")
@@ -94,7 +94,11 @@ def make_missing(
     _refuse_changed(source, workers)
     with FileLock(folder / ".lock"):
         homes = {recipe: folder / _name(recipe, fingerprint) for recipe in recipes}
-        missing = {recipe: home for recipe, home in homes.items() if not _is_whole(home, source, workers)}
+        missing = {
+            recipe: home
+            for recipe, home in homes.items()
+            if not _is_whole(home, recipe, source, fingerprint, workers)
+        }
         if missing:
             _make(source, fingerprint, missing, workers)
 
@@ -118,6 +122,13 @@ def _name(recipe: Recipe, fingerprint: str) -> str:
     made_by = {"format": FORMAT, "library": recipe.writer.library(), "fingerprint": fingerprint}
     words = str(recipe.preprocessing).replace(" + ", "-").replace(" ", "-")
     return f"{words}-{digest([asdict(recipe), made_by])}"
+
+
+def _identity(recipe: Recipe, fingerprint: str) -> dict[str, Any]:
+    """Say, as JSON has it, what a variant is."""
+    of_codec = {"library": recipe.writer.library(), "settings": recipe.writer.settings}
+    identity: dict[str, Any] = json.loads(json.dumps({**asdict(recipe), "fingerprint": fingerprint, **of_codec}))
+    return identity
 
 
 def _refuse_changed(source: pd.DataFrame, workers: int) -> None:
@@ -149,12 +160,15 @@ def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def _is_whole(home: Path, source: pd.DataFrame, workers: int) -> bool:
+def _is_whole(home: Path, recipe: Recipe, source: pd.DataFrame, fingerprint: str, workers: int) -> bool:
     """Tell whether a variant is there, of these images, and every file exactly what it was made."""
     try:
-        json.loads((home / MANIFEST).read_text())
+        manifest = json.loads((home / MANIFEST).read_text())
+        said = {**_identity(recipe, fingerprint), **sums(home / INDEX)}
+        if any(manifest[name] != value for name, value in said.items()):
+            return False
         return all(_hold(_expected(home, source), workers))
-    except (OSError, ValueError):  # not there, damaged, or of other images
+    except (OSError, ValueError, KeyError, TypeError):  # not there, damaged, or of other images
         return False
 
 
@@ -190,10 +204,7 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
         indexes = _write(source, half_made, workers)
         for (recipe, home), index in zip(half_made.items(), indexes, strict=True):
             manifest = {
-                **asdict(recipe),
-                "fingerprint": fingerprint,
-                "library": recipe.writer.library(),
-                "settings": recipe.writer.settings,
+                **_identity(recipe, fingerprint),
                 "images": index.images,
                 "files": index.files,
                 "bytes": index.bytes,

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 
 from agbench.data.check import check, check_all
 
@@ -30,3 +32,14 @@ def test_a_pipe_a_folder_and_nothing_are_no_images(tmp_path):
     assert check(tmp_path / "pipe.jpg").problem == "not a file"
     assert check(tmp_path / "folder.jpg").problem == "not a file"
     assert check(tmp_path / "gone.jpg").problem == "no such file"
+
+
+def test_a_script_without_a_main_guard_can_check_images(store_image, photograph, tmp_path):
+    image = store_image("good.jpg", photograph)
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"from pathlib import Path\nfrom agbench.data.check import check_all\n"
+        f"print(check_all([Path({str(image)!r})], 2)['width'].tolist())\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.returncode) == ("[96]\n", 0), done.stderr

@@ -15,9 +15,10 @@ from agbench.errors import UserError
 from agbench.files import Content
 from agbench.images import UnreadableImageError
 from agbench.preprocess.codec import CODECS
+from agbench.preprocess.index import GrowingIndex
 from agbench.preprocess.noise import add_noise
 from agbench.preprocess.variant import materialise
-from agbench.preprocess.writing import Recipe
+from agbench.preprocess.writing import Recipe, Written
 
 ORIGINAL = Recipe(Preprocessing())
 JPEG = Recipe(Preprocessing.at(0.3))
@@ -148,22 +149,46 @@ def test_variants_are_reused(make, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "variants").rglob("*")} == before
 
 
-@pytest.mark.parametrize("harm", ["alter", "delete", "no manifest", "junk manifest", "junk index"])
+def without_columns(home):
+    pd.read_parquet(home / "index.parquet")[["image_id", "bytes"]].to_parquet(home / "index.parquet")
+
+
+def without_files(home):
+    """An index that has the originals read as this level."""
+    grown = pd.read_parquet(home / "index.parquet")
+    with GrowingIndex(home / "index.parquet") as index:
+        index.add([Written(row.image_id, row.bytes) for row in grown.itertuples()])
+
+
+def of_other_images(home):
+    grown = pd.read_parquet(home / "index.parquet")
+    with GrowingIndex(home / "index.parquet") as index:
+        rows = grown.assign(image_id=[*grown["image_id"]][::-1]).itertuples(index=False)
+        index.add([Written(*row) for row in rows])
+
+
+HARMS = {
+    "alter": lambda home: next(home.rglob("000000.jpg")).write_bytes(b"altered"),
+    "delete": lambda home: next(home.rglob("000000.jpg")).unlink(),
+    "no manifest": lambda home: (home / "manifest.json").unlink(),
+    "junk manifest": lambda home: (home / "manifest.json").write_text("junk"),
+    "empty manifest": lambda home: (home / "manifest.json").write_text("{}"),
+    "list for a manifest": lambda home: (home / "manifest.json").write_text("[]"),
+    "junk index": lambda home: (home / "index.parquet").write_text("junk"),
+    "no columns": without_columns,
+    "no files": without_files,
+    "of other images": of_other_images,
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
 def test_a_variant_that_was_tampered_with_is_made_anew(make, tmp_path, harm):
     before = make(JPEG)[JPEG]
-    path = Path(before.index.loc["photo.png", "image"])
-    content = path.read_bytes()
-    if harm == "alter":
-        path.write_bytes(content[:-10])
-    elif harm == "delete":
-        path.unlink()
-    elif harm == "no manifest":
-        (folders(tmp_path)[0] / "manifest.json").unlink()
-    else:
-        name = "manifest.json" if harm == "junk manifest" else "index.parquet"
-        (folders(tmp_path)[0] / name).write_text("junk")
+    contents = [Path(image).read_bytes() for image in before.index["image"]]
+    HARMS[harm](folders(tmp_path)[0])
     after = make(JPEG)[JPEG]
-    assert Path(after.index.loc["photo.png", "image"]).read_bytes() == content
+    assert after.index.equals(before.index)
+    assert [Path(image).read_bytes() for image in after.index["image"]] == contents
     assert after.bytes == before.bytes
 
 
