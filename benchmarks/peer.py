@@ -58,7 +58,8 @@ def rows() -> Iterator[Row]:
     theirs = sum(seconds) / len(seconds)
     same = done.sort_values("seed")["accuracy"].round(6).tolist() == [round(one, 6) for one in accuracies]
     yield Row(
-        f"{len(SEEDS)} trials of {bare.MODEL} on {bare.DATASET}, a sweep from its start to its end, each; "
+        f"{len(SEEDS)} trials of {bare.MODEL} on {bare.DATASET}, a sweep with its default share of the cores, "
+        f"from its start to its end, each; "
         f"accuracies with equal seeds are {'equal' if same else 'NOT equal'}",
         f"{ours:.1f} s",
         f"autogluon-bench's run script: {theirs:.1f} s",

@@ -21,9 +21,10 @@ def rows() -> Iterator[Row]:
     cpus = available_cpus()
     with tempfile.TemporaryDirectory() as scratch:
         dataset = agbench.load_dataset(DATASET, workspace=scratch)
-        # Variants are made, and the system's caches warm.
+        # Before each: variants are made, and the system's caches warm.
         agbench.run(dataset, workspace=scratch, models=["tabular:pixels"], levels=LEVELS)
         for model in MODELS:
+            agbench.run(dataset, workspace=scratch, models=[model], levels=LEVELS[:1])
             # Each way has a seed of its own, so that no result of the other one is used again.
             seconds = {workers: _seconds(dataset, model, workers, scratch) for workers in (1, cpus)}
             yield Row(
