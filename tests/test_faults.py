@@ -114,7 +114,6 @@ def test_each_trial_ends_in_one_way_and_takes_no_other_along(sweep, workspace, a
     assert by_model["faulty:hang"].reason == "fit took more than 1 s"
     for record in by_model.values():
         assert f"{record.condition.model.partition(':')[2]} fits" in (record.folder / "log.txt").read_text()
-        assert record.metrics["wall_seconds"] >= record.metrics.get("seconds_total", 0.0)
         assert record.metrics["wall_seconds"] > 0
         assert record.metrics["memory_peak"] > 10_000_000
     assert by_model["faulty:fine"].notes["threads"] == str(available_cpus() // workers), "its share of the cores"
