@@ -62,7 +62,7 @@ def read_index(path: Path) -> Iterator[Written]:
 
 
 class GrowingIndex:
-    """An index on its way to disk, and the sums of what has been added by now.
+    """An index on its way to disk, and the seconds that encoding took, which it does not hold.
 
     Parameters
     ----------
@@ -71,7 +71,6 @@ class GrowingIndex:
     """
 
     def __init__(self, path: Path) -> None:
-        self.images = self.files = self.bytes = 0
         self.seconds = 0.0
         self._writer = parquet.ParquetWriter(path, SCHEMA)  # type: ignore[no-untyped-call]
         self._rows: list[Written] = []
@@ -87,9 +86,6 @@ class GrowingIndex:
 
     def add(self, rows: Sequence[Written]) -> None:
         """Add the rows of some images, in the data set's order."""
-        self.images += len(rows)
-        self.files += sum(row.file is not None for row in rows)
-        self.bytes += sum(row.bytes for row in rows)
         self.seconds += sum(row.seconds for row in rows)
         self._rows += rows
         if len(self._rows) >= ROWS:

@@ -205,9 +205,7 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
         for (recipe, home), index in zip(half_made.items(), indexes, strict=True):
             manifest = {
                 **_identity(recipe, fingerprint),
-                "images": index.images,
-                "files": index.files,
-                "bytes": index.bytes,
+                **sums(home / INDEX),
                 "made_together": len(homes),
                 "seconds_encode": round(index.seconds, 6),
                 "seconds_together": round(time.monotonic() - started, 3),
