@@ -131,7 +131,8 @@ class Display:
         if self._ended < total:
             parts.append(f"{total - self._ended} not run to the end")
         taken = duration(time.monotonic() - self._started)
-        self._say(f"{total} trials in {taken}: {', '.join(parts)}")
+        noun = "trial" if total == 1 else "trials"
+        self._say(f"{total} {noun} in {taken}: {', '.join(parts)}")
         if not self.failures:
             return
         table = Table(box=None, pad_edge=False, show_edge=False)

@@ -1,4 +1,4 @@
-"""Intervals, paired comparisons and the tolerance. scipy does the mathematics.
+"""Intervals and paired comparisons. scipy does the mathematics.
 
 What statsmodels and scipy.stats have of these (Wilson, Holm, McNemar) is compared with theirs in the tests:
 importing them takes about as long as a report of a thousand trials.
@@ -7,9 +7,8 @@ importing them takes about as long as a report of a thousand trials.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,6 @@ ONE_SIDED = (1 - CONFIDENCE) / 2
 MARGIN = 0.01
 """What a compressed data set may lose and still count as not inferior: one point of accuracy."""
 
-RESAMPLES = 2000
 LARGEST_FACTOR = 1000.0
 """Times the images that there are, beyond which more of them are no advice."""
 
@@ -80,26 +78,6 @@ class Comparison:
     def verdict(self) -> str:
         """What this comparison alone decides about a loss of the margin."""
         return decide(self.p_not_inferior, self.p_inferior)
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """The lowest level such that it and every higher one are not inferior to the original.
-
-    Parameters
-    ----------
-    level : float
-        That level; 1.0 where the first one below the original is not decided, or inferior.
-    low, high : float
-        The 95 % interval of the same rule over resampled test images.
-    stopped_by : float, optional
-        The level below, which was not shown to be not inferior; ``None`` where there is none.
-    """
-
-    level: float
-    low: float
-    high: float
-    stopped_by: float | None
 
 
 def decide(p_not_inferior: float, p_inferior: float) -> str:
@@ -237,55 +215,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     corrected[order] = np.maximum.accumulate(np.minimum(np.asarray(p_values, dtype=float)[order] * factors, 1.0))
     found: list[float] = corrected.tolist()
     return found
-
-
-def tolerance(
-    levels: Sequence[float], compared: Mapping[float, Comparison], differences: Mapping[float, Floats], seed: int
-) -> Tolerance:
-    """Find how far down the levels nothing that matters is lost.
-
-    Parameters
-    ----------
-    levels : sequence of float
-        Those below the original that were asked for.
-    compared : mapping of float to Comparison
-        Those that have a result, against the original.
-    differences : mapping of float to ndarray, shape (images,)
-        The same by image, as means over seeds.
-    seed : int
-        Of the resampling.
-
-    Returns
-    -------
-    Tolerance
-        Levels are tested downwards and the first that fails, or has no result, ends it: so no correction for
-        their number is needed. In a resample a level passes where its difference exceeds what it had to
-        exceed in the data.
-    """
-    ordered = sorted(levels, reverse=True)
-    steps = [1.0, *ordered]
-    tested = list(takewhile(lambda level: level in compared, ordered))
-    passed = [compared[level].verdict == NOT_INFERIOR for level in tested]
-    reached = int(_reached(np.array([passed], dtype=bool))[0])
-    found, below = steps[reached], (ordered[reached] if reached < len(ordered) else None)
-    if not tested:
-        return Tolerance(found, found, found, below)
-    by_image = np.column_stack([differences[level] for level in tested])
-    patterns, counts = np.unique(by_image, axis=0, return_counts=True)
-    generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(len(by_image), counts / counts.sum(), size=RESAMPLES) @ patterns / len(by_image)
-    reach = [compared[level].difference.value - compared[level].difference.low for level in tested]
-    passes = drawn > np.array(reach) - [compared[level].margin for level in tested]
-    low, high = np.quantile(
-        np.array(steps)[_reached(passes)], [ONE_SIDED, 1 - ONE_SIDED], method="inverted_cdf"
-    ).tolist()
-    return Tolerance(found, low, high, below)
-
-
-def _reached(passed: Bools) -> npt.NDArray[np.int_]:
-    """Count, in each row, how many pass before the first that does not."""
-    count: npt.NDArray[np.int_] = np.logical_and.accumulate(passed, axis=1).sum(axis=1)
-    return count
 
 
 def _table(ours: Bools, base: Bools) -> tuple[int, int, int, int]:

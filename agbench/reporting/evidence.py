@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any, TypeVar
 
-from agbench import statistics
 from agbench.condition import JPEG, ORIGINAL_LEVEL, Budget, Condition, digest
 from agbench.record import Record
 from agbench.reporting.cell import Cell, paired
-from agbench.statistics import Comparison, Tolerance
+from agbench.statistics import Comparison
+from agbench.tolerance import Tolerance
 
 K = TypeVar("K")
 
@@ -106,7 +106,7 @@ class Series(Named):
             difference = self.cells[level].right(seeds).astype(float) - original.right(seeds)
             by_image[level] = difference.mean(axis=0)
         ids = sorted(record.condition.id for cell in self.cells.values() for record in cell.records)
-        return statistics.tolerance(levels, self.compared, by_image, int(digest(ids), 16))
+        return Tolerance.of(levels, self.compared, by_image, int(digest(ids), 16))
 
     @property
     def size(self) -> tuple[str, int] | None:
