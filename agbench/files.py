@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from agbench.errors import UserError
 
@@ -63,7 +64,12 @@ def read(path: str | Path) -> tuple[Content, bytes]:
     """Read a file that fits into memory once, for what it holds and for its bytes."""
     # Not Path.open: it takes a while where there are a million files.
     with open(path, "rb") as stream:  # noqa: PTH123
-        data, modified = stream.read(), os.fstat(stream.fileno()).st_mtime_ns
+        return read_open(stream)
+
+
+def read_open(stream: IO[bytes]) -> tuple[Content, bytes]:
+    """Read an open file as `read` does, from where it stands."""
+    data, modified = stream.read(), os.fstat(stream.fileno()).st_mtime_ns
     return Content(len(data), modified, hashlib.sha256(data).hexdigest()), data
 
 
