@@ -19,7 +19,7 @@ from agbench.workspace import Workspace
 from benchmarks import bare
 from benchmarks.row import Row
 
-TRIALS = 4
+TRIALS = 7
 """The first of them warms up, in both ways, and is not counted."""
 
 
