@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -64,13 +65,27 @@ def read(path: str | Path) -> tuple[Content, bytes]:
     """Read a file that fits into memory once, for what it holds and for its bytes."""
     # Not Path.open: it takes a while where there are a million files.
     with open(path, "rb") as stream:  # noqa: PTH123
-        return read_open(stream)
-
-
-def read_open(stream: IO[bytes]) -> tuple[Content, bytes]:
-    """Read an open file as `read` does, from where it stands."""
-    data, modified = stream.read(), os.fstat(stream.fileno()).st_mtime_ns
+        data, modified = stream.read(), os.fstat(stream.fileno()).st_mtime_ns
     return Content(len(data), modified, hashlib.sha256(data).hexdigest()), data
+
+
+def write_bytes(path: str, data: bytes) -> int:
+    """Write a file, and give its time of modification in nanoseconds."""
+    with open(path, "wb") as stream:  # noqa: PTH123
+        stream.write(data)
+        stream.flush()
+        return os.fstat(stream.fileno()).st_mtime_ns
+
+
+@contextmanager
+def in_memory() -> Iterator[IO[bytes]]:
+    """Open a file that is nowhere but in memory; where the system has such ones, with a descriptor."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("agbench"), "w+b", buffering=0) as stream:
+            yield stream
+    else:
+        with io.BytesIO() as stream:
+            yield stream
 
 
 def expanded(path: str | Path) -> Path:

@@ -181,8 +181,9 @@ CODECS = {
         scale="quality 100 r, which libjxl turns into a distance from the original: 90 is 1.0, hardly visible",
     ),
 }
-"""By name. Pillow's ``save(quality=q)`` with its defaults is the definition of a level, for each codec on its own
-scale: the same level of two codecs is neither the same quality nor the same size."""
+"""By name. Pillow's ``save(quality=q)`` with its defaults, but for threads where they change the bytes, is the
+definition of a level, for each codec on its own scale: the same level of two codecs is neither the same quality
+nor the same size."""
 
 LOSSLESS = Codec(
     suffix=".png",

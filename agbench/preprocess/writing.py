@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from PIL import Image
 
@@ -80,11 +81,12 @@ def make_folders(home: Path, count: int) -> None:
 def write_all(sources: Sequence[Source], homes: Mapping[Recipe, Path]) -> list[list[Written]]:
     """Write images' files into the variants' folders, and give their rows by variant."""
     wanted = [(recipe, recipe.writer, home) for recipe, home in homes.items()]
-    by_image = [_write(source, wanted) for source in sources]
+    with files.in_memory() as memory:
+        by_image = [_write(source, wanted, memory) for source in sources]
     return [list(rows) for rows in zip(*by_image, strict=True)]
 
 
-def _write(source: Source, wanted: Sequence[tuple[Recipe, Codec, Path]]) -> list[Written]:
+def _write(source: Source, wanted: Sequence[tuple[Recipe, Codec, Path]], memory: IO[bytes]) -> list[Written]:
     with images.opened(Path(source.path)) as image:
         # AutoMM takes a semicolon for the end of a path.
         as_is = images.reads_faithfully(image) and ";" not in source.path
@@ -104,19 +106,29 @@ def _write(source: Source, wanted: Sequence[tuple[Recipe, Codec, Path]]) -> list
                 noisy[drawn] = add_noise(pixels, preprocessing.noise, recipe.seed or 0, source.image_id)
             seen = noisy[drawn]
         file = f"{_folder(source.number)}/{source.number:06d}{writer.suffix}"
-        # Opened once: what was written is read back, and where all files are small, opening takes as long as that.
-        with open(f"{home}/{file}", "w+b") as stream:  # noqa: PTH123
-            started = time.perf_counter()
-            writer.encode(seen, stream, preprocessing.quality or 0, turned)
-            stream.flush()
-            seconds = time.perf_counter() - started
-            stream.seek(0)
-            content, _ = files.read_open(stream)
-        counts = source.bytes if preprocessing.is_original else content.bytes
-        written.append(
-            Written(source.image_id, counts, file, content.bytes, content.modified, content.sha256, seconds)
-        )
+        started = time.perf_counter()
+        data = _encoded(writer, seen, preprocessing.quality or 0, turned, memory)
+        modified = files.write_bytes(f"{home}/{file}", data)
+        seconds = time.perf_counter() - started
+        counts = source.bytes if preprocessing.is_original else len(data)
+        digest = hashlib.sha256(data).hexdigest()
+        written.append(Written(source.image_id, counts, file, len(data), modified, digest, seconds))
     return written
+
+
+def _encoded(writer: Codec, image: Image.Image, quality: int, metadata: Metadata, memory: IO[bytes]) -> bytes:
+    """Encode an image in memory.
+
+    Not to disk: Pillow's JPEG encoder does not notice where a disk takes less than it is given, and for what has
+    no descriptor it does not let go of Python's lock.
+    """
+    memory.seek(0)
+    memory.truncate()
+    writer.encode(image, memory, quality, metadata)
+    memory.write(b"\0")  # fails where a limit on the size of files has cut off what comes before
+    size = memory.tell() - 1
+    memory.seek(0)
+    return memory.read(size)
 
 
 def _folder(number: int) -> str:

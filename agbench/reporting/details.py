@@ -46,11 +46,12 @@ def trials_table(evidence: Evidence) -> Table:
                 record.condition.seed,
                 record.metrics["accuracy"],
                 ", ".join(f"{name} {value:.1f}" for name, value in phases.items()),
+                record.environment.get("trial", {}).get("cpus"),
                 record.run_id,
             )
         )
     names = (Column(name) for name in ("condition", "model", "images", "seed"))
-    columns = (*names, Column("accuracy", table.number()), Column("seconds"), Column("run"))
+    columns = (*names, Column("accuracy", table.number()), Column("seconds"), Column("cores"), Column("run"))
     return Table("trials", columns, tuple(rows))
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,14 @@ def source(store_image, photograph):
 @pytest.fixture
 def make(source, tmp_path):
     return lambda *recipes: materialise(source, "f", recipes, tmp_path / "variants", workers=2)
+
+
+@pytest.fixture
+def limit_files():
+    """Limit the size of files, as a disk that fills up does: what is beyond is not written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def folders(tmp_path):
@@ -209,3 +218,13 @@ def test_the_manifest_says_what_made_it(make, tmp_path):
     assert manifest["bytes"] > 0
     assert "Pillow" in manifest["library"]
     assert "4:2:0" in manifest["settings"]
+
+
+def test_a_file_that_is_cut_off_is_an_error_not_a_variant(source, tmp_path, limit_files):
+    small = source[source["image_id"] == "photo.jpg"]
+    home = tmp_path / "whole"
+    (whole,) = materialise(small, "f", [JPEG], home, workers=1).values()
+    limit_files(whole.bytes - 100)
+    with pytest.raises(OSError, match="File too large"):
+        materialise(small, "f", [JPEG], tmp_path / "variants", workers=1)
+    assert not folders(tmp_path)

@@ -41,6 +41,7 @@ class Stored:
         client = mlflow.MlflowClient(f"sqlite:///{results / 'agbench.db'}")
         runs = [run for one in client.search_experiments() for run in client.search_runs([one.experiment_id])]
         self.trials = []
+        self.artifacts = results / "artifacts"
         for run in runs:
             if run.info.status == "FINISHED":
                 condition = json.loads(run.data.tags["agbench.condition"])
@@ -376,6 +377,8 @@ def check_trials(rows, stored):
         assert (row["model"], int(row["seed"])) == (condition["model"], condition["seed"])
         assert float(row["accuracy"]) == pytest.approx(right.mean())
         assert run.data.tags["agbench.id"] == row["condition"]
+        environment = stored.artifacts / run.info.run_id / "artifacts" / "environment.json"
+        assert int(row["cores"]) == json.loads(environment.read_text())["trial"]["cpus"]
         for phase, seconds in re.findall(r"(\w+) ([\d.]+)", row["seconds"]):
             assert float(seconds) == pytest.approx(run.data.metrics[f"seconds_{phase}"], abs=0.051)
 
