@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from agbench import files
 from agbench.condition import JPEG
 from agbench.errors import UserError, look_up
@@ -131,23 +133,25 @@ def write_report(
     facts = evidence.facts or _card(evidence, workspace)
     made = _tables(evidence, facts)
     drawn = charts.charts(evidence)
-    with files.appearing(folder / FIGURES, replacing=True) as half_made:
-        strip = _draw(evidence, drawn, half_made) if wanted & {"md", "html"} else False
-    with files.appearing(folder / TABLES, replacing=True) as half_made:
-        if "csv" in wanted:
-            for table in made.values():
-                (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
-        if "latex" in wanted:
-            _write_latex(evidence, made, half_made)
-    text = _page(evidence, facts, made, [chart.name for chart in drawn], strip, sweep)
-    if "html" in wanted:
-        files.write(folder / HTML, page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench"))
-    else:
-        (folder / HTML).unlink(missing_ok=True)
-    if "md" in wanted:
-        files.write(folder / PAGE, text)
-    else:
-        (folder / PAGE).unlink(missing_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{evidence.dataset}.lock"):  # one report after the other, each whole
+        with files.appearing(folder / FIGURES, replacing=True) as half_made:
+            strip = _draw(evidence, drawn, half_made) if wanted & {"md", "html"} else False
+        with files.appearing(folder / TABLES, replacing=True) as half_made:
+            if "csv" in wanted:
+                for table in made.values():
+                    (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
+            if "latex" in wanted:
+                _write_latex(evidence, made, half_made)
+        text = _page(evidence, facts, made, [chart.name for chart in drawn], strip, sweep)
+        if "html" in wanted:
+            files.write(folder / HTML, page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench"))
+        else:
+            (folder / HTML).unlink(missing_ok=True)
+        if "md" in wanted:
+            files.write(folder / PAGE, text)
+        else:
+            (folder / PAGE).unlink(missing_ok=True)
     written = folder / PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
     return Report(written, made["accuracy"].markdown())
 

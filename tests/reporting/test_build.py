@@ -86,6 +86,16 @@ def test_formats_that_are_not_asked_for_are_not_left_over(all_studies, tmp_path)
     assert not list((folder / "tables").iterdir())
 
 
+def test_two_reports_at_once_are_both_whole(tmp_path):
+    workspace = Workspace(tmp_path)
+    made.fill(workspace.results, [made.condition("mine", "tabular:dct", level) for level in (1.0, 0.3)])
+    command = [sys.executable, "-m", "agbench", "--workspace", str(tmp_path), "report"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[1] for process in both] == ["", ""]
+    folder = workspace.reports / "mine"
+    assert {"report.md", "report.html", "figures", "tables"} == {path.name for path in folder.iterdir()}
+
+
 def test_the_index_has_a_row_a_data_set(all_studies, tmp_path):
     workspace = Workspace(tmp_path)
     for name in ("mine", "yours"):

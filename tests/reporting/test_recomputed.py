@@ -19,6 +19,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from agbench.workspace import Workspace
 from tests.reporting.conftest import report
 
 MARGIN = 0.01
@@ -26,12 +27,14 @@ PAPER = {"original": (0.9617, 0.5), "small": "automm:efficientnet_b0", "large": 
 
 
 @pytest.fixture(scope="module", params=["made", "run"])
-def reported(request):
+def reported(request, tmp_path_factory):
     """A folder with a report and the store it is of: all studies, made up; and what a sweep really ran."""
     workspace = request.getfixturevalue("all_studies" if request.param == "made" else "swept")
-    workspace = getattr(workspace, "workspace", workspace)
-    folder = report(workspace)
-    return folder, Stored(workspace.results)
+    shared = getattr(workspace, "workspace", workspace)
+    # Reports of its own: another of pytest's processes may read, or replace, the shared ones.
+    own = Workspace(tmp_path_factory.mktemp("own"))
+    own.results.symlink_to(shared.results, target_is_directory=True)
+    return report(own), Stored(own.results)
 
 
 class Stored:
