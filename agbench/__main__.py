@@ -1,6 +1,6 @@
 """``python -m agbench`` is ``agbench``."""
 
-from agbench.cli import main
+from agbench.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -8,22 +8,24 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agbench import environment, files, study, study_file
-from agbench.condition import Budget
+from agbench.core import environment, files
+from agbench.core.condition import Budget
+from agbench.core.errors import UserError
+from agbench.core.workspace import Workspace
 from agbench.data.card import Columns
 from agbench.data.catalogue import Catalogue, Known
 from agbench.data.dataset import Dataset
 from agbench.data.prepare import Request, prepare
-from agbench.errors import UserError
-from agbench.export import table_of
-from agbench.record import named, read_records
-from agbench.workspace import Workspace
+from agbench.store.export import table_of
+from agbench.store.reader import read_records
+from agbench.store.sweeps import named
+from agbench.studies import study, yaml_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from agbench.flights import Engine
-    from agbench.recommendation import Question, Recommendation
+    from agbench.recommendation.question import Question, Recommendation
+    from agbench.runner.scheduler import Engine
 
 HERE = Path()
 
@@ -120,15 +122,15 @@ def run(
     UserError
         If a study, model, level or codec is unknown, or can't be used here.
     """
-    from agbench import sweep
-    from agbench.display import Display
-    from agbench.named import refuse_bad_name
-    from agbench.plan import make_plan
-    from agbench.store import Store
+    from agbench.runner import sweep
+    from agbench.runner.display import Display
+    from agbench.runner.plan import make_plan
+    from agbench.store.store import Store
+    from agbench.store.sweeps import refuse_bad_name
 
     if name is not None:
         refuse_bad_name(name)
-    chosen = [one for study_name in studies for one in study_file.find(study_name)]
+    chosen = [one for study_name in studies for one in yaml_file.find(study_name)]
     if models is None:
         chosen, _ = study.runnable(chosen)
     conditions = study.conditions(
@@ -256,8 +258,8 @@ def recommend(
     TrialFailedError
         If a trial that the answer needs failed.
     """
-    from agbench.display import Display
-    from agbench.recommending import recommend as find
+    from agbench.recommendation.search import recommend as find
+    from agbench.runner.display import Display
 
     with Display(None) as display:
         return find(dataset, Workspace(Path(workspace)), question, engine, display.show)

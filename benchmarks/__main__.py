@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from agbench.environment import describe
+from agbench.core.environment import describe
 from benchmarks.row import Row
 
 NAMES = (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from agbench import study
 from agbench.data.dataset import TEST, TRAIN, VALIDATION, Dataset
 from agbench.models import weights
+from agbench.studies import study
 
 DATASET, BACKBONE, LEVEL = "patches", "efficientnet_lite0", 0.3
 MODEL = f"automm:{BACKBONE}"

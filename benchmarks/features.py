@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dctn
 
-from agbench.environment import available_cpus
+from agbench.core.environment import available_cpus
 from agbench.models import features
 from benchmarks import photographs
 from benchmarks.row import Row, paired

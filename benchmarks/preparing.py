@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from agbench import images, processes
+from agbench.core import images, processes
+from agbench.core.environment import available_cpus
 from agbench.data import check
-from agbench.environment import available_cpus
 from benchmarks import photographs
 from benchmarks.row import Row, paired
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from agbench.environment import available_cpus
+from agbench.core.environment import available_cpus
 from agbench.preprocess.variant import make_missing
 from benchmarks.row import Row
 from benchmarks.variants import recipes, source_of

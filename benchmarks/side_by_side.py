@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 
 import agbench
+from agbench.core.environment import available_cpus
 from agbench.data.dataset import Dataset
-from agbench.environment import available_cpus
-from agbench.flights import Engine
+from agbench.runner.scheduler import Engine
 from benchmarks.row import Row
 
 DATASET, LEVELS = "patches", (1.0, 0.7, 0.5, 0.3)

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from agbench.record import read_records
-from agbench.workspace import Workspace
+from agbench.core.workspace import Workspace
+from agbench.store.reader import read_records
 from benchmarks.row import Row
 from tests.reporting import made
 

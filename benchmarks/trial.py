@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import agbench
-from agbench import study, sweep
-from agbench.condition import Condition, Preprocessing
-from agbench.events import Ended
-from agbench.flights import Engine
+from agbench.core.condition import Condition, Preprocessing
+from agbench.core.workspace import Workspace
 from agbench.models import registry
-from agbench.store import Store
-from agbench.workspace import Workspace
+from agbench.runner import sweep
+from agbench.runner.events import Ended
+from agbench.runner.scheduler import Engine
+from agbench.store.store import Store
+from agbench.studies import study
 from benchmarks import bare
 from benchmarks.row import Row
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from agbench.condition import Preprocessing
-from agbench.environment import available_cpus
-from agbench.files import Content
+from agbench.core.condition import Preprocessing
+from agbench.core.environment import available_cpus
+from agbench.core.files import Content
 from agbench.preprocess.variant import materialise
 from agbench.preprocess.writing import Recipe
-from agbench.study import PAPER_LEVELS
+from agbench.studies.study import PAPER_LEVELS
 from benchmarks import photographs
 from benchmarks.row import Row, paired
 

@@ -9,7 +9,7 @@ bring. What this prints is in own_images.txt.
 import sys
 
 import agbench
-from agbench.recommendation import Question
+from agbench.recommendation.question import Question
 
 
 def main(images: str = "patches", workspace: str = "example") -> None:

@@ -15,8 +15,8 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from agbench.store import Store
-from agbench.workspace import Workspace
+from agbench.core.workspace import Workspace
+from agbench.store.store import Store
 from tests import faulty
 
 SWEEP = ["run", "--dataset", "digits", "--quick", "--epochs", "2", "--image-size", "32", "--learners", "XT"]

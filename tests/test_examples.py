@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 import agbench as package
-from agbench import statistics
-from agbench.condition import ORIGINAL_LEVEL
-from agbench.errors import UserError
-from agbench.recommendation import LEVELS, Question
-from agbench.record import FINISHED, read_records
-from agbench.workspace import Workspace
+from agbench.analysis import intervals
+from agbench.core.condition import ORIGINAL_LEVEL
+from agbench.core.errors import UserError
+from agbench.core.workspace import Workspace
+from agbench.recommendation.question import LEVELS, Question
+from agbench.store.reader import read_records
+from agbench.store.record import FINISHED
 from tests.conftest import environment
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "own_images.py"
@@ -57,7 +58,7 @@ def test_a_full_sweep_confirms_the_answer(example, agbench):
     assert len(right) == 10
     level = Question(margin=MARGIN).one_sided
     base = right[ORIGINAL_LEVEL]
-    compared = {one: statistics.compare(right[one], base, MARGIN, level) for one in LEVELS}
+    compared = {one: intervals.compare(right[one], base, MARGIN, level) for one in LEVELS}
     safe = [one for one, found in compared.items() if found.p_not_inferior <= level]
     answers = [line for line in printed if line.startswith(("safe: ", "no level"))]
     if not safe:

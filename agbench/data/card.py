@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError
 
-from agbench.errors import UserError
+from agbench.core.errors import UserError
 
 UNPACKED_LIMIT = ByteSize(10 * 10**9)
 

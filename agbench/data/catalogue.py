@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agbench import files
+from agbench.core import files
+from agbench.core.errors import UserError, look_up
 from agbench.data.adapter import ENTRY_POINTS, Adapter
 from agbench.data.card import Card, Columns, file_name, is_web, read_card
 from agbench.data.folder import as_text
 from agbench.data.layouts import LAYOUTS, Layout, building
-from agbench.errors import UserError, look_up
 
 DOWNLOADS = "downloads"
 """Folder beside the data sets, and so no name of one."""

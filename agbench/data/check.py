@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from agbench import files, images, processes
-from agbench.data.step import Step, Watch, unwatched
-from agbench.files import Content
+from agbench.core import files, images, processes
+from agbench.core.files import Content
+from agbench.core.step import Step, Watch, unwatched
 
 NO_SUCH_FILE = "no such file"
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from agbench.errors import UserError
+from agbench.core.errors import UserError
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE

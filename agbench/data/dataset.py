@@ -11,14 +11,14 @@ from typing import Any
 
 import pandas as pd
 
+from agbench.core.errors import UserError
+from agbench.core.files import Content
 from agbench.data.card import Card
 from agbench.data.catalogue import Catalogue, Known
 from agbench.data.check import NO_SUCH_FILE
 from agbench.data.folder import as_text, look_alikes
 from agbench.data.source import Source
 from agbench.data.splits import TEST, TRAIN, VALIDATION
-from agbench.errors import UserError
-from agbench.files import Content
 
 BADLY_NAMED = "its name is not UTF-8"
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import httpx
 
-from agbench import files
-from agbench.data.step import Step, Watch, unwatched
+from agbench.core import files
+from agbench.core.step import Step, Watch, unwatched
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts in which nothing arrived; one in which something did starts over."""

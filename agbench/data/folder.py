@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agbench import images
+from agbench.core import images
+from agbench.core.errors import UserError, unknown
 from agbench.data.card import Columns
-from agbench.errors import UserError, unknown
 
 DEEPEST = 100
 HIDDEN, NO_IMAGE, EMPTY = "hidden", "not an image", "an empty folder"

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from agbench.core.errors import UserError
 from agbench.data import bundled, cifar, folder
 from agbench.data.card import Card
 from agbench.data.folder import Listing
-from agbench.errors import UserError
 
 Builder = Callable[[Path], Iterable[tuple[Path, str]]]
 """Fills a folder with images, and gives each one's path below it, and its label."""

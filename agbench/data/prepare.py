@@ -13,7 +13,9 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from agbench import files
+from agbench.core import files
+from agbench.core.errors import UserError
+from agbench.core.step import Step, Watch, unwatched
 from agbench.data import check, splits
 from agbench.data.card import Card, is_web, write_card
 from agbench.data.catalogue import DOWNLOADS, Known
@@ -31,8 +33,6 @@ from agbench.data.dataset import (
 from agbench.data.folder import Listing, as_text, refuse_bad_labels
 from agbench.data.source import UNPACKED, Obtained, obtain
 from agbench.data.splits import TEST, TRAIN, VALIDATION
-from agbench.data.step import Step, Watch, unwatched
-from agbench.errors import UserError
 
 
 @dataclass(frozen=True)

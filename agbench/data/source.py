@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agbench import files
+from agbench.core import files
+from agbench.core.errors import UserError
+from agbench.core.step import Step, Watch
 from agbench.data.card import Card, file_name, is_web
 from agbench.data.catalogue import Known
 from agbench.data.fetch import DownloadError, download
-from agbench.data.step import Step, Watch
 from agbench.data.unpack import BadArchiveError, unpack
-from agbench.errors import UserError
 
 STAMP, FILES = "archive.json", "files"
 UNPACKED = ".unpacked"

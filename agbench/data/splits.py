@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from agbench.errors import UserError
+from agbench.core.errors import UserError
 
 TRAIN, TEST, VALIDATION = "train", "test", "validation"
 SPLIT_SEED = 0

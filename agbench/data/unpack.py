@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from agbench.data.step import Step, Watch, unwatched
-from agbench.errors import UserError
+from agbench.core.errors import UserError
+from agbench.core.step import Step, Watch, unwatched
 
 _OUR_OWN_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
 

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy.fft import dct as transform
 from threadpoolctl import threadpool_limits
 
-from agbench import images, processes
+from agbench.core import images, processes
 
 PIXEL_SIDE = 32
 BLOCK = 8

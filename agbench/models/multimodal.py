@@ -14,8 +14,8 @@ from autogluon.multimodal.utils.presets import get_presets
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
-from agbench.condition import Budget
-from agbench.errors import UserError
+from agbench.core.condition import Budget
+from agbench.core.errors import UserError
 from agbench.models import weights
 from agbench.models.registry import Fitted, ModelError, OutOfTimeError, Task, predictions
 

@@ -18,8 +18,8 @@ import timm
 import torch
 from timm.data import create_transform, resolve_model_data_config
 
-from agbench import images
-from agbench.condition import Budget
+from agbench.core import images
+from agbench.core.condition import Budget
 from agbench.models import table, weights
 from agbench.models.registry import IMAGE_SIZE, Fitted, Task
 

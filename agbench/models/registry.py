@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agbench.condition import Budget
-from agbench.errors import UserError, unknown
+from agbench.core.condition import Budget
+from agbench.core.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import pandas as pd

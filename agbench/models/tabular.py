@@ -7,8 +7,8 @@ import time
 from autogluon.tabular.configs.presets_configs import tabular_presets_alias, tabular_presets_dict
 from autogluon.tabular.registry import ag_model_registry
 
-from agbench.condition import Budget
-from agbench.errors import look_up, unknown
+from agbench.core.condition import Budget
+from agbench.core.errors import look_up, unknown
 from agbench.models import features, table
 from agbench.models.registry import Fitted, Task
 

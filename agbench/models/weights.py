@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from agbench.errors import UserError
+from agbench.core.errors import UserError
 
 WEIGHTS_FILE, CONFIG_FILE = "pytorch_model.bin", "config.json"
 HUB_TIMEOUT = 10.0

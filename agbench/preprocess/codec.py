@@ -13,8 +13,8 @@ from typing import IO, Any
 import PIL
 from PIL import Image, features
 
-from agbench import images
-from agbench.errors import UserError, look_up
+from agbench.core import images
+from agbench.core.errors import UserError, look_up
 
 JXL_PLUGIN = "pillow_jxl"
 """Import package of what teaches Pillow to read and write JPEG XL."""

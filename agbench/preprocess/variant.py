@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 import pandas as pd
 from filelock import FileLock
 
-from agbench import files, images, processes
-from agbench.condition import digest
-from agbench.errors import UserError
-from agbench.files import Content
+from agbench.core import files, images, processes
+from agbench.core.condition import digest
+from agbench.core.errors import UserError
+from agbench.core.files import Content
 from agbench.preprocess.index import GrowingIndex, read_index, sums
 from agbench.preprocess.writing import Recipe, Source, make_folders, write_all
 

@@ -11,8 +11,8 @@ from typing import IO, NamedTuple
 
 from PIL import Image
 
-from agbench import files, images
-from agbench.condition import Preprocessing
+from agbench.core import files, images
+from agbench.core.condition import Preprocessing
 from agbench.preprocess.codec import LOSSLESS, Codec, Metadata, find
 from agbench.preprocess.noise import add_noise
 

@@ -10,28 +10,20 @@ from typing import Any
 
 from filelock import FileLock
 
-from agbench import files
-from agbench.condition import JPEG
-from agbench.errors import UserError, look_up
-from agbench.record import Record, named
-from agbench.reporting import (
-    charts,
-    claims,
-    codecs,
-    commands,
-    details,
-    index,
-    markdown,
-    measures,
-    page,
-    phases,
-    published,
-    tables,
-)
-from agbench.reporting.evidence import Evidence
-from agbench.reporting.gather import gather
-from agbench.reporting.table import Table
-from agbench.workspace import Workspace
+from agbench.analysis import paper
+from agbench.analysis.evidence import Evidence
+from agbench.analysis.gather import gather
+from agbench.core import files
+from agbench.core.condition import JPEG
+from agbench.core.errors import UserError, look_up
+from agbench.core.workspace import Workspace
+from agbench.reporting import commands
+from agbench.reporting.figures import charts
+from agbench.reporting.pages import html_page, index, markdown
+from agbench.reporting.tables import claims, details, measures, per_codec, phases, tables
+from agbench.reporting.tables.table import Table
+from agbench.store.record import Record
+from agbench.store.sweeps import named
 
 FORMATS = ("md", "html", "latex", "csv")
 DEFAULT_FORMATS = ("md", "html", "csv")
@@ -145,7 +137,9 @@ def write_report(
                 _write_latex(evidence, made, half_made)
         text = _page(evidence, facts, made, [chart.name for chart in drawn], strip, sweep)
         if "html" in wanted:
-            files.write(folder / HTML, page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench"))
+            files.write(
+                folder / HTML, html_page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench")
+            )
         else:
             (folder / HTML).unlink(missing_ok=True)
         if "md" in wanted:
@@ -162,11 +156,11 @@ def _root(workspace: Workspace, sweep: str | None) -> Path:
 
 def _draw(evidence: Evidence, drawn: list[charts.Chart], folder: Path) -> bool:
     # matplotlib takes a second to import, and tables alone need none.
-    from agbench.reporting import figures
+    from agbench.reporting.figures import static
 
     for chart in drawn:
-        figures.draw(chart, folder)
-    return figures.draw_examples(evidence, folder)
+        static.draw(chart, folder)
+    return static.draw_examples(evidence, folder)
 
 
 def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
@@ -180,7 +174,7 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
         tables.size_difference_table(evidence),
         measures.storage_table(evidence),
         measures.reading_table(evidence),
-        codecs.codec_table(evidence),
+        per_codec.codec_table(evidence),
         tables.noise_table(evidence),
         tables.noise_difference_table(evidence),
         measures.convergence_table(evidence),
@@ -200,7 +194,7 @@ def _write_latex(evidence: Evidence, made: dict[str, Table], folder: Path) -> No
     pieces = [piece for table in made.values() if table.rows for piece in table.pieces(ROWS_A_PAGE)]
     for piece in pieces:
         (folder / f"{piece.name}.tex").write_text(piece.latex(), encoding="utf-8")
-    document = page.templates().get_template("all.tex.j2")
+    document = html_page.templates().get_template("all.tex.j2")
     text = document.render(dataset=evidence.dataset, names=[piece.name for piece in pieces])
     (folder / DOCUMENT).write_text(text, encoding="utf-8")
 
@@ -253,9 +247,9 @@ def _page(
         missing_transfer=commands.missing_transfer(evidence),
         stuck={study: len(claims.stuck(evidence, study)) for study in _STUDIES},
         command={study: commands.for_study(evidence, study) for study in _STUDIES},
-        paper_noise=published.TABLE_4,
+        paper_noise=paper.TABLE_4,
         papers_budget=details.papers_budget(evidence),
-        printed=bool(published.printed(evidence.dataset)),
+        printed=bool(paper.printed(evidence.dataset)),
     )
 
 

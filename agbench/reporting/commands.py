@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from agbench.condition import JPEG, ORIGINAL_LEVEL, Budget
+from agbench.analysis.cell import Cell
+from agbench.analysis.evidence import CrossedSeries, Evidence, Named, NoisySeries, Series
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget
 from agbench.preprocess.codec import CODECS
-from agbench.reporting.cell import Cell
-from agbench.reporting.evidence import CrossedSeries, Evidence, Named, NoisySeries, Series
-from agbench.study import PAPER_NOISE, STUDIES
+from agbench.studies.study import PAPER_NOISE, STUDIES
 
 K = TypeVar("K")
 

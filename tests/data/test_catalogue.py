@@ -4,10 +4,10 @@ import os
 
 import pytest
 
+from agbench.core.errors import UserError
 from agbench.data.card import write_card
 from agbench.data.catalogue import Catalogue
 from agbench.data.layouts import LAYOUTS
-from agbench.errors import UserError
 from tests.data.test_folder import several
 
 

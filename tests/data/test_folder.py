@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agbench.core.errors import UserError
 from agbench.data.card import Columns
 from agbench.data.catalogue import Catalogue
 from agbench.data.folder import class_folders, look_alikes, refuse_bad_labels, table, walk
-from agbench.errors import UserError
 from tests.data.published import encoded
 
 COLUMNS = Columns(image="image", label="label")

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from agbench.core.errors import UserError
 from agbench.data.source import FILES
-from agbench.errors import UserError
 from tests.data import published
 
 LABELS = {

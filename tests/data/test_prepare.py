@@ -14,12 +14,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from agbench.core.errors import UserError
 from agbench.data import dataset as module
 from agbench.data.catalogue import DOWNLOADS, Catalogue
 from agbench.data.dataset import load_dataset
 from agbench.data.prepare import prepare
 from agbench.data.source import STAMP, UNPACKED
-from agbench.errors import UserError
 from tests.conftest import environment
 from tests.data import published
 from tests.data.test_folder import several

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agbench.core.errors import UserError
 from agbench.data.splits import TEST, TRAIN, VALIDATION, split
-from agbench.errors import UserError
 
 class_sizes = st.lists(st.integers(4, 60), min_size=2, max_size=8)
 

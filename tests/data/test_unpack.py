@@ -7,9 +7,9 @@ import tarfile
 
 import pytest
 
+from agbench.core.errors import UserError
 from agbench.data import unpack as module
 from agbench.data.unpack import unpack
-from agbench.errors import UserError
 
 LIMIT = 1_000_000
 

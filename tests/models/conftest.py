@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from agbench.condition import Budget
+from agbench.core.condition import Budget
 from agbench.models.registry import Task
 
 SIDE = 48

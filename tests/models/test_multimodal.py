@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agbench import images
-from agbench.condition import Budget
-from agbench.errors import UserError
+from agbench.core import images
+from agbench.core.condition import Budget
+from agbench.core.errors import UserError
 from agbench.models import multimodal
 from agbench.models.registry import ModelError
 from agbench.preprocess.codec import CODECS, Metadata

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from agbench.errors import UserError
+from agbench.core.errors import UserError
 from agbench.models import registry
 from agbench.models.registry import ModelError, Prediction
 

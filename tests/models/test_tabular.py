@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from autogluon.tabular import TabularPredictor
 
-from agbench.condition import Budget
-from agbench.errors import UserError
+from agbench.core.condition import Budget
+from agbench.core.errors import UserError
 from agbench.models import tabular
 
 

@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from agbench.errors import UserError
+from agbench.core.errors import UserError
 from agbench.models import weights
 
 TABBY_TO_EGYPTIAN_CATS = range(281, 286)
@@ -80,7 +80,7 @@ def test_a_local_checkpoint_is_known_by_its_content(tmp_path):
 def test_a_backbone_that_cannot_be_fetched_is_one_line_with_those_that_work(tmp_path, offline):
     code = (
         "from agbench.models import weights\n"
-        "from agbench.errors import UserError\n"
+        "from agbench.core.errors import UserError\n"
         "try: weights.refuse_unavailable('efficientnet_b0')\n"
         "except UserError as error: print(error)\n"
     )

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agbench import images
-from agbench.condition import Preprocessing
-from agbench.errors import UserError
+from agbench.core import images
+from agbench.core.condition import Preprocessing
+from agbench.core.errors import UserError
 from agbench.preprocess import codec
 from agbench.preprocess.writing import Recipe
 

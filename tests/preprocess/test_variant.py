@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from agbench.condition import Preprocessing
-from agbench.errors import UserError
-from agbench.files import Content
-from agbench.images import UnreadableImageError
+from agbench.core.condition import Preprocessing
+from agbench.core.errors import UserError
+from agbench.core.files import Content
+from agbench.core.images import UnreadableImageError
 from agbench.preprocess.codec import CODECS
 from agbench.preprocess.index import GrowingIndex
 from agbench.preprocess.noise import add_noise

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from agbench.record import read_records
+from agbench.core.workspace import Workspace
 from agbench.reporting.build import FORMATS, write_reports
-from agbench.workspace import Workspace
+from agbench.store.reader import read_records
 from tests.reporting import made
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from agbench.condition import JPEG, Budget, Condition, Preprocessing
-from agbench.environment import describe
-from agbench.outcome import Failure, Result, Usage
-from agbench.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, SWEEP_PHASES, Record
-from agbench.store import Store
-from agbench.study import PAPER_LEVELS
+from agbench.core.condition import JPEG, Budget, Condition, Preprocessing
+from agbench.core.environment import describe
+from agbench.store.outcome import Failure, Result, Usage
+from agbench.store.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, SWEEP_PHASES, Record
+from agbench.store.store import Store
+from agbench.studies.study import PAPER_LEVELS
 
 DEEP = Budget(epochs=6, learning_rate=0.001, batch_size=32, image_size=64, loaders=0)
 TABULAR = Budget(learners=("RF", "XT"))

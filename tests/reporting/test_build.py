@@ -10,13 +10,13 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from agbench.condition import ORIGINAL_LEVEL
-from agbench.record import read_records
-from agbench.reporting import details
+from agbench.analysis.cell import paired
+from agbench.analysis.gather import gather
+from agbench.core.condition import ORIGINAL_LEVEL
+from agbench.core.workspace import Workspace
 from agbench.reporting.build import write_reports
-from agbench.reporting.cell import paired
-from agbench.reporting.gather import gather
-from agbench.workspace import Workspace
+from agbench.reporting.tables import details
+from agbench.store.reader import read_records
 from tests.reporting import made
 from tests.reporting.conftest import report
 
@@ -160,7 +160,7 @@ def test_a_report_needs_neither_torch_nor_autogluon(all_studies):
         "        if name.split('.')[0] in {'torch', 'autogluon', 'mlflow', 'lightning', 'timm', 'ray'}:\n"
         "            raise ImportError(f'{name} is imported by a report')\n"
         "sys.meta_path.insert(0, Blocked())\n"
-        "from agbench.cli import main\n"
+        "from agbench.cli.main import main\n"
         f"main(['--workspace', {str(all_studies.folder)!r}, 'report', '--format', 'md,html,latex,csv'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

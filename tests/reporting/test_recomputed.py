@@ -19,7 +19,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from agbench.workspace import Workspace
+from agbench.core.workspace import Workspace
 from tests.reporting.conftest import report
 
 MARGIN = 0.01

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from agbench.reporting import details, tables
-from agbench.reporting.gather import gather
+from agbench.analysis.gather import gather
+from agbench.reporting.tables import details, tables
 from tests.reporting.conftest import report
 
 

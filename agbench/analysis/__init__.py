@@ -1,0 +1,1 @@
+"""Statistics of results: intervals, paired comparisons, tolerance, regressions, the paper's numbers."""

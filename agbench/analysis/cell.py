@@ -1,0 +1,90 @@
+"""One number of a report: a model at one level, and two of them compared."""
+
+from __future__ import annotations
+
+import statistics as plain
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from agbench.analysis import intervals
+from agbench.analysis.intervals import MARGIN, Bools, Comparison, Interval
+from agbench.store.record import Record
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model at one level, with all its seeds.
+
+    Parameters
+    ----------
+    records : tuple of Record
+        A trial each seed, in the order of seeds.
+    """
+
+    records: tuple[Record, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that there are."""
+        return tuple(record.condition.seed for record in self.records)
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Mean accuracy over seeds, with the interval over test images."""
+        right = self.right(self.seeds)
+        return intervals.accuracy(float(right.sum(axis=1).mean()), right.shape[1])
+
+    def right(self, seeds: Iterable[int]) -> Bools:
+        """Tell which images were predicted rightly, as an array of shape (seeds, images)."""
+        wanted = set(seeds)
+        return np.stack([record.outcome.right for record in self.records if record.condition.seed in wanted])
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of the accuracy over seeds; ``None`` with one seed."""
+        accuracies = [float(record.outcome.right.mean()) for record in self.records]
+        return plain.stdev(accuracies) if len(accuracies) > 1 else None
+
+    @property
+    def bytes(self) -> int:
+        """Of all images at this level."""
+        return int(self.records[0].metrics["bytes"])
+
+    @property
+    def bytes_original(self) -> int:
+        """Of all images as they came."""
+        return int(self.records[0].metrics["bytes_original"])
+
+    @property
+    def byte_ratio(self) -> float:
+        """Achieved size, of the original's bytes."""
+        return self.bytes / self.bytes_original
+
+    def measured(self, name: str) -> float | None:
+        """Give the median over trials of something that was measured; ``None`` where none has it."""
+        values = [record.metrics[name] for record in self.records if name in record.metrics]
+        return plain.median(values) if values else None
+
+
+def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comparison | None:
+    """Compare two cells image by image, with the seeds that both have; ``None`` where there are none."""
+    if ours is None or base is None:
+        return None
+    seeds = sorted(set(ours.seeds) & set(base.seeds))
+    if not seeds:
+        return None
+    images = {record.outcome.images for cell in (ours, base) for record in cell.records}
+    if len(images) > 1:
+        raise ValueError("a paired comparison needs the same test images with the same labels")
+    return intervals.compare(ours.right(seeds), base.right(seeds), margin)
+
+
+def common(ours: Cell, base: Cell) -> tuple[float, float] | None:
+    """Give the accuracies of two cells over the seeds that both have; ``None`` where there are none."""
+    seeds = set(ours.seeds) & set(base.seeds)
+    if not seeds:
+        return None
+    return float(ours.right(seeds).mean()), float(base.right(seeds).mean())

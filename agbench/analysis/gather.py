@@ -1,0 +1,172 @@
+"""Arrange a data set's trials into the evidence of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from agbench.analysis.cell import Cell
+from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Series, codec_of
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget
+from agbench.models.registry import FAMILIES
+from agbench.preprocess.codec import CODECS
+from agbench.store.record import FAILED, FINISHED, Record, latest
+
+K = TypeVar("K")
+
+
+def gather(dataset: str, records: list[Record]) -> Evidence:
+    """Arrange a data set's trials.
+
+    Parameters
+    ----------
+    dataset : str
+        Its name.
+    records : list of Record
+        All of its trials, the oldest first; at least one.
+
+    Returns
+    -------
+    Evidence
+        Of the images that the newest trial was run on.
+    """
+    fingerprint = records[-1].condition.fingerprint
+    records = [_whole(record) for record in records]
+    finished = latest(records)
+    chosen = {name: record for name, record in finished.items() if record.condition.fingerprint == fingerprint}
+    last = {record.condition.id: record for record in records if record.condition.fingerprint == fingerprint}
+    failures = [record for record in last.values() if record.status != FINISHED]
+    groups: dict[tuple[str, Budget, str | None], list[Record]] = {}
+    for record in (*chosen.values(), *failures):
+        groups.setdefault(_model(record), []).append(record)
+    clean = [record for own in groups.values() for record in own if _is_plain(record, noise=None)]
+    series: list[Series] = []
+    noisy: list[NoisySeries] = []
+    crossed: list[CrossedSeries] = []
+    for key, own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
+        model, budget, _ = key
+        label = _name(key, list(groups))
+        series += _series(label, model, budget, own, _codecs(clean))
+        noisy += _noisy(label, model, budget, own)
+        crossed += _crossed(label, model, budget, own)
+    newest = max(chosen.values(), key=lambda record: record.started, default=None)
+    return Evidence(
+        dataset=dataset,
+        fingerprint=fingerprint,
+        series=tuple(series),
+        noisy=tuple(noisy),
+        crossed=tuple(crossed),
+        records=tuple(chosen.values()),
+        failures=tuple(failures),
+        left_out=len({record.condition.id for record in records} - set(last)),
+        facts={} if newest is None else newest.dataset,
+    )
+
+
+def _series(label: str, model: str, budget: Budget, own: list[Record], codecs: Iterable[str]) -> Iterator[Series]:
+    """Give a model's series of each codec that any model was run with, so that what it lacks is seen."""
+    clean = [record for record in own if _is_plain(record, noise=None)]
+    for codec in codecs if clean else ():
+        placed = [(_level(record), record) for record in _of(codec, clean)]
+        cells = _cells(placed)
+        yield Series(label, model, budget, codec, cells, _failed(placed, cells))
+
+
+def _noisy(label: str, model: str, budget: Budget, own: list[Record]) -> Iterator[NoisySeries]:
+    clean = _cells((_level(record), record) for record in own if _is_plain(record, noise=None))
+    noises = {record.condition.train.noise for record in own if record.condition.test is None}
+    for noise in sorted(noise for noise in noises if noise is not None):
+        noisy = [record for record in own if _is_plain(record, noise)]
+        for codec in _codecs(noisy):
+            placed = [(_level(record), record) for record in _of(codec, noisy)]
+            cells = _cells(placed)
+            original = clean.get(ORIGINAL_LEVEL)
+            yield NoisySeries(label, model, budget, codec, noise, original, cells, _failed(placed, cells))
+
+
+def _crossed(label: str, model: str, budget: Budget, own: list[Record]) -> Iterator[CrossedSeries]:
+    tested = [record for record in own if record.condition.test is not None]
+    for noise in sorted({record.condition.train.noise for record in tested}, key=lambda noise: noise or 0):
+        alike = [record for record in own if record.condition.train.noise == noise]
+        used = {codec_of(record.condition) for record in tested if record.condition.train.noise == noise}
+        for codec in _codecs(alike):
+            if codec not in used:
+                continue
+            placed = [
+                ((_level(record), record.condition.test_preprocessing.level), record)
+                for record in _of(codec, alike)
+            ]
+            cells = _cells(placed)
+            full = label if noise is None else f"{label}, noise {noise:g}"
+            yield CrossedSeries(full, model, budget, codec, noise, cells, _failed(placed, cells))
+
+
+def _is_plain(record: Record, noise: float | None) -> bool:
+    """Tell whether a trial's images have that noise, and are the same for training and testing."""
+    return record.condition.test is None and record.condition.train.noise == noise
+
+
+def _codecs(records: Iterable[Record]) -> list[str]:
+    """Give JPEG, and what else wrote the images of trials, in the order of the codecs' own list."""
+    known = [*CODECS]
+    used = {codec_of(record.condition) for record in records} - {None, JPEG}
+    others = sorted(filter(None, used), key=lambda one: (known.index(one) if one in known else len(known), one))
+    return [JPEG, *others]
+
+
+def _of(codec: str, records: Iterable[Record]) -> list[Record]:
+    """Give the trials on what a codec wrote, and on what none did."""
+    return [record for record in records if codec_of(record.condition) in (None, codec)]
+
+
+def _whole(record: Record) -> Record:
+    """Give a finished trial whose files are damaged as a failed one."""
+    damage = record.damage() if record.status == FINISHED else ""
+    return replace(record, status=FAILED, reason=damage) if damage else record
+
+
+def _model(record: Record) -> tuple[str, Budget, str | None]:
+    return record.condition.model, record.condition.budget, record.condition.weights
+
+
+def _name(key: tuple[str, Budget, str | None], keys: list[tuple[str, Budget, str | None]]) -> str:
+    """Name a model, with what tells it from the same one with another budget or other weights."""
+    model, budget, weights = key
+    others = [one for one in keys if one[0] == model]
+    shared = set.intersection(*({*one.settings().items()} for _, one, _ in others))
+    own = {name: value for name, value in budget.settings().items() if (name, value) not in shared}
+    words = [] if len({one for _, one, _ in others}) == 1 else [str(Budget(**own))]
+    if len({one for *_, one in others}) > 1:
+        words.append(f"weights {weights[:8]}" if weights else "its own weights")
+    return f"{model} ({', '.join(words)})" if words else model
+
+
+def _level(record: Record) -> float:
+    return record.condition.train.level
+
+
+def _cells(placed: Iterable[tuple[K, Record]]) -> dict[K, Cell]:
+    found: dict[K, list[Record]] = {}
+    for place, record in placed:
+        if record.status == FINISHED:
+            found.setdefault(place, []).append(record)
+    return {
+        place: Cell(tuple(sorted(records, key=lambda record: record.condition.seed)))
+        for place, records in found.items()
+    }
+
+
+def _failed(placed: Iterable[tuple[K, Record]], cells: dict[K, Cell]) -> dict[K, str]:
+    """Say of each place that was run and has no result why."""
+    found: dict[K, str] = {}
+    for place, record in placed:
+        if place not in cells and found.get(place) != "failed":
+            found[place] = "failed" if record.status == FAILED else "unfinished"
+    return found
+
+
+def _place(model: str) -> int:
+    """Deep models first, then the order of the registry; within a family, that in which they were run."""
+    family = model.partition(":")[0]
+    return list(FAMILIES).index(family) if family in FAMILIES else len(FAMILIES)

@@ -1,0 +1,65 @@
+"""The command line: parse, call, print. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from agbench.cli import compress, data, recommend, report, run, sweeps
+from agbench.core import files
+from agbench.core.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+
+
+class _Group(click.Group):
+    """Shows a user's error as one line, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"agbench: {error}", err=True)
+            ctx.exit(2)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends anyway, and with this status
+            click.echo("agbench: stopped; the same command goes on from here", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="agbench")
+@click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="AGBENCH_WORKSPACE",
+    default=Path(),
+    help="Folder of datasets/, results/ and reports/.  [default: the current folder]",
+)
+@click.pass_context
+def main(ctx: click.Context, workspace: Path) -> None:
+    """Measure how far images can be compressed before AutoML accuracy drops, and what that saves."""
+    from agbench.core.workspace import Workspace
+
+    ctx.obj = Workspace(files.expanded(workspace))
+
+
+for _command in (
+    data.datasets,
+    data.prepare,
+    data.models,
+    data.codecs,
+    run.run,
+    report.report,
+    sweeps.list_names,
+    sweeps.compare,
+    sweeps.nightly,
+    sweeps.export,
+    recommend.recommend,
+    compress.compress,
+):
+    main.add_command(_command)

@@ -1,1 +1,0 @@
-"""A compressed copy of a folder of images."""

@@ -1,0 +1,1 @@
+"""The compressed copy of a folder or table of images."""

@@ -1,0 +1,196 @@
+"""The compressed copy of a folder of images: what may be asked for, and how small it is to be."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from agbench.compression import manifest, one_file, scan, target
+from agbench.compression.encode import Recipe
+from agbench.compression.manifest import Ledger
+from agbench.compression.one_file import Task
+from agbench.compression.result import Compressed
+from agbench.compression.scan import Tree
+from agbench.compression.target import Target
+from agbench.compression.write import CHUNK, check, make, watched
+from agbench.core import environment, files, processes
+from agbench.core.condition import Preprocessing, digest
+from agbench.core.errors import UserError
+from agbench.core.step import Watch, unwatched
+from agbench.data.card import Columns
+from agbench.preprocess.codec import find
+
+FORMAT = 1
+"""Of what a copy remembers, and of what is done to pixels; raise it when either changes."""
+
+COLUMNS = Columns(image="image", label="label")
+
+
+def compress(
+    folder: str | Path,
+    out: str | Path,
+    *,
+    level: float | None = None,
+    target_bytes: str | None = None,
+    codec: str = "jpeg",
+    strip_metadata: bool = False,
+    unreadable: Literal["copy", "skip"] = "copy",
+    verify: bool = False,
+    columns: Columns = COLUMNS,
+    workers: int | None = None,
+    watch: Watch = unwatched,
+) -> Compressed:
+    """Write a compressed copy of a folder of images.
+
+    The same call again goes on where it was interrupted, and makes again what changed in the source since.
+    Nothing in the source is touched, and nothing in `out` that isn't of this function's making.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A folder, or a CSV or TSV file that names images.
+    out : str or Path
+        The copy's folder: one that isn't there, an empty one, or an earlier copy of the same.
+    level : float, optional
+        The codec's quality as a level, 0.01 to 0.99.
+    target_bytes : str, optional
+        Instead of a level, what the images may take in all: ``"0.3"`` (of their bytes) or ``"5GB"``.
+    codec : str
+        A name in `agbench.preprocess.codec.CODECS`.
+    strip_metadata : bool
+        Whether EXIF (but for the orientation), XMP and colour profile are dropped from what is compressed.
+    unreadable : {"copy", "skip"}
+        Whether images that can't be decoded are copied as they are, or left out.
+    verify : bool
+        Whether every image of the copy is decoded in the end.
+    columns : Columns
+        Of the table, where `folder` is one.
+    workers : int, optional
+        Processes; by default one a core.
+    watch : callable
+        Told of every image.
+
+    Returns
+    -------
+    Compressed
+
+    Raises
+    ------
+    UserError
+        If it can't be done, with what would help.
+    """
+    if (level is None) == (target_bytes is None):
+        raise UserError(
+            "how small? give either a level, such as --level 0.3, or a size, such as --target-bytes 0.3"
+        )
+    writer = find(codec)
+    quality = None if level is None else _quality(level)
+    aim = None if target_bytes is None else Target.of(target_bytes)
+    place, out = files.expanded(folder), files.expanded(out).resolve()
+    try:
+        found = scan.find(place, columns, writer.suffix)
+        _refuse_overlap(place, found, out)
+        with manifest.opened(out) as memory, processes.pool(workers or environment.available_cpus()) as pool:
+            asked = {
+                "format": FORMAT,
+                "folder": str(place.resolve()),
+                "codec": codec,
+                "level": level,
+                "target-bytes": aim and aim.text,
+                "strip-metadata": strip_metadata,
+                "unreadable": unreadable,
+                "columns": None if place.is_dir() else [columns.image, columns.label],
+            }
+            settings = memory.settings()
+            _refuse_other(asked, settings, out)
+            recipe = Recipe(codec, quality or settings.get("quality", 0), strip_metadata)
+            task = Task(found.root, memory.half_made, recipe, unreadable == "skip")
+            if aim is not None and not recipe.quality:
+                recipe = replace(recipe, quality=_reaching(aim, task, found, memory, pool, watch))
+                task = replace(task, recipe=recipe)
+            libraries = list(dict.fromkeys((*settings.get("libraries", ()), writer.library())))
+            memory.settle({**asked, "quality": recipe.quality, "libraries": libraries})
+            make(task, found, memory, pool, watch)
+            read_back, unsound = check(found, memory, pool, watch) if verify else (0, ())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        begun = (out / manifest.HOME).exists()
+        rest = f"; what is done is kept in {out}, and the same command goes on from there" if begun else ""
+        raise UserError(f"{where}{error.strerror or error}{rest}") from error
+    except (BrokenProcessPool, MemoryError) as error:
+        raise UserError(
+            f"memory ran out, or a process was killed; {out} goes on where it was, with fewer --workers"
+        ) from error
+    sources = {*found.images, *found.tables, *found.others}
+    return Compressed(
+        out=out,
+        codec=codec,
+        quality=recipe.quality,
+        files=tuple(made for source, made in sorted(memory.records.items()) if source in sources),
+        aside=found.aside,
+        gone=sum(source not in sources for source in memory.records),
+        libraries=tuple(libraries),
+        read_back=read_back,
+        damaged=unsound,
+    )
+
+
+def _quality(level: float) -> int:
+    quality = Preprocessing.at(level).quality
+    if quality is None:
+        raise UserError("level 1.0 is the images as they are: copy the folder, or give a level of 0.99 or less")
+    return quality
+
+
+def _refuse_overlap(place: Path, found: Tree, out: Path) -> None:
+    inside = any(one.samefile(found.root) for one in (out, *out.parents) if one.exists())
+    around = any(one.samefile(out) for one in (found.root, *found.root.parents) if out.exists())
+    if around or (inside and place.is_dir()):
+        raise UserError(f"--out {out} and {found.root} lie in each other: the copy needs a folder elsewhere")
+    if inside:
+        own = out.relative_to(found.root).as_posix() + "/"
+        if any(path.startswith(own) for path in found.images):
+            raise UserError(f"{place} names images in --out {out}: the copy needs a folder elsewhere")
+
+
+def _refuse_other(asked: dict[str, Any], settings: dict[str, Any], out: Path) -> None:
+    for name, value in asked.items() if settings else ():
+        if settings.get(name) != value:
+            raise UserError(
+                f"{out} was made with {name} {settings.get(name)}, not {value}: "
+                "give another --out, or the same options"
+            )
+
+
+def _reaching(
+    aim: Target, task: Task, found: Tree, memory: Ledger, pool: ProcessPoolExecutor, watch: Watch
+) -> int:
+    stamps = {path: manifest.stamp(found.root / path) or (0, 0) for path in found.images}
+    before = sum(size for size, _ in stamps.values())
+    limit = aim.limit(before)
+    if limit >= before:
+        raise UserError(f"the images take {before:,} bytes, which is within {aim.text} already")
+    library = find(task.recipe.codec).library()
+    key = digest([FORMAT, library, task.recipe.codec, task.recipe.strip, task.skip_unreadable, stamps])
+    known = memory.measured(key)
+
+    def measure(quality: int) -> int:
+        if quality not in known:
+            trying = replace(task, recipe=replace(task.recipe, quality=quality))
+            sizes = pool.map(partial(one_file.measure, trying), found.images, chunksize=CHUNK)
+            known[quality] = sum(watched(sizes, f"measuring quality {quality}", len(found.images), watch))
+            memory.measure(key, known)
+        return known[quality]
+
+    reached = target.search(limit, measure)
+    if reached.quality is None:
+        quality, size = reached.closest
+        raise UserError(
+            f"{aim.text} can't be reached with {task.recipe.codec}: of {before:,} bytes, {limit:,} were asked "
+            f"for, and quality {quality} takes {size:,} ({size / before:.3f}); no image was written"
+        )
+    return reached.quality

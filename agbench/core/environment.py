@@ -1,0 +1,111 @@
+"""What a trial runs on: versions, hardware, commit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from agbench.core.condition import PROTOCOL
+
+DECISIVE = (
+    "agbench",
+    "autogluon.multimodal",
+    "autogluon.tabular",
+    "catboost",
+    "lightgbm",
+    "lightning",
+    "numpy",
+    "pillow",
+    "pillow-jxl-plugin",
+    "scikit-image",
+    "scikit-learn",
+    "scipy",
+    "timm",
+    "torch",
+    "torchvision",
+    "xgboost-cpu",
+)
+"""The packages whose versions can change a result."""
+
+
+def software() -> dict[str, str]:
+    """Give the versions of the decisive packages that are installed, Python's, and that of the protocol."""
+    versions = {"python": platform.python_version(), "protocol": str(PROTOCOL)}
+    for name in DECISIVE:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def digest_of_software(versions: dict[str, str]) -> str:
+    """Hash versions, so that results of other software can be told apart."""
+    return hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def describe(cpus: int, gpus: int) -> dict[str, Any]:
+    """Describe the machine, the software and the code.
+
+    Parameters
+    ----------
+    cpus, gpus : int
+        What a trial may use.
+
+    Returns
+    -------
+    dict
+        ``software`` (versions), ``machine`` (processor, cores, memory, system), ``trial`` (its share),
+        ``commit`` (of agbench's own checkout; empty where it is installed from a wheel).
+    """
+    return {
+        "software": software(),
+        "machine": {
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "memory_gib": round(_memory() / 2**30, 1),
+            "system": platform.platform(),
+        },
+        "trial": {"cpus": cpus, "gpus": gpus},
+        "commit": _commit(),
+    }
+
+
+def available_cpus() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor()
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def _commit() -> str:
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return ""
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,99 @@
+"""What a preparation says while it runs, on standard error."""
+
+from __future__ import annotations
+
+import time
+
+from rich import progress
+from rich.console import Console
+from rich.markup import escape
+
+from agbench.core.step import Step
+
+BETWEEN_LINES = 30.0
+"""Seconds between two lines on one step, where there is no terminal to draw a bar on."""
+
+BETWEEN_DRAWINGS = 0.1
+
+
+class Progress:
+    """A bar a step on a terminal, a line now and then elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bar: progress.Progress | None = None
+        self._step = ""
+        self._said = 0.0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end_bar()
+
+    def say(self, words: str) -> None:
+        """Print a line."""
+        self._console.print(escape(words))
+
+    def advance(self, step: Step) -> None:
+        """Tell how far a step of preparing is: a bar on a terminal, a line now and then elsewhere."""
+        now, whole = time.monotonic(), step.total is not None and step.done >= step.total
+        is_new = step.what != self._step
+        if not (is_new or whole or now - self._said >= self._pause):
+            return
+        self._said, self._step = now, step.what
+        if self._console.is_terminal:
+            self._draw(step, is_new)
+        else:
+            self.say(step.what if is_new and not whole else f"{step.what}{_share(step)}")
+
+    @property
+    def _pause(self) -> float:
+        return BETWEEN_DRAWINGS if self._console.is_terminal else BETWEEN_LINES
+
+    def _draw(self, step: Step, is_new: bool) -> None:
+        if is_new or self._bar is None:
+            self._end_bar()
+            amount: list[progress.ProgressColumn] = (
+                [progress.DownloadColumn(), progress.TransferSpeedColumn()]
+                if step.unit == "bytes"
+                else [progress.MofNCompleteColumn()]
+            )
+            self._bar = progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                *amount,
+                progress.TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bar.add_task(escape(step.what))
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=step.done, total=step.total)
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _share(step: Step) -> str:
+    if not step.done:
+        return ""
+    count = f"{step.done / 1e6:,.1f} MB" if step.unit == "bytes" else f"{step.done:,} images"
+    if not step.total:
+        return f": {count}"
+    return (
+        f": {100 * step.done // step.total} % of {step.total / 1e6:,.1f} MB"
+        if step.unit == "bytes"
+        else (f": {step.done:,} of {step.total:,} images")
+    )
+
+
+def duration(seconds: float) -> str:
+    """Give seconds in words, such as ``"3 min 20 s"``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

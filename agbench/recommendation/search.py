@@ -1,0 +1,210 @@
+"""Finding the smallest level that is shown to lose less than a margin: trials, and what they come to."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+
+import numpy as np
+
+from agbench.analysis import intervals
+from agbench.analysis.intervals import ONE_SIDED
+from agbench.core.condition import Budget, Condition, Preprocessing
+from agbench.core.workspace import Workspace
+from agbench.data.dataset import Dataset
+from agbench.models import registry
+from agbench.recommendation.question import LEVELS, Look, Question, Recommendation, smallest_safe
+from agbench.runner import sweep
+from agbench.runner.events import Ended, OfSweep
+from agbench.runner.plan import make_plan
+from agbench.runner.scheduler import Engine
+from agbench.store.outcome import Failure
+from agbench.store.record import Record
+from agbench.store.store import Store
+from agbench.studies import study
+
+FOLDS = 5
+"""At most; fewer where a class has fewer different images."""
+
+
+class TrialFailedError(Exception):
+    """A trial that the answer rests on gave no result; the message says which, and why."""
+
+
+class OutOfBudgetError(Exception):
+    """The time is spent."""
+
+
+class BlindError(Exception):
+    """What judges is no better than guessing."""
+
+
+def recommend(
+    dataset: Dataset,
+    workspace: Workspace,
+    question: Question | None = None,
+    engine: Engine | None = None,
+    tell: Callable[[OfSweep], None] = lambda event: None,
+) -> Recommendation:
+    """Find the smallest level at which a data set loses less than a margin.
+
+    Its trials go through the ordinary sweep and store: called again, it runs nothing; interrupted, it goes on.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Prepared.
+    workspace : Workspace
+        Where everything is.
+    question : Question, optional
+        What is asked.
+    engine : Engine, optional
+        How trials are run.
+    tell : callable
+        Told what happens.
+
+    Returns
+    -------
+    Recommendation
+
+    Raises
+    ------
+    UserError
+        If a model can't work here.
+    TrialFailedError
+        If a trial that the answer needs failed.
+    """
+    asked = question or Question()
+    looks: list[Look] = []
+    confirmed, is_whole, is_blind = None, True, False
+    guessed = float(dataset.index["label"].value_counts(normalize=True).max())
+    with _trials(dataset, workspace, asked, engine or Engine(), tell) as trials:
+
+        def is_safe(codec: str, level: float) -> bool:
+            looks.append(_look(dataset, Preprocessing.at(level, codec), asked, trials))
+            if looks[-1].base.low <= guessed:
+                raise BlindError
+            return looks[-1].is_safe
+
+        try:
+            for codec in asked.codecs:
+                smallest_safe(LEVELS, partial(is_safe, codec))
+        except OutOfBudgetError:
+            is_whole = False
+        except BlindError:
+            is_blind = True
+        safe = [one for one in looks if one.is_safe and one.saved > 0 and not is_blind]
+        chosen = min(safe, key=lambda one: one.bytes, default=None)
+        if chosen is not None and asked.confirm is not None and is_whole:
+            try:
+                confirmed = _confirm(dataset, chosen.preprocessing, asked, asked.confirm, trials)
+            except OutOfBudgetError:
+                is_whole = False
+    below = [
+        one
+        for one in looks
+        if not one.is_safe and (chosen is None or one.preprocessing.codec == chosen.preprocessing.codec)
+    ]
+    return Recommendation(
+        dataset=dataset.name,
+        question=asked,
+        looks=tuple(looks),
+        chosen=chosen,
+        next=max(below, key=lambda one: one.preprocessing.level, default=None),
+        confirmed=confirmed,
+        is_whole=is_whole,
+        is_blind=is_blind,
+    )
+
+
+_Trials = Callable[[Sequence[Condition]], list[Record]]
+
+
+@contextmanager
+def _trials(
+    dataset: Dataset,
+    workspace: Workspace,
+    asked: Question,
+    engine: Engine,
+    tell: Callable[[OfSweep], None],
+) -> Iterator[_Trials]:
+    """Give what runs conditions and gives their records; workers are started when the first one is missing."""
+    store = Store(workspace.results)
+    end = math.inf if asked.budget is None else time.monotonic() + asked.budget
+    with ExitStack() as stack:
+        running: list[sweep.Running] = []
+
+        def trials(conditions: Sequence[Condition]) -> list[Record]:
+            plan = make_plan(conditions, store.records(dataset.name))
+            if plan.todo:
+                if not running:
+                    # A look follows from the one before, whose original it shares: one trial a seed.
+                    opened = sweep.opened(dataset, workspace, store, engine, most=len(asked.seeds))
+                    running.append(stack.enter_context(opened))
+                with closing(running[0](plan.todo)) as events:  # type: ignore[type-var]
+                    for event in events:
+                        tell(event)
+                        if isinstance(event, Ended) and isinstance(event.outcome, Failure):
+                            raise TrialFailedError(f"{event.condition}: {event.outcome.reason}")
+                        if time.monotonic() > end:
+                            raise OutOfBudgetError
+                plan = make_plan(conditions, store.records(dataset.name))
+            by_id = {record.condition.id: record for record in plan.done}
+            return [by_id[condition.id] for condition in conditions]
+
+        yield trials
+
+
+def _look(dataset: Dataset, preprocessing: Preprocessing, asked: Question, trials: _Trials) -> Look:
+    smallest = int(dataset.index.groupby("label")["sha256"].nunique().min())
+    budget = Budget(folds=max(min(FOLDS, smallest), 2), image_size=asked.image_size)
+    return _compared(dataset, preprocessing, asked, asked.model, budget, asked.one_sided, trials)
+
+
+def _confirm(dataset: Dataset, preprocessing: Preprocessing, asked: Question, model: str, trials: _Trials) -> Look:
+    return _compared(dataset, preprocessing, asked, model, asked.confirm_budget, ONE_SIDED, trials)
+
+
+def _compared(
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    asked: Question,
+    model: str,
+    budget: Budget,
+    one_sided: float,
+    trials: _Trials,
+) -> Look:
+    """Run a model at the original and at a level, with all seeds, and compare."""
+    family, _ = registry.find(model)
+    name, checkpoint = study.located(model)
+    own = budget.only(family.reads)
+    conditions = [
+        Condition(dataset.name, dataset.fingerprint, images, name, own, seed, weights=checkpoint)
+        for images in (Preprocessing(), preprocessing)
+        for seed in asked.seeds
+    ]
+    records = trials(conditions)
+    base, ours = (
+        np.stack([record.outcome.right for record in part])
+        for part in (records[: len(asked.seeds)], records[len(asked.seeds) :])
+    )
+    compared = intervals.compare(ours, base, asked.margin, one_sided)
+    is_safe = compared.p_not_inferior <= one_sided
+    images = base.shape[1]
+    more = (None, None) if is_safe else intervals.missing(ours, base, asked.margin, one_sided)
+    side = records[-1].notes.get(registry.IMAGE_SIZE)
+    return Look(
+        preprocessing=preprocessing,
+        base=intervals.accuracy(float(base.sum(axis=1).mean()), images),
+        ours=intervals.accuracy(float(ours.sum(axis=1).mean()), images),
+        comparison=compared,
+        bytes=int(records[-1].metrics["bytes"]),
+        bytes_original=int(records[-1].metrics["bytes_original"]),
+        is_safe=is_safe,
+        image_size=None if side is None else int(side),
+        more_images=more[0],
+        more_seeds=more[1],
+    )

@@ -1,0 +1,213 @@
+"""What the figures show, before anything draws it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from agbench.analysis import paper as published
+from agbench.analysis.evidence import Evidence, Series
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's, which colour-blind readers can tell apart."""
+
+ORIGINAL_SIZE = 100.0
+BY_CODEC = "accuracy-by-codec"
+STRIP = (1.0, 0.5, 0.3, 0.1)
+"""The levels of the example images."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a chart.
+
+    Parameters
+    ----------
+    name : str
+        For the legend.
+    x, y : tuple of float
+        Its points.
+    low, high : tuple of float
+        Ends of their 95 % intervals; empty where there are none.
+    notes : tuple of str
+        What else is to be said of each point; empty where nothing is.
+    shade : float, optional
+        Of a line that is one of an ordered set, its place in it, 0 to 1.
+    published : bool
+        Whether these are the paper's own points, to be drawn without a line.
+    """
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+    shade: float | None = None
+    published: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart: lines over a plane.
+
+    Parameters
+    ----------
+    name : str
+        Of its files.
+    title, x_label, y_label : str
+        With units.
+    lines : tuple of Line
+        What is drawn.
+    ticks : dict of float to str
+        On the horizontal axis; by default they are left to whoever draws.
+    above : dict of float to str
+        On a second axis above.
+    above_label : str
+        Its label.
+    falling : bool
+        Whether the horizontal axis falls from left to right, so that the original is on the left.
+    y_range : tuple of float
+        Of the vertical axis.
+    """
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    lines: tuple[Line, ...]
+    ticks: dict[float, str]
+    above: dict[float, str]
+    above_label: str
+    falling: bool
+    y_range: tuple[float, float]
+
+
+def charts(evidence: Evidence) -> list[Chart]:
+    """Give the charts that the results allow."""
+    found = [over_level(evidence), over_bytes(evidence)] if any(one.cells for one in evidence.jpeg.series) else []
+    found += by_codec(evidence)
+    main = evidence.main
+    if main is not None and any(record.curve for cell in main.cells.values() for record in cell.records):
+        found.append(over_epochs(evidence, main))
+    return found
+
+
+def over_level(evidence: Evidence) -> Chart:
+    """Figure 2 for every model: accuracy over level of JPEG."""
+    all_series = [series for series in evidence.jpeg.series if series.cells]
+    lines = [_line(series, {level: level for level in series.cells}) for series in all_series]
+    paper = published.TABLE_3.get(evidence.dataset)
+    if paper is not None:
+        lines.append(_published(paper, (1.0, 0.3)))
+    sizes = {level: cell.byte_ratio for series in all_series for level, cell in series.cells.items()}
+    return Chart(
+        name="accuracy-over-level",
+        title=f"{evidence.dataset}: accuracy over level",
+        x_label="level (the paper's compression ratio r: JPEG quality 100 r; 1 is the original)",
+        y_label="accuracy on test images, with 95 % interval",
+        lines=tuple(lines),
+        ticks={level: f"{level:g}" for level in sorted(sizes)},
+        above={level: f"{sizes[level]:.0%}" for level in sorted(sizes)},
+        above_label="achieved size, of the original's bytes",
+        falling=True,
+        y_range=_range(lines),
+    )
+
+
+def over_bytes(evidence: Evidence) -> Chart:
+    """Figure 2 over what a level of JPEG really saves."""
+    lines = [_line(series, _sizes(series)) for series in evidence.jpeg.series if series.cells]
+    paper = published.TABLE_3.get(evidence.dataset)
+    if paper is not None:
+        lines.append(_published(paper, (ORIGINAL_SIZE, 100 * paper.relative_size)))
+    return _over_sizes("accuracy-over-bytes", f"{evidence.dataset}: accuracy over achieved size", lines)
+
+
+def by_codec(evidence: Evidence) -> list[Chart]:
+    """Give a chart for each model that was run with another codec than JPEG: a line for each of its codecs.
+
+    Over the achieved size, as a level of one codec is not that of another.
+    """
+    found: list[Chart] = []
+    for label in dict.fromkeys(series.label for series in evidence.series):
+        all_series = [series for series in evidence.series if series.label == label and series.cells]
+        compressed = [series for series in all_series if set(series.cells) != {ORIGINAL_LEVEL}]
+        if any(series.codec != JPEG for series in compressed):
+            title = f"{evidence.dataset}: {label} over achieved size"
+            lines = [_line(series, _sizes(series), series.codec) for series in compressed]
+            found.append(_over_sizes(f"{BY_CODEC}-{len(found) + 1}", title, lines))
+    return found
+
+
+def _over_sizes(name: str, title: str, lines: list[Line]) -> Chart:
+    grown = min((one for line in lines for one in line.x), default=0) >= ORIGINAL_SIZE
+    return Chart(
+        name=name,
+        title=title,
+        x_label="achieved size, % of the original's bytes (100: the original)",
+        y_label="accuracy on test images, with 95 % interval",
+        lines=tuple(lines),
+        ticks={},
+        above={},
+        above_label="",
+        # The original is on the left, also where all levels take more than it.
+        falling=not grown,
+        y_range=_range(lines),
+    )
+
+
+def over_epochs(evidence: Evidence, series: Series) -> Chart:
+    """Figure 3: validation accuracy per epoch, a line a level."""
+    lines = []
+    levels = sorted(series.cells, reverse=True)
+    for place, level in enumerate(levels):
+        curves = [record.curve for record in series.cells[level].records if record.curve]
+        # Where the number of epochs was left to AutoGluon, means end with the shortest curve.
+        means = tuple(sum(values) / len(values) for values in zip(*curves, strict=False))
+        name = "original" if level == ORIGINAL_LEVEL else f"level {level:g}"
+        epochs = tuple(float(epoch) for epoch in range(1, len(means) + 1))
+        lines.append(Line(name, epochs, means, shade=place / max(len(levels) - 1, 1)))
+    longest = max((len(line.x) for line in lines), default=0)
+    return Chart(
+        name="accuracy-per-epoch",
+        title=f"{evidence.dataset}: {series.name} per epoch",
+        x_label="epoch",
+        y_label="accuracy on validation images, mean over seeds",
+        lines=tuple(lines),
+        ticks={float(epoch): str(epoch) for epoch in range(1, longest + 1)} if longest <= 30 else {},
+        above={},
+        above_label="",
+        falling=False,
+        y_range=_range(lines),
+    )
+
+
+def _range(lines: list[Line]) -> tuple[float, float]:
+    """Give a range of accuracies that holds all points and intervals, from a whole tenth to 1."""
+    lowest = min((value for line in lines for value in (*line.y, *line.low)), default=0.0)
+    return max(min(math.floor(10 * lowest) / 10, 0.8), 0.0), 1.02
+
+
+def _published(paper: published.Storage, places: tuple[float, float]) -> Line:
+    points = (paper.original_accuracy, paper.compressed_accuracy)
+    return Line("the paper's EfficientNet-B0", places, points, published=True)
+
+
+def _sizes(series: Series) -> dict[float, float]:
+    """Give the achieved size of each level, in percent of the original's bytes."""
+    return {level: 100 * cell.byte_ratio for level, cell in series.cells.items()}
+
+
+def _line(series: Series, places: dict[float, float], name: str | None = None) -> Line:
+    levels = sorted(series.cells, reverse=True)
+    intervals = [series.cells[level].interval for level in levels]
+    return Line(
+        name=name or series.name,
+        x=tuple(places[level] for level in levels),
+        y=tuple(interval.value for interval in intervals),
+        low=tuple(interval.low for interval in intervals),
+        high=tuple(interval.high for interval in intervals),
+        notes=tuple(f"level {level:g}, {series.cells[level].byte_ratio:.1%} of the bytes" for level in levels),
+    )

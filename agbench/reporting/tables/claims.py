@@ -1,0 +1,333 @@
+"""The paper's claims, and what the results say of each.
+
+A claim is supported, or not, only where an interval lies wholly on one side: one small data set with one seed
+decides little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from agbench.analysis import intervals
+from agbench.analysis.cell import paired
+from agbench.analysis.evidence import Evidence
+from agbench.analysis.intervals import INFERIOR, MARGIN, NOT_INFERIOR, Comparison
+from agbench.core.condition import ORIGINAL_LEVEL
+from agbench.reporting import commands
+from agbench.reporting.tables import table
+from agbench.reporting.tables.measures import epochs_by_seed
+from agbench.reporting.tables.table import Column, Table
+from agbench.reporting.tables.tables import LEVEL, corrected
+from agbench.store.record import Record
+from agbench.studies.study import PAPER_LEVELS, PAPER_NOISE, STUDIES, TABULAR
+
+SUPPORTED, NOT_SUPPORTED, NOT_DECIDED, NOT_RUN = "supported", "not supported", "not decided", "not run"
+
+SAVED = 0.65
+"""The least that the paper saves (table III)."""
+
+FEWEST_SEEDS = 3
+"""For a verdict that rests on seeds alone: with two, that they agree may be chance."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What results say of a claim.
+
+    Parameters
+    ----------
+    verdict : str
+        ``"supported"``, ``"not supported"``, ``"not decided"`` or ``"not run"``.
+    numbers : str
+        What it rests on; for what was not run, the command that would run it.
+    test : str
+        How the verdict is found, where that depends on the data set; empty otherwise.
+    one_seed : bool
+        Whether it rests on trainings with one seed: another seed may say otherwise.
+    """
+
+    verdict: str
+    numbers: str
+    test: str = ""
+    one_seed: bool = False
+
+    def __str__(self) -> str:
+        decided = self.verdict in (SUPPORTED, NOT_SUPPORTED)
+        return f"{self.verdict} (one seed)" if decided and self.one_seed else self.verdict
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper.
+
+    Parameters
+    ----------
+    words : str
+        The paper's, in short.
+    section : str
+        Where it stands.
+    test : str
+        What would support it.
+    study : str
+        The study that it needs.
+    find : callable
+        Reads it off the evidence; ``None`` where results are missing.
+    """
+
+    words: str
+    section: str
+    test: str
+    study: str
+    find: Callable[[Evidence], Finding | None]
+
+
+def findings(evidence: Evidence) -> list[tuple[Claim, Finding]]:
+    """Give what the results say of each claim: those on JPEG and on the original, as in the paper."""
+    return [(claim, claim.find(evidence.jpeg) or _without_results(evidence, claim.study)) for claim in CLAIMS]
+
+
+def stuck(evidence: Evidence, study: str) -> list[Record]:
+    """Give the trials without a result that a study needs."""
+    wanted = STUDIES[study]
+    families = {model.partition(":")[0] for model in wanted.models}
+    images = {(treatment.train, treatment.test) for treatment in wanted.treatments}
+    return [
+        record
+        for record in evidence.failures
+        if (record.condition.train, record.condition.test) in images
+        and record.condition.model.partition(":")[0] in families
+    ]
+
+
+def claims_table(evidence: Evidence) -> Table:
+    """Give a row a claim: the paper's words, the verdict, the test and the numbers."""
+    columns = tuple(map(Column, ("claim", "verdict", "paper", "supported if", "numbers")))
+    rows = tuple(
+        (claim.words, str(finding), claim.section, finding.test or claim.test, finding.numbers)
+        for claim, finding in findings(evidence)
+    )
+    return Table("claims", columns, rows)
+
+
+def _without_results(evidence: Evidence, study: str) -> Finding:
+    failed = stuck(evidence, study)
+    command = commands.for_study(evidence, study)
+    if not failed:
+        return Finding(NOT_RUN, f"run: {command}")
+    first = failed[0]
+    reason = f"{first.condition.model} on {first.condition.train}: {first.reason or first.status.lower()}"
+    return Finding(NOT_DECIDED, f"{len(failed)} of its trials have no result ({reason}); again: {command}")
+
+
+def _negligible_drop(evidence: Evidence) -> Finding | None:
+    series = evidence.main
+    if series is None or not series.compared or series.tolerance is None:
+        return None
+    tolerance = series.tolerance
+    wanted = [level for level in PAPER_LEVELS if LEVEL <= level < ORIGINAL_LEVEL]
+    lacking = [level for level in wanted if level not in series.compared]
+    verdicts = {level: verdict for level, verdict in corrected(series).items() if level >= LEVEL}
+    numbers = f"{series.name}: tolerance {tolerance.level:g} ({tolerance.low:g} to {tolerance.high:g})"
+    if LEVEL in series.compared:
+        numbers += f"; at {LEVEL:g} {_shown(series.compared[LEVEL])}"
+    lost = [level for level, verdict in verdicts.items() if verdict == INFERIOR]
+    numbers += f"; certainly lost at {_levels(lost)}" if lost else ""
+    numbers += f"; without a result: {_levels(lacking)}" if lacking else ""
+    one_seed = min(one.seeds for one in series.compared.values()) == 1
+    kept = tolerance.level <= LEVEL and not lacking
+    if evidence.tiny:
+        test = f"images are tiny here, so: some level from {LEVEL:g} up loses more than {_points()} (Holm)"
+        return Finding(SUPPORTED if lost else NOT_SUPPORTED if kept else NOT_DECIDED, numbers, test, one_seed)
+    return Finding(SUPPORTED if kept else NOT_SUPPORTED if lost else NOT_DECIDED, numbers, "", one_seed)
+
+
+def _storage_saved(evidence: Evidence) -> Finding | None:
+    cell = next((series.cells[LEVEL] for series in evidence.series if LEVEL in series.cells), None)
+    if cell is None:
+        return None
+    saved = 1 - cell.byte_ratio
+    said = f"{saved:.1%} saved" if saved >= 0 else f"{-saved:.1%} more than before"
+    numbers = f"{said}: {table.size(cell.bytes)}, originals {table.size(cell.bytes_original)}"
+    return Finding(SUPPORTED if saved >= SAVED else NOT_SUPPORTED, numbers)
+
+
+def _cheaper_than_a_larger_model(evidence: Evidence) -> Finding | None:
+    if not evidence.sizes:
+        return None
+    small, large = evidence.sizes[0], evidence.sizes[-1]
+    one = paired(small.cells.get(LEVEL), large.original, margin=0)
+    if one is None:
+        return None
+    numbers = f"{small.name} at {LEVEL:g} minus {large.name} at 1: {_shown(one)}"
+    return Finding(_sign(one), numbers, "", one.seeds == 1)
+
+
+def _no_faster_convergence(evidence: Evidence) -> Finding | None:
+    series = evidence.main
+    if series is None or series.original is None:
+        return None
+    base = epochs_by_seed(series.original)
+    by_seed = {}
+    for seed, original in base.items():
+        others = [
+            epochs[seed] - original
+            for level, cell in series.cells.items()
+            if level != ORIGINAL_LEVEL and seed in (epochs := epochs_by_seed(cell))
+        ]
+        if others:
+            by_seed[seed] = sum(others) / len(others)
+    if not by_seed:
+        return None
+    each = " / ".join(f"{value:+.2f}" for value in by_seed.values())
+    numbers = f"{series.name}: epochs more than the original's, mean over levels, each seed: {each}"
+    interval = intervals.mean(list(by_seed.values()))
+    if interval is None or len(by_seed) < FEWEST_SEEDS:
+        return Finding(NOT_DECIDED, f"{numbers}; at least {FEWEST_SEEDS} seeds are needed")
+    if max(base.values()) == 1:
+        return Finding(NOT_DECIDED, f"{numbers}; the original is there after one epoch: nothing can be faster")
+    if interval.low == interval.high:
+        return Finding(NOT_DECIDED, f"{numbers}; all seeds agree: epochs are too coarse to measure it")
+    numbers += f"; {interval.value:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
+    faster = interval.high <= -1
+    return Finding(NOT_SUPPORTED if faster else SUPPORTED if interval.low > -1 else NOT_DECIDED, numbers)
+
+
+def _no_gain_for_a_smaller_model(evidence: Evidence) -> Finding | None:
+    gains, lacking = [], []
+    for place, small in enumerate(evidence.sizes[:-1]):
+        gain = paired(small.cells.get(LEVEL), small.original, margin=0)
+        if gain is None:
+            lacking.append(small.name)
+            continue
+        reach = [
+            paired(small.cells.get(LEVEL), large.original)
+            for large in evidence.sizes[place + 1 :]
+            if (before := paired(small.original, large.original, margin=0)) and before.verdict == INFERIOR
+        ]
+        gains.append((small, gain, any(one is not None and one.verdict == NOT_INFERIOR for one in reach)))
+    if not gains:
+        return None
+    numbers = "; ".join(f"{small.name} gains {_shown(gain)}" for small, gain, _ in gains)
+    numbers += f"; without a result: {', '.join(lacking)}" if lacking else ""
+    one_seed = min(gain.seeds for _, gain, _ in gains) == 1
+    certain = intervals.holm([gain.p_not_inferior for _, gain, _ in gains])
+    if any(p <= intervals.ONE_SIDED and reached for p, (*_, reached) in zip(certain, gains, strict=True)):
+        return Finding(NOT_SUPPORTED, numbers, "", one_seed)
+    none = not lacking and all(gain.difference.high < MARGIN for _, gain, _ in gains)
+    return Finding(SUPPORTED if none else NOT_DECIDED, numbers, "", one_seed)
+
+
+def _tabular_below_deep(evidence: Evidence) -> Finding | None:
+    deep = evidence.main
+    if deep is None:
+        return None
+    compared = [(series, paired(series.cells.get(LEVEL), deep.cells.get(LEVEL))) for series in evidence.tabular]
+    found = [(series, one) for series, one in compared if one is not None]
+    if not found:
+        return None
+    there = {series.model for series, _ in found}
+    lacking = [model for model in TABULAR if model not in there]
+    lacking += [series.name for series, one in compared if one is None and series.model not in lacking]
+    numbers = f"against {deep.name} at {LEVEL:g}: "
+    numbers += "; ".join(f"{series.name} {_shown(one)}" for series, one in found)
+    numbers += f"; without a result: {', '.join(lacking)}" if lacking else ""
+    one_seed = min(one.seeds for _, one in found) == 1
+    certain = intervals.holm([one.p_not_inferior for _, one in found])
+    if any(p <= intervals.ONE_SIDED for p in certain):
+        return Finding(NOT_SUPPORTED, numbers, "", one_seed)
+    below = not lacking and all(one.verdict == INFERIOR for _, one in found)
+    return Finding(SUPPORTED if below else NOT_DECIDED, numbers, "", one_seed)
+
+
+def _no_rescue_from_noise(evidence: Evidence) -> Finding | None:
+    for series in evidence.noisy:
+        gain = paired(series.cells.get(LEVEL), series.noisy)
+        loss = paired(series.noisy, series.clean)
+        if gain is None or loss is None or series.noise != PAPER_NOISE:
+            continue
+        numbers = f"{series.name}: noise changes {_shown(loss)}; compressing the noisy {_shown(gain)}"
+        one_seed = min(gain.seeds, loss.seeds) == 1
+        if loss.verdict != INFERIOR:
+            return Finding(NOT_DECIDED, f"{numbers}: noise did not certainly cost {_points()}")
+        if gain.difference.high < MARGIN:
+            return Finding(SUPPORTED, numbers, "", one_seed)
+        return Finding(NOT_SUPPORTED if gain.difference.low >= MARGIN else NOT_DECIDED, numbers, "", one_seed)
+    return None
+
+
+def _sign(one: Comparison) -> str:
+    """Read a comparison without a margin: whether the difference is certainly positive, or negative."""
+    if one.difference.low > 0:
+        return SUPPORTED
+    return NOT_SUPPORTED if one.difference.high < 0 else NOT_DECIDED
+
+
+def _shown(one: Comparison) -> str:
+    seeds = "one seed" if one.seeds == 1 else f"{one.seeds} seeds"
+    return f"{table.difference(one.difference)}, {one.images:,} images, {seeds}"
+
+
+def _levels(levels: Iterable[float]) -> str:
+    return ", ".join(f"{level:g}" for level in levels)
+
+
+def _points() -> str:
+    return f"{100 * MARGIN:g} point" + ("" if MARGIN == 0.01 else "s")
+
+
+CLAIMS = (
+    Claim(
+        f"negligible drop until level {LEVEL:g}, but not for tiny images",
+        "II-A, figure 2",
+        f"{LEVEL:g} and each of the paper's levels above lose less than {_points()} (each one-sided at 2.5 %, "
+        "downwards)",
+        "compression",
+        _negligible_drop,
+    ),
+    Claim(
+        "65 to 86 % of storage saved",
+        "II-C, table III",
+        f"at {LEVEL:g} at least {100 * SAVED:.0f} % of the bytes are saved (counted)",
+        "storage",
+        _storage_saved,
+    ),
+    Claim(
+        "compressing costs less accuracy than going to the larger model at the same epochs",
+        "II-B, table II",
+        f"the small model at {LEVEL:g} is more accurate than the largest on originals (95 % interval above 0)",
+        "model-size",
+        _cheaper_than_a_larger_model,
+    ),
+    Claim(
+        "no faster convergence",
+        "III-B, figure 3",
+        "compressing does not save an epoch on the way to 95 % of the final validation accuracy "
+        "(95 % interval over seeds above -1)",
+        "convergence",
+        _no_faster_convergence,
+    ),
+    Claim(
+        "no smaller model reaches the same accuracy through compression",
+        "abstract, IV",
+        f"no smaller model gains {_points()} by compressing (95 % intervals below)",
+        "model-size",
+        _no_gain_for_a_smaller_model,
+    ),
+    Claim(
+        "tabular classifiers do not reach deep ones on compressed images",
+        "abstract",
+        f"every tabular model loses {_points()} or more to the deep one at {LEVEL:g} (95 % intervals below "
+        f"-{MARGIN:g}); not supported if one certainly loses less (Holm)",
+        "tabular",
+        _tabular_below_deep,
+    ),
+    Claim(
+        "JPEG does not rescue noisy input",
+        "III-A, table IV",
+        f"noise costs {_points()} or more, and compressing the noisy images gains less (95 % intervals)",
+        "noise",
+        _no_rescue_from_noise,
+    ),
+)
+"""In the order of the paper."""

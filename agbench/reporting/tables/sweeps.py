@@ -1,0 +1,57 @@
+"""The table of named sweeps."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from agbench.reporting.tables.table import Column, Table
+from agbench.store.record import FAILED, FINISHED, Record
+from agbench.store.sweeps import datasets_of, last_trials, named, names
+
+PACKAGES = {"AutoGluon": "autogluon.multimodal", "torch": "torch", "agbench": "agbench"}
+"""Whose versions are listed, by heading."""
+
+MIXED = "mixed"
+
+
+def names_table(records: list[Record]) -> Table:
+    """Give a row for each named sweep, the oldest first.
+
+    Parameters
+    ----------
+    records : list of Record
+        All of a store's, the oldest first.
+
+    Returns
+    -------
+    Table
+        A condition counts once, by its last trial; "mixed" are the versions of trials that differ in them.
+    """
+    rows = []
+    for name in names(records):
+        its_own = named(records, name)
+        states = [record.status for record in last_trials(its_own).values()]
+        finished, failed = states.count(FINISHED), states.count(FAILED)
+        began = datetime.fromtimestamp(min(record.sweeps[name] for record in its_own) / 1000)
+        rows.append(
+            (
+                name,
+                began.isoformat(" ", "minutes"),
+                ", ".join(datasets_of(its_own)),
+                finished,
+                failed,
+                len(states) - finished - failed,
+                *_versions(its_own),
+            )
+        )
+    headings = ("name", "started", "dataset", "finished", "failed", "other", *PACKAGES)
+    return Table("names", tuple(map(Column, headings)), tuple(rows))
+
+
+def _versions(records: list[Record]) -> list[str]:
+    # One trial for each digest of versions will do: a sweep has many trials, and few of these.
+    software = [
+        one.environment.get("software", {}) for one in {record.software: record for record in records}.values()
+    ]
+    found = [{versions[package] for versions in software if package in versions} for package in PACKAGES.values()]
+    return [MIXED if len(one) > 1 else "".join(one) or "unknown" for one in found]

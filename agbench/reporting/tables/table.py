@@ -1,0 +1,244 @@
+"""A table of values, and its forms: Markdown, LaTeX, CSV."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agbench.analysis.intervals import Interval
+
+MISSING = "not run"
+WRAPPED = 45
+"""Letters from which on a column of LaTeX is set as a paragraph."""
+
+ALIGNED = 90
+"""Letters up to which a cell of Markdown widens its column; a longer one wraps in a terminal anyway."""
+
+_PARAGRAPH = r">{\raggedright\arraybackslash}p{55mm}"
+
+
+@dataclass(frozen=True)
+class Remarked(Interval):
+    """An interval that needs a word beside it.
+
+    Parameters
+    ----------
+    remark : str
+        The word.
+    """
+
+    remark: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Parameters
+    ----------
+    name : str
+        Its heading.
+    show : callable
+        Gives the text of a value that is neither missing nor a text.
+    """
+
+    name: str
+    show: Callable[[Any], str] = str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of values; what has no value is ``None``.
+
+    Parameters
+    ----------
+    name : str
+        Of its files.
+    columns : tuple of Column
+        What stands in it.
+    rows : tuple of tuple
+        The values: texts, numbers, tuples of numbers, intervals.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def texts(self) -> list[tuple[str, ...]]:
+        """Give headings and rows as texts."""
+        shown = [
+            tuple(_text(column, value) for column, value in zip(self.columns, row, strict=True))
+            for row in self.rows
+        ]
+        return [tuple(column.name for column in self.columns), *shown]
+
+    def markdown(self) -> str:
+        """Give the table in Markdown, its columns aligned for reading as plain text."""
+        lines = [tuple(map(escape_markdown, line)) for line in self.texts()]
+        widths = [
+            max(len(text) for text in column if len(text) <= ALIGNED or text is column[0])
+            for column in zip(*lines, strict=True)
+        ]
+        padded = [
+            "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
+            for line in lines
+        ]
+        rule = "| " + " | ".join("-" * width for width in widths) + " |"
+        return "\n".join([padded[0], rule, *padded[1:]])
+
+    def pieces(self, rows: int) -> list[Table]:
+        """Give the table in parts of so many rows, each with the heading: itself where it has no more."""
+        if len(self.rows) <= rows:
+            return [self]
+        starts = range(0, len(self.rows), rows)
+        return [
+            replace(self, name=f"{self.name}-{part}", rows=self.rows[start : start + rows])
+            for part, start in enumerate(starts, 1)
+        ]
+
+    def latex(self) -> str:
+        """Give the table as a ``tabular`` with booktabs' rules; long columns need the package array."""
+        heading, *rows = [" & ".join(map(escape_latex, line)) + r" \\" for line in self.texts()]
+        widest = [max(map(len, column)) for column in zip(*self.texts(), strict=True)]
+        columns = "".join("l" if width <= WRAPPED else _PARAGRAPH for width in widest)
+        lines = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", heading, r"\midrule", *rows, r"\bottomrule"]
+        return "\n".join([*lines, r"\end{tabular}"]) + "\n"
+
+    def csv(self) -> str:
+        """Give the table's values, unrounded: an interval takes three columns, several numbers one."""
+        spread = [any(isinstance(row[place], Interval) for row in self.rows) for place in range(len(self.columns))]
+        header: list[str] = []
+        for column, is_interval in zip(self.columns, spread, strict=True):
+            header += (
+                [column.name, f"{column.name}, low", f"{column.name}, high"] if is_interval else [column.name]
+            )
+        target = io.StringIO()
+        writer = csv.writer(target, lineterminator="\n")
+        writer.writerow(header)
+        for row in self.rows:
+            cells: list[Any] = []
+            for value, is_interval in zip(row, spread, strict=True):
+                if isinstance(value, Interval):
+                    cells += [value.value, value.low, value.high]
+                else:
+                    cells += [_plain(value), *([""] * 2 if is_interval else [])]
+            writer.writerow(cells)
+        return target.getvalue()
+
+
+def escape_markdown(text: str) -> str:
+    """Make a text from outside harmless in Markdown, and in a row of a table."""
+    # An underscore between letters or digits is no markup, and names are easier to read without the slash.
+    # Neither is "<" before a space.
+    escaped = re.sub(r"[\\`*\[\]>|#~&]|<(?! )|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", _flat(text))
+    # What would begin a list, or underline a heading.
+    return re.sub(r"^(\d{0,9})([-+.)=])(?=\s|$|[-=])", r"\1\\\2", escaped)
+
+
+def escape_html(text: str) -> str:
+    """Make a text from outside harmless in HTML."""
+    return html.escape(_flat(text), quote=True)
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "'": r"\textquotesingle{}",
+    "`": r"\textasciigrave{}",
+    "-": r"{-}",
+    "[": r"{[}",
+    "]": r"{]}",
+    "*": r"{*}",
+    **{letter: rf"\{letter}" for letter in "#$%&_"},
+}
+
+
+def escape_latex(text: str) -> str:
+    """Make a text from outside harmless in LaTeX; letters beyond Latin-1 are given by their numbers."""
+    return "".join(
+        _LATEX.get(letter) or (letter if _in_latex(letter) else _number(letter)) for letter in _flat(text)
+    )
+
+
+def number(digits: int = 4) -> Callable[[float], str]:
+    """Show so many decimals."""
+    return lambda value: f"{value:.{digits}f}"
+
+
+def accuracy(interval: Interval) -> str:
+    """Show an accuracy with its interval, and the remark where there is one."""
+    remark = f", {interval.remark}" if isinstance(interval, Remarked) else ""
+    return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f}){remark}"
+
+
+def difference(interval: Interval) -> str:
+    """Show a difference with its interval."""
+    return f"{interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
+
+
+def share(value: float) -> str:
+    """Show a share as a percentage."""
+    return f"{value:.2%}"
+
+
+def p_value(value: float) -> str:
+    """Show a p-value."""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.01 else f"{value:.2g}"
+
+
+def each(show: Callable[[Any], str]) -> Callable[[Sequence[Any]], str]:
+    """Show several values."""
+    return lambda values: " / ".join(map(show, values))
+
+
+def level(value: float) -> str:
+    """Show a level."""
+    return "1.0 (original)" if value == 1 else f"{value:g}"
+
+
+def size(count: float) -> str:
+    """Show bytes as the paper does, in decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _text(column: Column, value: Any) -> str:
+    if value is None:
+        return MISSING
+    return value if isinstance(value, str) else column.show(value)
+
+
+def _plain(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
+    return _flat(value) if isinstance(value, str) else value
+
+
+def _flat(text: str) -> str:
+    """Put a text on one line, with what can't be printed as its escape."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in " ".join(text.split()))
+
+
+def _in_latex(letter: str) -> bool:
+    return letter.isascii() or "\u00c0" <= letter <= "\u00ff"
+
+
+def _number(letter: str) -> str:
+    return rf"\texttt{{U+{ord(letter):04X}}}"

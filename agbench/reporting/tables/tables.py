@@ -1,0 +1,320 @@
+"""The tables that answer the studies' questions."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from agbench.analysis import intervals
+from agbench.analysis.cell import Cell, paired
+from agbench.analysis.evidence import Evidence, Series
+from agbench.analysis.intervals import Comparison, Interval
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL
+from agbench.reporting.tables import table
+from agbench.reporting.tables.per_codec import table_of_places
+from agbench.reporting.tables.table import Column, Remarked, Table
+
+K = TypeVar("K")
+
+LEVEL = 0.3
+"""The paper's level for all but figures 2 and 3."""
+
+
+def accuracy_table(evidence: Evidence) -> Table:
+    """Figure 2 in numbers: accuracy of each model at each level."""
+    rows = []
+    for codec, level in evidence.places:
+        all_series = evidence.written_by(codec).series
+        cells = [series.cells[level] for series in all_series if level in series.cells]
+        sizes = (cells[0].bytes, cells[0].byte_ratio) if cells else (None, None)
+        rows.append((codec, level, *sizes, *(_accuracy(series, level) for series in all_series)))
+    columns = (Column("level", table.level), Column("bytes", table.size), Column("of original", table.share))
+    models = (Column(series.label, table.accuracy) for series in evidence.jpeg.series)
+    return table_of_places(evidence, "accuracy", (*columns, *models), rows)
+
+
+def spread_table(evidence: Evidence) -> Table:
+    """Give the seeds of each accuracy and the spread over them, where there are several anywhere."""
+    rows = [
+        (
+            series.name,
+            level,
+            cell.seeds,
+            tuple(float(row.mean()) for row in cell.right(cell.seeds)),
+            "one seed" if cell.spread is None else cell.spread,
+        )
+        for series in evidence.series
+        for level, cell in sorted(series.own.items(), reverse=True)
+        if len(evidence.seeds) > 1
+    ]
+    columns = (
+        Column("model"),
+        Column("level", table.level),
+        Column("seeds", table.each(str)),
+        Column("accuracy of each", table.each(table.number())),
+        Column("SD over seeds", table.number()),
+    )
+    return Table("seeds", columns, tuple(rows))
+
+
+def difference_table(evidence: Evidence) -> Table:
+    """Compare each level with the original of the same model, image by image."""
+    rows: list[tuple[Any, ...]] = []
+    for series in evidence.series:
+        rows += _judged([((series.name, level), one) for level, one in series.compared.items()])
+    return Table("differences", (Column("model"), Column("level", table.level), *_JUDGED), tuple(rows))
+
+
+def tolerance_table(evidence: Evidence) -> Table:
+    """Give each model's tolerance: how far down nothing that matters is lost."""
+    rows = []
+    for series in evidence.series:
+        found = series.tolerance
+        if found is None:
+            continue
+        by = found.stopped_by
+        stopped = "nothing below was run" if by is None else f"{by:g}: {_why_stopped(series, by)}"
+        cell = series.cells[found.level]
+        interval = Interval(found.level, found.low, found.high)
+        levels = ", ".join(f"{level:g}" for level in series.compared)
+        rows.append((series.name, interval, cell.byte_ratio, stopped, levels))
+    columns = (
+        Column("model"),
+        Column("tolerance", lambda one: f"{one.value:g} ({one.low:g} to {one.high:g})"),
+        Column("its bytes, of original", table.share),
+        Column("stopped by"),
+        Column("levels tested"),
+    )
+    return Table("tolerance", columns, tuple(rows))
+
+
+def _why_stopped(series: Series, level: float) -> str:
+    """Say why a level ends the tolerance, with the same verdict as the table of differences."""
+    if level in series.compared:
+        verdict = corrected(series)[level]
+        # Not shown by itself either, or there would be no end here.
+        return intervals.NOT_DECIDED if verdict == intervals.NOT_INFERIOR else verdict
+    return series.failed.get(level, "it has no seed that the original has")
+
+
+def size_table(evidence: Evidence) -> Table:
+    """Table II: a small model on original and on compressed images, beside larger ones on original images."""
+    sizes = evidence.sizes
+    rows = []
+    for large in sizes[1:]:
+        small = sizes[0]
+        compressed = small.cells.get(LEVEL)
+        rows.append(
+            (
+                small.name,
+                _accuracy(small, ORIGINAL_LEVEL),
+                _accuracy(small, LEVEL),
+                _difference(paired(compressed, small.original)),
+                large.name,
+                _accuracy(large, ORIGINAL_LEVEL),
+                _difference(paired(large.original, small.original)),
+                _difference(paired(compressed, large.original)),
+            )
+        )
+    columns = (
+        Column("small"),
+        Column("accuracy of small", table.accuracy),
+        Column(f"small at {LEVEL:g}", table.accuracy),
+        Column(f"drop at {LEVEL:g}", table.difference),
+        Column("large"),
+        Column("accuracy of large", table.accuracy),
+        Column("drop of large", table.difference),
+        Column(f"small at {LEVEL:g} minus large", table.difference),
+    )
+    return Table("model-size", columns, tuple(rows))
+
+
+def size_difference_table(evidence: Evidence) -> Table:
+    """Judge Table II's differences: compressing, larger models, and the one against the other."""
+    compared = []
+    for place, large in enumerate(evidence.sizes):
+        small = evidence.sizes[0]
+        pairs = [(f"{large.name} at {LEVEL:g}", large.cells.get(LEVEL), large.name, large.original)]
+        if place:
+            pairs += [
+                (large.name, large.original, small.name, small.original),
+                (f"{small.name} at {LEVEL:g}", small.cells.get(LEVEL), large.name, large.original),
+            ]
+        for name, cell, base_name, base in pairs:
+            one = paired(cell, base)
+            if one is not None:
+                compared.append(((name, base_name), one))
+    return Table("model-size-differences", (Column("accuracy of"), Column("minus"), *_JUDGED), _judged(compared))
+
+
+def noise_table(evidence: Evidence) -> Table:
+    """Table IV: clean, noisy, and compressed noisy images."""
+    rows = [
+        (
+            series.name,
+            series.noise,
+            level,
+            _marked(series.clean, series.seeds),
+            _accuracy(series, ORIGINAL_LEVEL),
+            _accuracy(series, level),
+        )
+        for series in evidence.noisy
+        for level in sorted({*series.cells, *series.failed} - {ORIGINAL_LEVEL}, reverse=True)
+    ]
+    columns = (
+        Column("model"),
+        Column("noise", lambda value: f"{value:g}"),
+        Column("level", table.level),
+        Column("clean", table.accuracy),
+        Column("noisy", table.accuracy),
+        Column("JPEG of noisy" if evidence.codecs == [JPEG] else "compressed noisy", table.accuracy),
+    )
+    return Table("noise", columns, tuple(rows))
+
+
+def noise_difference_table(evidence: Evidence) -> Table:
+    """Judge what noise costs, and what compressing the noisy images gains."""
+    rows: list[tuple[Any, ...]] = []
+    for codec in evidence.codecs:
+        rows += _judged(list(_noise_differences(evidence.written_by(codec))))
+    columns = (
+        Column("model"),
+        Column("noise", lambda value: f"{value:g}"),
+        Column("accuracy on"),
+        Column("minus"),
+    )
+    return Table("noise-differences", (*columns, *_JUDGED), tuple(rows))
+
+
+def _noise_differences(evidence: Evidence) -> Iterator[tuple[tuple[Any, ...], Comparison]]:
+    for series in evidence.noisy:
+        # What no codec wrote is told once, with JPEG.
+        pairs = [("noisy", series.noisy, "clean", series.clean)] if series.codec == JPEG else []
+        pairs += [
+            (f"noisy at {level:g}", cell, "noisy", series.noisy)
+            for level, cell in sorted(series.cells.items(), reverse=True)
+            if level != ORIGINAL_LEVEL
+        ]
+        for name, cell, base_name, base in pairs:
+            one = paired(cell, base)
+            if one is not None:
+                yield (series.name, series.noise, name, base_name), one
+
+
+def tabular_table(evidence: Evidence) -> Table:
+    """Tabular models and probes beside the deep ones: paired differences on the same test images."""
+    rows: list[tuple[Any, ...]] = []
+    for codec in evidence.codecs:
+        one = evidence.written_by(codec)
+        opposed = itertools.product(one.deep, (*one.probes, *one.tabular), evidence.levels(codec))
+        rows += _beside(
+            ((series.name, deep.name, level, *accuracies), series.cells.get(level), deep.cells.get(level))
+            for deep, series, level in opposed
+            if None not in (accuracies := (_accuracy(series, level), _accuracy(deep, level)))
+        )
+    columns = (
+        Column("model"),
+        Column("deep"),
+        Column("level", table.level),
+        Column("accuracy", table.accuracy),
+        Column("accuracy of deep", table.accuracy),
+    )
+    return Table("tabular", (*columns, *_JUDGED), tuple(rows))
+
+
+def transfer_table(evidence: Evidence) -> Table:
+    """Give what a model trained at one level keeps at another, against its own level."""
+    rows: list[tuple[Any, ...]] = []
+    for codec in evidence.codecs:
+        rows += _beside(
+            (
+                (series.name, train, test, _accuracy(series, (train, test))),
+                series.cells.get((train, test)),
+                series.cells.get((train, train)),
+            )
+            for series in evidence.written_by(codec).crossed
+            for train, test in sorted({*series.cells, *series.failed}, reverse=True)
+            if train != test
+        )
+    columns = (
+        Column("model"),
+        Column("trained at", table.level),
+        Column("tested at", table.level),
+        Column("accuracy", table.accuracy),
+    )
+    return Table("transfer", (*columns, *_JUDGED), tuple(rows))
+
+
+def _beside(found: Iterable[tuple[tuple[Any, ...], Cell | None, Cell | None]]) -> list[tuple[Any, ...]]:
+    """Judge rows by their cells, and put those that can't be compared behind them."""
+    compared, failed = [], []
+    for row, ours, base in found:
+        one = paired(ours, base)
+        if one is None:
+            failed.append((*row, *[None] * len(_JUDGED)))
+        else:
+            compared.append((row, one))
+    return [*_judged(compared), *failed]
+
+
+_JUDGED = (
+    Column("difference", table.difference),
+    Column("McNemar p (Holm)", table.each(table.p_value)),
+    Column("non-inferiority p (Holm)", table.p_value),
+    Column("verdict"),
+    Column("seeds"),
+)
+
+
+def _judged(compared: list[tuple[tuple[Any, ...], Comparison]]) -> tuple[tuple[Any, ...], ...]:
+    """Add to each row its comparison, corrected for the number of all of them."""
+    exact = iter(intervals.holm([p for _, one in compared for p in one.p_values]))
+    not_inferior = intervals.holm([one.p_not_inferior for _, one in compared])
+    inferior = intervals.holm([one.p_inferior for _, one in compared])
+    return tuple(
+        (
+            *row,
+            one.difference,
+            tuple(next(exact) for _ in one.p_values),
+            not_inferior[place],
+            intervals.decide(not_inferior[place], inferior[place]),
+            one.seeds,
+        )
+        for place, (row, one) in enumerate(compared)
+    )
+
+
+class _Measured(Protocol[K]):
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
+
+    @property
+    def cells(self) -> dict[K, Cell]: ...
+
+    @property
+    def failed(self) -> dict[K, str]: ...
+
+
+def _accuracy(measured: _Measured[K], place: K) -> Interval | str | None:
+    """Give an accuracy, or what became of the trials that should have found it."""
+    cell = measured.cells.get(place)
+    return measured.failed.get(place) if cell is None else _marked(cell, measured.seeds)
+
+
+def _marked(cell: Cell | None, seeds: tuple[int, ...]) -> Interval | None:
+    """Give a cell's accuracy, and say so where it lacks seeds that others of its model have."""
+    if cell is None or len(cell.seeds) == len(seeds):
+        return None if cell is None else cell.interval
+    found = cell.interval
+    return Remarked(found.value, found.low, found.high, f"{len(cell.seeds)} of {len(seeds)} seeds")
+
+
+def _difference(comparison: Comparison | None) -> Interval | None:
+    return None if comparison is None else comparison.difference
+
+
+def corrected(series: Series) -> dict[float, str]:
+    """Give the verdict on each of a model's levels, corrected for their number."""
+    rows = _judged([((level,), one) for level, one in series.compared.items()])
+    return {row[0]: row[4] for row in rows}

@@ -1,0 +1,1 @@
+"""Sweeps: plan, scheduler, executor, workers, trials."""

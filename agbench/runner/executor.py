@@ -1,0 +1,239 @@
+"""Ray: workers of this machine or of a cluster, warm between trials."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agbench.core import environment, processes
+from agbench.core.condition import Budget
+from agbench.core.errors import UserError
+from agbench.runner import staging, worker
+from agbench.runner.events import OfTrial
+from agbench.runner.resources import Machine
+from agbench.runner.worker import Answer, Order
+from agbench.store.outcome import Ending, Failure, Usage
+
+if TYPE_CHECKING:
+    from agbench.data.dataset import Dataset
+
+# All are read when Ray is imported. It prints on standard output that a worker died, which is ours to say.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_worker_niceness", "0")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+
+import ray
+from ray.util.queue import Queue
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+RECYCLED_AFTER = 50
+"""Trials after which a worker is replaced by a fresh one, before what AutoGluon leaks adds up."""
+
+STORE_BYTES = 200_000_000
+"""Of shared memory for what tasks are given and give back: indices and predictions."""
+
+_HEAD = "node:__internal_head__"
+"""The resource that only a cluster's head node has."""
+
+PATIENCE = 5.0
+"""Seconds that an answer is waited for where the other side may be gone."""
+
+
+class Cluster:
+    """Runs orders on workers, and hears what happens there."""
+
+    def __init__(self) -> None:
+        # On the head node, without which there is no cluster: any other may die.
+        self._events = Queue(actor_options={"num_cpus": 0, "resources": {_HEAD: 0.001}})
+        self._datasets: dict[str, Any] = {}
+        self._brought: set[tuple[str, str]] = set()
+
+    @property
+    def machines(self) -> list[Machine]:
+        """What there is for trials."""
+        found = [one["Resources"] for one in ray.nodes() if one["Alive"]]
+        return [Machine(*(int(one.get(name, 0)) for name in ("CPU", "GPU", "memory"))) for one in found]
+
+    def refuse_what_cannot_work(self, models: Sequence[tuple[str, Budget]], workers: int, cpus: int) -> None:
+        """Raise `UserError` where a model can't work.
+
+        Parameters
+        ----------
+        models : sequence of (str, Budget)
+            Models with their budgets.
+        workers, cpus : int
+            How many look at the same time, and the cores of each: whoever has looked is warm.
+        """
+        look = _look_around.options(num_cpus=cpus)
+        for reason in ray.get([look.remote(list(models)) for _ in range(workers)]):
+            if reason:
+                raise UserError(reason)
+
+    def submit(self, order: Order, dataset: Dataset) -> Any:
+        """Hand an order to whichever worker is free first, and give what stands for its answer."""
+        if dataset.fingerprint not in self._datasets:
+            self._datasets[dataset.fingerprint] = ray.put(dataset)
+        task = _work.options(
+            num_cpus=order.resources.cpus, num_gpus=order.resources.gpus, name=str(order.conditions[0])
+        )
+        return task.remote(order, self._datasets[dataset.fingerprint], self._events)
+
+    def wait(self, pending: Sequence[Any], seconds: float) -> list[Any]:
+        """Wait until something has ended, or for a while, and give what has."""
+        done, _ = ray.wait(list(pending), num_returns=1, timeout=seconds)
+        return list(done)
+
+    def events(self, patience: float | None = None) -> list[tuple[str, OfTrial]]:
+        """Give what was told since the last time: the number of the order, and what happened."""
+        queue = self._events.actor
+        count = ray.get(queue.qsize.remote(), timeout=patience)
+        return list(ray.get(queue.get_nowait_batch.remote(count), timeout=patience))
+
+    def last_events(self) -> list[tuple[str, OfTrial]]:
+        """Give what was told at the end of a sweep, as far as its workers can still say."""
+        with suppress(ray.exceptions.RayError):
+            return self.events(PATIENCE)
+        return []
+
+    def answer(self, reference: Any) -> Answer | str:
+        """Give an order's answer, or the id of the node that lacks its data set."""
+        try:
+            answer: Answer | str = ray.get(reference)
+        except ray.exceptions.OutOfMemoryError as error:
+            said = str(error).splitlines()[0]
+            return _died(f"its node ran out of memory: {said}", Ending.OUT_OF_MEMORY)
+        except ray.exceptions.TaskCancelledError:
+            return _died("it was stopped", Ending.STOPPED)
+        except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
+            return _died("its process died: killed by a signal, or it exited", Ending.CRASHED)
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause
+            return _died(f"{type(cause).__name__}: {' '.join(str(cause).split())}"[:500], Ending.FAILED)
+        except ray.exceptions.RayError as error:
+            return _died(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500], Ending.CRASHED)
+        return answer
+
+    def stop(self, references: Sequence[Any]) -> None:
+        """End trials, their processes included."""
+        for reference in references:
+            ray.cancel(reference, force=True)
+
+    def has(self, dataset: Dataset, node_id: str) -> bool:
+        """Tell whether a data set was sent to a node."""
+        return (dataset.fingerprint, node_id) in self._brought
+
+    def bring(self, dataset: Dataset, node_id: str) -> None:
+        """Send a data set's images to a node that can't see them."""
+        there = NodeAffinitySchedulingStrategy(node_id, soft=False)
+        receive = _receive.options(num_cpus=0, scheduling_strategy=there)
+        bare = self._datasets[dataset.fingerprint]
+        for block in staging.blocks(dataset):
+            ray.get(receive.remote(bare, block, False))
+        ray.get(receive.remote(bare, [], True))
+        self._brought.add((dataset.fingerprint, node_id))
+
+    def log_of(self, path: Path, node_id: str) -> bytes:
+        """Fetch the log of a trial that died; empty where its node doesn't answer any more."""
+        there = NodeAffinitySchedulingStrategy(node_id, soft=False)
+        with suppress(ray.exceptions.RayError):
+            found: bytes = ray.get(
+                _read.options(num_cpus=0, scheduling_strategy=there).remote(path), timeout=PATIENCE
+            )
+            return found
+        return b""
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Cluster]:
+    """Start workers on this machine, or take those of a cluster.
+
+    Parameters
+    ----------
+    address : str, optional
+        Of a cluster: ``"auto"``, ``"HOST:PORT"`` or ``"ray://HOST:PORT"``.
+
+    Yields
+    ------
+    Cluster
+
+    Raises
+    ------
+    UserError
+        If there is no cluster at that address.
+    """
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if address == "":
+        raise UserError("--address is empty: use auto, HOST:PORT or ray://HOST:PORT, or leave it out")
+    if address is not None and ":" in address:
+        _refuse_silent(address)
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                num_cpus=environment.available_cpus(),
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                **quiet,
+            )
+            # What Ray starts ends with this process, but for agents that linger for another minute.
+            processes.outlive()
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is wrong is said below, in a line
+                ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}") from error
+    try:
+        yield Cluster()
+    except (ray.exceptions.RayError, ConnectionError) as error:
+        where = "this machine" if address is None else address
+        raise UserError(
+            f"lost Ray on {where}: {' '.join(str(error).split())[:200]}; the same command goes on from here"
+        ) from error
+    finally:
+        ray.shutdown()
+
+
+def _refuse_silent(address: str) -> None:
+    """Raise `UserError` where nothing listens: Ray would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), PATIENCE).close()
+    except (OSError, ValueError) as error:
+        raise UserError(f"no Ray cluster answers at {address}: {error}") from error
+
+
+def _died(reason: str, ending: Ending) -> Answer:
+    return Answer(Failure(reason, ending), Usage(), b"")
+
+
+def _run(order: Order, dataset: Dataset, events: Queue) -> Answer | str:
+    here: str = ray.get_runtime_context().get_node_id()
+    try:
+        # Without waiting for it: Ray would give this trial's cores to another one meanwhile.
+        return worker.work(
+            order, dataset, here, lambda event: events.actor.put_nowait.remote((order.number, event))
+        )
+    except staging.NotHereError:
+        return here
+
+
+def _check(models: list[tuple[str, Budget]]) -> str:
+    worker.start()
+    return worker.look_around(models)
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+_work: Any = ray.remote(max_retries=0, max_calls=RECYCLED_AFTER)(_run)
+_look_around: Any = ray.remote(max_retries=0, max_calls=RECYCLED_AFTER)(_check)
+_receive: Any = ray.remote(max_retries=0)(staging.receive)
+_read: Any = ray.remote(max_retries=0)(_content)

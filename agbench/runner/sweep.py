@@ -1,0 +1,201 @@
+"""A sweep: what is left of a plan, handed to workers, and recorded. The only writer of results."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from types import FrameType
+
+from filelock import FileLock, Timeout
+
+from agbench.core import environment, files
+from agbench.core.condition import Condition
+from agbench.core.errors import UserError
+from agbench.core.workspace import Workspace
+from agbench.data.dataset import Dataset
+from agbench.runner import resources, staging, trial
+from agbench.runner.events import OfSweep, Preparing
+from agbench.runner.resources import Share
+from agbench.runner.scheduler import Engine, Flights
+from agbench.store.record import SWEEP_PHASES
+from agbench.store.store import Store
+
+Running = Callable[[Sequence[Condition]], Iterator[OfSweep]]
+"""Runs conditions, and tells what happens: `agbench.runner.events.Ended` once for each of them."""
+
+
+def run(
+    todo: Sequence[Condition],
+    dataset: Dataset,
+    workspace: Workspace,
+    store: Store,
+    engine: Engine | None = None,
+    names: Mapping[str, int] | None = None,
+) -> Generator[OfSweep, None, None]:
+    """Run conditions of a data set.
+
+    Killed at any moment, it loses the trials in flight and nothing else.
+
+    Parameters
+    ----------
+    todo : sequence of Condition
+        What to run.
+    dataset, workspace, store, engine, names
+        As in `opened`.
+
+    Yields
+    ------
+    OfSweep
+        `Ended` once for each condition.
+
+    Raises
+    ------
+    UserError
+        As `opened` does.
+    """
+    yield Preparing("starting workers")
+    with opened(dataset, workspace, store, engine, names) as running:
+        yield from running(todo)
+
+
+@contextmanager
+def opened(
+    dataset: Dataset,
+    workspace: Workspace,
+    store: Store,
+    engine: Engine | None = None,
+    names: Mapping[str, int] | None = None,
+    most: int | None = None,
+) -> Iterator[Running]:
+    """Start workers for a data set's trials, and keep them warm for as many rounds of these as are wanted.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Theirs.
+    workspace : Workspace
+        Where everything is.
+    store : Store
+        Where results go.
+    engine : Engine, optional
+        How.
+    names : mapping of str to int, optional
+        Names that the trials get, and when their sweeps began, in milliseconds since 1970.
+    most : int, optional
+        Trials that will ever be asked for at once, as `agbench.runner.resources.divide` takes it.
+
+    Yields
+    ------
+    callable
+        A `Running`. What of its trials is on the way when the block is left is stopped.
+
+    Raises
+    ------
+    UserError
+        If a model can't work on this machine, another sweep runs in the workspace, or a disk is full.
+    """
+    from agbench.runner import executor
+
+    engine = engine or Engine()
+    scratch = store.folder / "scratch"
+    with _alone(store.folder):
+        store.close_abandoned("the sweep was killed")
+        shutil.rmtree(scratch, ignore_errors=True)
+        # Ray takes signals for itself while it starts: hence twice.
+        begun = time.monotonic()
+        with _stoppable(), executor.connected(engine.address) as workers, _stoppable() as look:
+            started = iter([time.monotonic() - begun])
+            divided = resources.divide(workers.machines, engine.workers, most)
+            told = iter([Preparing(str(divided))])  # once, however many rounds there are
+
+            def running(todo: Sequence[Condition]) -> Iterator[OfSweep]:
+                yield from told
+                times = [time.monotonic()]
+                models = list(dict.fromkeys((one.model, one.budget) for one in todo))
+                at_once = min(divided.workers, len(todo))
+                workers.refuse_what_cannot_work(models, at_once, divided.resources.cpus)
+                times.append(time.monotonic())
+                yield Preparing(f"compressing {len(dataset.index)} images")
+                _make_variants(dataset, todo)
+                times.append(time.monotonic())
+                phases = (next(started, 0.0), *(end - begin for begin, end in pairwise(times)))
+                before = dict(zip(SWEEP_PHASES, phases, strict=True))
+                flights = Flights(todo, dataset, workspace, store, engine, workers, divided, names or {}, before)
+                reason = "its sweep ended before it"
+                try:
+                    yield from flights.run(look)
+                except KeyboardInterrupt:
+                    reason = "stopped by the user"
+                    raise
+                except GeneratorExit:
+                    reason = "stopped, as its sweep was asked for no more"
+                    raise
+                finally:
+                    flights.stop(reason)
+                    shutil.rmtree(scratch, ignore_errors=True)
+
+            yield running
+
+
+def divided(engine: Engine) -> Share:
+    """Say how a sweep would divide the machines among trials."""
+    from agbench.runner import executor
+
+    with executor.connected(engine.address) as workers:
+        return resources.divide(workers.machines, engine.workers)
+
+
+def _make_variants(dataset: Dataset, todo: Sequence[Condition]) -> None:
+    try:
+        trial.make_variants(dataset, todo, staging.variants_of(dataset), environment.available_cpus())
+    except OSError as error:
+        place = f" below {dataset.folder}" if error.filename is None else f": {error.filename}"
+        raise UserError(
+            f"the images can't be compressed: {error.strerror}{place}; the same command goes on"
+        ) from error
+
+
+@contextmanager
+def _stoppable() -> Iterator[Callable[[], None]]:
+    """Take a signal to terminate for Ctrl-C, and give what raises again where one of them was lost.
+
+    Python loses an exception that a signal raises while an object is finalised, or in a callback from C.
+    """
+    asked: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        raise KeyboardInterrupt
+
+    def refuse_to_go_on() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield refuse_to_go_on
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    lock, note = FileLock(folder / ".sweep.lock"), folder / ".sweep.pid"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        owner = note.read_text().strip() if note.is_file() else "unknown"
+        raise UserError(f"another sweep (process {owner}) runs in {folder.parent}: wait for it") from error
+    try:
+        files.write(note, f"{os.getpid()}\n")
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,235 @@
+"""One trial: a condition, from its images to a result. It knows nothing of scheduling."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from agbench.core.condition import Condition
+from agbench.core.errors import UserError
+from agbench.data.dataset import Dataset
+from agbench.data.splits import TEST, TRAIN, VALIDATION, folds
+from agbench.models import registry
+from agbench.preprocess import reading
+from agbench.preprocess.variant import Variant, make_missing, materialise
+from agbench.preprocess.writing import Recipe
+from agbench.runner.events import Epoch, Phase
+from agbench.store.outcome import Result
+
+LARGEST_EXAMPLE = 1_000_000
+"""Bytes of a file that is kept with a result, for a look at it."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one trial may use.
+
+    Parameters
+    ----------
+    cpus, gpus : int
+        Numbers of cores and of devices.
+    halvings : int
+        How often the batch that is on a GPU at a time is halved.
+    """
+
+    cpus: int
+    gpus: int = 0
+    halvings: int = 0
+
+
+def make_variants(dataset: Dataset, conditions: Sequence[Condition], folder: Path, workers: int) -> None:
+    """Make the variants that conditions of one data set train and test on, where they are missing.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The conditions' own.
+    conditions : sequence of Condition
+        Their variants are made together: each image is decoded once for all.
+    folder : Path
+        Where the data set's variants lie.
+    workers : int
+        Threads.
+    """
+    make_missing(dataset.index, dataset.fingerprint, _wanted(conditions), folder, workers)
+
+
+def _wanted(conditions: Sequence[Condition]) -> list[Recipe]:
+    return list(dict.fromkeys(recipe for one in conditions for recipe in _recipes(one)))
+
+
+def _recipes(condition: Condition) -> tuple[Recipe, Recipe]:
+    """Give those of its training and validation images, and of its test images."""
+    return (
+        Recipe.of(condition.train, condition.seed),
+        Recipe.of(condition.test_preprocessing, condition.seed),
+    )
+
+
+def run_trials(
+    conditions: Sequence[Condition],
+    dataset: Dataset,
+    variants_folder: Path,
+    folder: Path,
+    resources: Resources,
+    tell: Callable[[Phase | Epoch], None] = lambda event: None,
+) -> list[Result]:
+    """Run conditions that share their training: one fit, tested under each one's preprocessing.
+
+    Parameters
+    ----------
+    conditions : sequence of Condition
+        What to run; equal but for their test images (`Condition.training` is the same for all).
+    dataset : Dataset
+        Theirs.
+    variants_folder : Path
+        Where its variants lie; those that are missing are made.
+    folder : Path
+        Scratch space.
+    resources : Resources
+        What they may use.
+    tell : callable
+        Called with each phase and epoch.
+
+    Returns
+    -------
+    list of Result
+        In the order of `conditions`; loading and fitting take the same seconds in all of them.
+
+    Raises
+    ------
+    UserError
+        If the data set is no longer the conditions'.
+    ModelError
+        If the model did not do what the conditions ask for.
+    """
+    started = time.monotonic()
+    condition = conditions[0]
+    if any(other.training != condition.training for other in conditions):
+        raise ValueError("conditions that are run together must share their training")
+    tell(Phase("load"))
+    if dataset.fingerprint != condition.fingerprint:
+        raise UserError(
+            f"{condition.dataset} has fingerprint {dataset.fingerprint}, "
+            f"but the condition was made for {condition.fingerprint}"
+        )
+    wanted = _wanted(conditions)
+    made = materialise(dataset.index, dataset.fingerprint, wanted, variants_folder, resources.cpus)
+    train = made[_recipes(condition)[0]]
+    # Labels may look like numbers, or like nothing at all ("nan"): AutoGluon is given codes instead.
+    codes = {label: f"class {place:05d}" for place, label in enumerate(dataset.classes)}
+    fold: pd.Series | None = None
+    trained, validated, tested = [TRAIN], [VALIDATION], [TEST]
+    if condition.budget.folds is not None:
+        labels, contents = dataset.index["label"], dataset.index["sha256"]
+        fold = folds(labels, contents, condition.budget.folds, condition.seed).reset_index(drop=True)
+        trained, validated, tested = [TRAIN, VALIDATION, TEST], [], [TRAIN, VALIDATION, TEST]
+    tests = [_part(dataset, made[_recipes(one)[1]], tested, codes) for one in conditions]
+    loaded = time.monotonic()
+    family, variant_name = registry.find(condition.model)
+    fitted = family.fit_predict(
+        registry.Task(
+            variant=variant_name,
+            train=_part(dataset, train, trained, codes),
+            validation=_part(dataset, train, validated, codes),
+            tests=tuple(tests),
+            budget=condition.budget,
+            seed=condition.seed,
+            folder=folder,
+            cpus=resources.cpus,
+            gpus=resources.gpus,
+            halvings=resources.halvings,
+            folds=fold,
+            on_phase=lambda name: tell(Phase(name)),
+            on_epoch=lambda number, accuracy: tell(Epoch(number, accuracy)),
+        )
+    )
+    shared = {"load": loaded - started, **fitted.seconds}
+    measured = reading.measure(list(_part(dataset, train, (TRAIN,), codes)["image"])).metrics()
+    results = []
+    for one, test, predicted in zip(conditions, tests, fitted.predictions, strict=True):
+        predictions = _predictions(test, predicted.probabilities, {code: label for label, code in codes.items()})
+        seconds = {**shared, "predict": predicted.seconds}
+        results.append(
+            Result(
+                condition=one,
+                accuracy=float((predictions["label"] == predictions["predicted"]).mean()),
+                predictions=predictions,
+                curve=fitted.curve,
+                seconds={**seconds, "total": sum(seconds.values())},
+                counts={
+                    "classes": len(codes),
+                    **dataset.parts,
+                    "quarantined": len(dataset.quarantined),
+                    "predicted": len(predictions),
+                },
+                bytes=train.bytes,
+                bytes_original=int(dataset.index["bytes"].sum()),
+                notes={
+                    **fitted.notes,
+                    "variant": train.manifest["library"],
+                    "settings": train.manifest["settings"],
+                },
+                dataset=dataset.facts(),
+                reading=measured,
+                writing=train.writing(),
+                examples=examples(dataset, train) if one.test is None else None,
+            )
+        )
+    return results
+
+
+def examples(dataset: Dataset, variant: Variant) -> pd.DataFrame:
+    """Give a few of the test images as they are at a condition's level, the same for every condition.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose images.
+    variant : Variant
+        Its images at that level.
+
+    Returns
+    -------
+    DataFrame
+        ``image_id``, ``bytes`` (as in the variant's index), and ``file`` (what is in the file): the images at
+        the quartiles of the original sizes, without those of files too large to keep.
+    """
+    tests = dataset.index[dataset.index["split"] == TEST].sort_values(["bytes", "image_id"])
+    ids = dict.fromkeys(tests["image_id"].iloc[len(tests) * part // 4] for part in (1, 2, 3))
+    rows = []
+    for image_id in ids:
+        row = variant.index.loc[image_id]
+        file = Path(row["image"])
+        if file.stat().st_size <= LARGEST_EXAMPLE:
+            rows.append({"image_id": image_id, "bytes": int(row["bytes"]), "file": file.read_bytes()})
+    return pd.DataFrame(rows, columns=["image_id", "bytes", "file"])
+
+
+def _part(dataset: Dataset, variant: Variant, parts: Sequence[str], codes: dict[str, str]) -> pd.DataFrame:
+    rows = dataset.index[dataset.index["split"].isin(parts)].set_index("image_id")
+    return pd.DataFrame(
+        {"image": variant.index.loc[rows.index, "image"], "label": rows["label"].map(codes)}
+    ).reset_index()
+
+
+def _predictions(test: pd.DataFrame, probabilities: pd.DataFrame, labels: dict[str, str]) -> pd.DataFrame:
+    if len(probabilities) != len(test) or set(probabilities.columns) != set(labels):
+        raise registry.ModelError(
+            f"{len(probabilities)} predictions of {len(probabilities.columns)} classes, "
+            f"expected {len(test)} of {len(labels)}"
+        )
+    table = probabilities.set_axis(test.index, axis="index")
+    places = table.columns.get_indexer(pd.Index(test["label"]))
+    return pd.DataFrame(
+        {
+            "image_id": test["image_id"],
+            "label": test["label"].map(labels),
+            "predicted": table.idxmax(axis="columns").map(labels),
+            "probability": table.to_numpy(dtype=float)[range(len(table)), places],
+        }
+    )

@@ -1,0 +1,120 @@
+"""How a trial ends, and what it took."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from agbench.core.condition import Condition
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Ending(Enum):
+    """In exactly one of these a trial ends."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    """An exception, or a model that did not do what its condition asks for."""
+    CRASHED = "crashed"
+    """Its process died: of a signal, or it exited."""
+    OUT_OF_MEMORY = "out of memory"
+    TIMED_OUT = "timed out"
+    STOPPED = "stopped"
+    """By the user, or with a sweep that was killed."""
+
+
+RETRIED = (Ending.CRASHED, Ending.OUT_OF_MEMORY)
+"""What another try can help; a condition's own exception would come again."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a trial took.
+
+    Parameters
+    ----------
+    seconds : float
+        From its beginning to its end, by its worker's clock; of one that died, as the sweep saw them.
+    memory : int
+        The most bytes that its process and that one's children had in memory at a time.
+    gpu_memory : int
+        The most bytes that PyTorch had allocated on its GPU; 0 without one.
+    """
+
+    seconds: float = 0.0
+    memory: int = 0
+    gpu_memory: int = 0
+
+    def metrics(self) -> dict[str, float]:
+        """Give what the store keeps, by name."""
+        named = {"wall_seconds": self.seconds, "memory_peak": self.memory, "gpu_memory_peak": self.gpu_memory}
+        return {name: float(value) for name, value in named.items()}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial has no result.
+
+    Parameters
+    ----------
+    reason : str
+        One line.
+    ending : Ending
+        All but ``FINISHED``.
+    on_gpu : bool
+        Whether it was a GPU's memory that was too small, so that half the batch at a time may help.
+    """
+
+    reason: str
+    ending: Ending = Ending.FAILED
+    on_gpu: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished trial measured.
+
+    Parameters
+    ----------
+    condition : Condition
+        What was run.
+    accuracy : float
+        Share of test images whose class was predicted, 0 to 1.
+    predictions : DataFrame
+        One row a test image: ``image_id``, ``label``, ``predicted``, and ``probability`` of the true class.
+    curve : tuple of float
+        Validation accuracy after each epoch; empty for a model without epochs.
+    seconds : dict of str to float
+        By phase, and ``total``.
+    counts : dict of str to int
+        Classes; images for ``train``, ``validation`` and ``test``; ``quarantined`` ones.
+    bytes, bytes_original : int
+        Of all the data set's images, under the preprocessing and as they came.
+    notes : dict of str to str
+        What was really used.
+    dataset : dict
+        Where its images came from, and what is to be known of them, as JSON values.
+    reading : dict of str to float
+        What reading the training images' files took, as `agbench.preprocess.reading.Reading.metrics` gives it.
+    writing : dict of str to float
+        What writing the files of the level took, as `agbench.preprocess.variant.Variant.writing` gives it.
+    examples : DataFrame, optional
+        A few test images' files, as `agbench.runner.trial.examples` gives them.
+    """
+
+    condition: Condition
+    accuracy: float
+    predictions: pd.DataFrame
+    curve: tuple[float, ...]
+    seconds: dict[str, float]
+    counts: dict[str, int]
+    bytes: int
+    bytes_original: int
+    notes: dict[str, str]
+    dataset: dict[str, Any]
+    reading: dict[str, float] = field(default_factory=dict)
+    writing: dict[str, float] = field(default_factory=dict)
+    examples: pd.DataFrame | None = None

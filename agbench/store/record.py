@@ -1,0 +1,247 @@
+"""A trial as the store has it; read here without MLflow, whose import takes longer than a report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agbench.core.condition import Condition
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow
+
+FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
+
+DATABASE = "agbench.db"
+LOCKED_FOR = 300
+"""Seconds that another process may lock the database before that is an error."""
+PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
+DATASET, EXAMPLES = "dataset.json", "examples.parquet"
+CURVE = "validation_accuracy"
+STORING = "storing_seconds"
+SWEEP_PHASES = ("sweep_seconds_start", "sweep_seconds_check", "sweep_seconds_variants")
+"""Metrics: what storing a trial took, and what its sweep took before the first one."""
+SAME_ACCURACY = 1e-9
+TAG = "agbench."
+NOTE = f"{TAG}note."
+SWEEP = f"{TAG}sweep."
+"""A trial of the sweep NAME has the tag ``agbench.sweep.NAME``: when that began, in milliseconds since 1970."""
+
+GREEN = f"{TAG}green"
+"""The name of the nightly that had nothing to complain about, on all of its trials."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Which test images a trial got right.
+
+    Parameters
+    ----------
+    images : str
+        Digest of their ids and labels: outcomes with the same one can be paired.
+    right : ndarray of bool
+        One an image, in the order of ids.
+    predicted : str
+        Digest of the classes that were predicted, in the order of ids.
+    """
+
+    images: str
+    right: npt.NDArray[np.bool_]
+    predicted: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """A test image's file, as it was at a trial's level.
+
+    Parameters
+    ----------
+    image_id : str
+        Which image.
+    size : int
+        Bytes of its file at the level.
+    file : bytes
+        What a model reads.
+    """
+
+    image_id: str
+    size: int
+    file: bytes
+
+
+@dataclass(frozen=True)
+class Record:
+    """A trial as the store has it.
+
+    Parameters
+    ----------
+    run_id : str
+        MLflow's.
+    condition : Condition
+        What was run.
+    status : str
+        ``"FINISHED"``, ``"FAILED"``, ``"KILLED"`` or ``"RUNNING"``.
+    reason : str
+        Why it did not finish; empty where it did.
+    owner : str
+        Machine and folder of the store's workspace; others may share the store.
+    started : int
+        Milliseconds since 1970.
+    software : str
+        Digest of the versions that it ran with.
+    metrics : mapping of str to float
+        The last value of each.
+    notes : mapping of str to str
+        What was really used.
+    folder : Path
+        Where predictions, log and environment are.
+    curve : tuple of float
+        Validation accuracy after each epoch; empty for a model without epochs, and where a store gives it
+        only one by one (`agbench.store.store.Store.curve`).
+    ending : str
+        How it ended, a value of `agbench.store.outcome.Ending`; empty while it runs.
+    """
+
+    run_id: str
+    condition: Condition
+    status: str
+    reason: str
+    owner: str
+    started: int
+    software: str
+    metrics: Mapping[str, float]
+    notes: Mapping[str, str]
+    folder: Path
+    curve: tuple[float, ...] = ()
+    ending: str = ""
+    sweeps: Mapping[str, int] = field(default_factory=dict)
+    green: str = ""
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """The test predictions, by ``image_id``."""
+        import pandas as pd
+
+        return pd.read_parquet(self.folder / PREDICTIONS).set_index("image_id")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Versions, hardware and commit that it ran with; empty where it was killed before they were kept."""
+        return self._kept(ENVIRONMENT)
+
+    @property
+    def dataset(self) -> dict[str, Any]:
+        """Where its images came from, and what is to be known of them; empty where it did not finish."""
+        return self._kept(DATASET)
+
+    def _kept(self, name: str) -> dict[str, Any]:
+        try:
+            kept: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return kept
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """Which test images it got right."""
+        table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted"]).sort_by("image_id")
+        # By way of NumPy: pyarrow makes lists of texts slowly.
+        ids, labels, predicted = (table.column(name).to_numpy() for name in table.column_names)
+        right = (labels == predicted).astype(bool)
+        return Outcome(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()))
+
+    def damage(self) -> str:
+        """Say what is wrong with a finished trial's files; nothing where they are whole."""
+        try:
+            right = self.outcome.right
+            found = json.loads((self.folder / ENVIRONMENT).read_text())
+        except (OSError, ValueError, KeyError) as error:
+            return f"its files in the store are damaged: {' '.join(str(error).split())[:200]}"
+        expected = self.metrics.get("images_predicted", self.metrics.get("images_test", len(right)))
+        if not isinstance(found, dict) or len(right) != expected or not len(right):
+            return f"its files in the store are damaged: {len(right)} predictions, {expected:.0f} expected"
+        if abs(float(right.mean()) - self.metrics.get("accuracy", math.nan)) > SAME_ACCURACY:
+            return "its predictions in the store do not give the accuracy that the trial measured"
+        return ""
+
+    @property
+    def examples(self) -> list[Example]:
+        """A few test images as they were at its level; none where the trial kept none."""
+        if not (self.folder / EXAMPLES).is_file():
+            return []
+        table = _columns(self.folder / EXAMPLES, ["image_id", "bytes", "file"])
+        return [Example(row["image_id"], row["bytes"], row["file"]) for row in table.to_pylist()]
+
+
+def _digest(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+
+
+def _columns(file: Path, names: list[str]) -> pyarrow.Table:
+    # Neither with pandas nor with `read_table`, which imports it: that takes a second.
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(file) as opened:  # type: ignore[no-untyped-call]
+        return opened.read(columns=names)
+
+
+def artifacts_of(folder: Path, run_id: str) -> Path:
+    """Give where a run's files are below a ``results`` folder."""
+    return folder / "artifacts" / run_id / "artifacts"
+
+
+def record_of(
+    run_id: str,
+    status: str,
+    started: int,
+    tags: Mapping[str, str],
+    metrics: Mapping[str, float],
+    folder: Path,
+    curve: tuple[float, ...] = (),
+) -> Record:
+    """Make a record of what MLflow keeps of a run."""
+    reason = tags.get(TAG + "reason", "")
+    if status == FINISHED and not (folder / PREDICTIONS).is_file():
+        status, reason = FAILED, "its predictions are gone from the store"
+    return Record(
+        run_id=run_id,
+        condition=Condition.from_dict(json.loads(tags[TAG + "condition"])),
+        status=status,
+        reason=reason,
+        owner=tags.get(TAG + "owner", ""),
+        started=started,
+        software=tags[TAG + "software"],
+        metrics=metrics,
+        notes={name.removeprefix(NOTE): value for name, value in tags.items() if name.startswith(NOTE)},
+        folder=folder,
+        curve=curve,
+        ending=tags.get(f"{TAG}ending", ""),
+        sweeps={name.removeprefix(SWEEP): int(value) for name, value in tags.items() if name.startswith(SWEEP)},
+        green=tags.get(GREEN, ""),
+    )
+
+
+def latest(records: list[Record]) -> dict[str, Record]:
+    """Give the last finished trial of each condition.
+
+    Parameters
+    ----------
+    records : list of Record
+        The oldest first.
+
+    Returns
+    -------
+    dict of str to Record
+        By the condition's id.
+    """
+    return {record.condition.id: record for record in records if record.status == FINISHED}

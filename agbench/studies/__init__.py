@@ -1,0 +1,1 @@
+"""Studies: the grids of conditions, built in or from a YAML file."""

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agbench.cli.main import main
+from agbench.preprocess import codec
+
+CARDS = Path(__file__).parent.parent / "datasets"
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, arguments)
+
+
+COMMANDS = ["run", "report", "datasets", "models", "codecs", "prepare", "list", "compare", "nightly"]
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_help_is_there(command):
+    done = invoke(*command, "--help")
+    assert done.exit_code == 0
+    assert "Usage:" in done.output
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom agbench.cli.main import main\n"
+        "try: main(['run', '--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'mlflow', 'pandas', 'numpy', 'autogluon', 'matplotlib', 'PIL', 'ray'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_reporting_needs_neither_torch_nor_autogluon():
+    code = "import sys, agbench.reporting.build\nprint(sorted({'torch', 'autogluon'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--dataset", "patch"], "no data set called 'patch': did you mean 'patches'?"),
+        (["run", "--dataset", "digits", "--study", "tabluar"], "did you mean 'tabular'?"),
+        (["run", "--dataset", "digits", "--models", "automn"], "did you mean 'automm'?"),
+        (["run", "--dataset", "dtd", "--codec", "jpeg,wepb"], "no codec called 'wepb': did you mean 'webp'?"),
+        (["run", "--dataset", "digits", "--levels", "30"], "30 is not a level"),
+        (["run", "--dataset", "digits", "--levels", "x"], "'x' is no comma-separated list of levels"),
+        (["run", "--dataset", "digits", "--seeds", ","], "',' is no comma-separated list of seeds"),
+        (["run", "--dataset", "digits", "--epochs", "0"], "0 is not in the range x>=1"),
+        (["run", "--dataset", "digits", "--learning-rate", "nan"], "nan is no value for --learning-rate"),
+        (["run", "--dataset", "digits", "--seeds", "4294967296"], "4294967296 is not a seed"),
+        (["run"], "which images? give --dataset NAME, --dataset FOLDER, or --csv FILE"),
+        (["report"], "no results of any data set: run `agbench run --dataset NAME`"),
+        (["report", "--dataset", "digits"], "no results of digits: run `agbench run --dataset digits`"),
+        (["run", "--dataset", "digits", "--name", "a b"], "'a b' can't be the name of a sweep"),
+        (["run", "--dataset", "digits", "--name", "x" * 101], "can't be the name of a sweep"),
+        (["report", "--name", "monday"], "no sweep called 'monday', and none has a name yet"),
+        (["compare", "a", "b"], "no sweep called 'b', and none has a name yet"),
+        (["compare", "a", "b", "--threshold", "nan"], "nan is no threshold: use 1 or more"),
+        (["nightly", "--name", "mine"], "a nightly is named by its date"),
+        (["nightly", "--dry-run"], "a nightly runs: for a plan use"),
+        (["nightly", "--dataset", "digist"], "did you mean 'digits'?"),
+        (["nightly", "--levles", "1.0"], "No such option '--levles'"),
+        (["rnu"], "No such command 'rnu'"),
+    ],
+)
+def test_a_users_error_is_short_and_has_status_2(tmp_path, arguments, said):
+    done = invoke("--workspace", str(tmp_path), *arguments)
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) <= 5
+    assert done.stdout == ""
+
+
+def test_lists_name_what_there_is(tmp_path):
+    listed = invoke("--workspace", str(tmp_path), "datasets").output
+    assert "patches" in listed
+    assert "digits" in listed
+    models = invoke("models").output
+    assert "automm:efficientnet_lite0" in models
+    assert "tabular:pixels+dct" in models
+
+
+def test_a_codec_that_is_not_there_is_said_before_any_download(tmp_path, monkeypatch):
+    entry = replace(codec.CODECS["avif"], missing=lambda: "a-package")
+    monkeypatch.setitem(codec.CODECS, "avif", entry)
+    done = invoke("--workspace", str(tmp_path), "run", "--dataset", "dtd", "--codec", "webp,avif")
+    assert done.exit_code == 2
+    assert done.stderr == "agbench: the codec avif is not available: install a-package\n"
+    assert not (tmp_path / "datasets").exists()
+    listed = re.split(r"\n(?=\w)", invoke("codecs").output)
+    assert [paragraph.splitlines()[0] for paragraph in listed] == [*codec.CODECS]
+    for paragraph in listed:
+        assert ("not available: install a-package" in paragraph) == paragraph.startswith("avif")
+        assert re.search(r"files: +\.\w+\n +level r: +quality 100 r", paragraph)
+    assert "libwebp" in listed[1]
+
+
+def test_the_plan_has_the_original_once_and_every_codec(tmp_path):
+    grid = ["--models", "tabular:dct", "--levels", "1.0,0.3", "--codec", "jpeg,webp"]
+    done = invoke("--workspace", str(tmp_path), "run", "--dataset", "digits", *grid, "--dry-run")
+    planned = [line.split(", ")[1] for line in done.stdout.splitlines() if line.startswith("to run")]
+    assert planned == ["original", "jpeg 0.3", "webp 0.3"]
+
+
+def test_the_workspace_can_come_from_the_environment(tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "mine.yaml").write_text((CARDS / "dtd.yaml").read_text(encoding="utf-8"))
+    done = CliRunner(env={"AGBENCH_WORKSPACE": str(tmp_path)}).invoke(main, ["datasets"])
+    assert done.exit_code == 0
+    assert done.stdout.count("\nmine:") == 1
+
+
+@pytest.mark.parametrize("name", ["a;b", "a?b", "a#b", "file/below"])
+def test_a_folder_that_cannot_be_a_workspace_is_refused(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    done = invoke("--workspace", str(tmp_path / name), "datasets")
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1
