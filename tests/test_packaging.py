@@ -51,7 +51,7 @@ def test_the_wheel_brings_cards_templates_and_types(wheel):
         "agbench/cards/patches.yaml",
         "agbench/reporting/templates/report.md.j2",
         "agbench/py.typed",
-        "agbench/cli.py",
+        "agbench/cli/main.py",
     ):
         assert wanted in names
     assert not [name for name in names if name.endswith(".png") or name.startswith("tests")]

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from agbench.cli.main import main
 from agbench.preprocess import codec
 
-CARDS = Path(__file__).parent.parent / "datasets"
+CARDS = Path(__file__).parents[2] / "datasets"
 
 
 def invoke(*arguments):
