@@ -13,7 +13,7 @@ from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
 from agbench.data.card import Columns
-from agbench.data.catalogue import Catalogue, Known
+from agbench.data.catalogue import Catalogue, DatasetSpec
 from agbench.data.dataset import Dataset
 from agbench.data.prepare import Request, prepare
 from agbench.store.export import table_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from agbench.recommendation.question import Question, Recommendation
-    from agbench.runner.scheduler import Engine
+    from agbench.runner.scheduler import ExecutionConfig
 
 HERE = Path()
 
@@ -88,7 +88,7 @@ def run(
     codecs: Sequence[str] | None = None,
     seeds: Sequence[int] = (0,),
     budget: Budget = study.QUICK,
-    engine: Engine | None = None,
+    config: ExecutionConfig | None = None,
     name: str | None = None,
 ) -> pd.DataFrame:
     """Run the trials of studies that are missing.
@@ -107,7 +107,7 @@ def run(
         One trial each.
     budget : Budget
         What each model may spend; by default minutes rather than hours (``agbench run --quick``).
-    engine : Engine, optional
+    config : ExecutionConfig, optional
         How trials are run; by default on this machine, as many at once as fit.
     name : str, optional
         Groups the trials.
@@ -126,11 +126,11 @@ def run(
     from agbench.runner.display import Display
     from agbench.runner.plan import make_plan
     from agbench.store.store import Store
-    from agbench.store.sweeps import refuse_bad_name
+    from agbench.store.sweeps import check_sweep_name
 
     if name is not None:
-        refuse_bad_name(name)
-    chosen = [one for study_name in studies for one in yaml_file.find(study_name)]
+        check_sweep_name(name)
+    chosen = [one for study_name in studies for one in yaml_file.find_studies(study_name)]
     if models is None:
         chosen, _ = study.runnable(chosen)
     conditions = study.conditions(
@@ -149,7 +149,7 @@ def run(
     if name is not None:
         store.name([record.run_id for record in plan.done if name not in record.sweeps], name, started)
     if plan.todo:
-        running = sweep.run(plan.todo, dataset, place, store, engine, {} if name is None else {name: started})
+        running = sweep.run(plan.todo, dataset, place, store, config, {} if name is None else {name: started})
         with Display(len(plan.todo)) as display, closing(running) as events:
             for event in events:
                 display.show(event)
@@ -215,7 +215,7 @@ def report(
     """
     from agbench.reporting import build
 
-    build.refuse_unknown_formats(formats)
+    build.check_formats(formats)
     place = Workspace(Path(workspace))
     wanted = dataset if isinstance(dataset, str) else dataset.name
     records = read_records(place.results)
@@ -231,7 +231,7 @@ def recommend(
     *,
     workspace: str | Path = HERE,
     question: Question | None = None,
-    engine: Engine | None = None,
+    config: ExecutionConfig | None = None,
 ) -> Recommendation:
     """Find the smallest level at which a data set loses less than a margin.
 
@@ -243,7 +243,7 @@ def recommend(
         As in `load_dataset`.
     question : Question, optional
         Margin, codecs, seeds and more; by default a loss of one point, and JPEG.
-    engine : Engine, optional
+    config : ExecutionConfig, optional
         As in `run`.
 
     Returns
@@ -262,10 +262,10 @@ def recommend(
     from agbench.runner.display import Display
 
     with Display(None) as display:
-        return find(dataset, Workspace(Path(workspace)), question, engine, display.show)
+        return find(dataset, Workspace(Path(workspace)), question, config, display.show)
 
 
-def _known(name: str, workspace: Workspace, nested: bool, columns: Columns) -> Known:
+def _known(name: str, workspace: Workspace, nested: bool, columns: Columns) -> DatasetSpec:
     catalogue = Catalogue(workspace.datasets)
     if name.lower() in catalogue.names():
         return catalogue.find(name)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import agbench
 from agbench.core.environment import available_cpus
 from agbench.data.dataset import Dataset
-from agbench.runner.scheduler import Engine
+from agbench.runner.scheduler import ExecutionConfig
 from benchmarks.row import Row
 
 DATASET, LEVELS = "patches", (1.0, 0.7, 0.5, 0.3)
@@ -38,6 +38,6 @@ def rows() -> Iterator[Row]:
 
 def _seconds(dataset: Dataset, model: str, workers: int, scratch: str) -> float:
     started = time.perf_counter()
-    engine = Engine(workers)
-    agbench.run(dataset, workspace=scratch, models=[model], levels=LEVELS, seeds=[workers], engine=engine)
+    config = ExecutionConfig(workers)
+    agbench.run(dataset, workspace=scratch, models=[model], levels=LEVELS, seeds=[workers], config=config)
     return time.perf_counter() - started

@@ -14,7 +14,7 @@ from agbench.core.workspace import Workspace
 from agbench.models import registry
 from agbench.runner import sweep
 from agbench.runner.events import Ended
-from agbench.runner.scheduler import Engine
+from agbench.runner.scheduler import ExecutionConfig
 from agbench.store.store import Store
 from agbench.studies import study
 from benchmarks import bare
@@ -30,10 +30,10 @@ def rows() -> Iterator[Row]:
         workspace = Workspace(Path(scratch))
         dataset = agbench.load_dataset(bare.DATASET, workspace=scratch)
         store = Store(workspace.results)
-        budget = study.QUICK.only(registry.find(bare.MODEL)[0].reads)
+        budget = study.QUICK.only(registry.find_model(bare.MODEL)[0].reads)
         name, checkpoint = study.located(bare.MODEL)
         ours, theirs, same = [], [], True
-        with sweep.opened(dataset, workspace, store, Engine(1)) as running:
+        with sweep.opened(dataset, workspace, store, ExecutionConfig(1)) as running:
             for seed in range(TRIALS):
                 images = Preprocessing.at(bare.LEVEL)
                 condition = Condition(

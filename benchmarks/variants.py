@@ -16,7 +16,7 @@ from agbench.core.condition import Preprocessing
 from agbench.core.environment import available_cpus
 from agbench.core.files import Content
 from agbench.preprocess.variant import materialise
-from agbench.preprocess.writing import Recipe
+from agbench.preprocess.writing import VariantRecipe
 from agbench.studies.study import PAPER_LEVELS
 from benchmarks import photographs
 from benchmarks.row import Row, paired
@@ -26,9 +26,9 @@ LIMIT = "AGBENCH_JPEG_LIMIT"
 """Environment variable: what does the same with libjpeg alone: ``PROGRAM once FOLDER PROCESSES FILE...``."""
 
 
-def recipes() -> list[Recipe]:
+def recipes() -> list[VariantRecipe]:
     """Give those of the paper's levels."""
-    return [Recipe(Preprocessing.at(level)) for level in LEVELS]
+    return [VariantRecipe(Preprocessing.at(level)) for level in LEVELS]
 
 
 def source_of(paths: list[Path]) -> pd.DataFrame:

@@ -25,7 +25,7 @@ def main(images: str = "patches", workspace: str = "example") -> None:
     # The smallest level that is shown to lose less than five points.
     question = Question(margin=0.05, image_size=64)
     answer = agbench.recommend(dataset, workspace=workspace, question=question)
-    for look in answer.looks:
+    for look in answer.tests:
         loss = look.comparison.difference
         print(
             f"{look.preprocessing}: {loss.value:+.4f} ({loss.low:+.4f} to {loss.high:+.4f}), safe: {look.is_safe}"

@@ -51,7 +51,7 @@ def test_a_full_sweep_confirms_the_answer(example, agbench):
     swept = agbench("--workspace", workspace.folder, "run", "--dataset", "patches", *probe)
     assert swept.returncode == 0, swept.stderr
     right = {
-        record.condition.train.level: record.outcome.right[None, :]
+        record.condition.train.level: record.correctness.right[None, :]
         for record in read_records(workspace.results)
         if record.status == FINISHED and record.condition.budget.folds == 5
     }

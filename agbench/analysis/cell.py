@@ -40,12 +40,12 @@ class Cell:
     def right(self, seeds: Iterable[int]) -> Bools:
         """Tell which images were predicted rightly, as an array of shape (seeds, images)."""
         wanted = set(seeds)
-        return np.stack([record.outcome.right for record in self.records if record.condition.seed in wanted])
+        return np.stack([record.correctness.right for record in self.records if record.condition.seed in wanted])
 
     @property
     def spread(self) -> float | None:
         """Standard deviation of the accuracy over seeds; ``None`` with one seed."""
-        accuracies = [float(record.outcome.right.mean()) for record in self.records]
+        accuracies = [float(record.correctness.right.mean()) for record in self.records]
         return plain.stdev(accuracies) if len(accuracies) > 1 else None
 
     @property
@@ -76,7 +76,7 @@ def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comp
     seeds = sorted(set(ours.seeds) & set(base.seeds))
     if not seeds:
         return None
-    images = {record.outcome.images for cell in (ours, base) for record in cell.records}
+    images = {record.correctness.images for cell in (ours, base) for record in cell.records}
     if len(images) > 1:
         raise ValueError("a paired comparison needs the same test images with the same labels")
     return intervals.compare(ours.right(seeds), base.right(seeds), margin)

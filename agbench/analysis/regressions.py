@@ -92,7 +92,7 @@ class Pair:
     def _accuracy(self, base: Record, new: Record) -> str:
         if self.paired is None or self.p_value is None:
             return f"{REGRESSION}other test images"
-        if base.outcome.predicted == new.outcome.predicted:
+        if base.correctness.predicted == new.correctness.predicted:
             return "same predictions"
         if self.p_value > SIGNIFICANT:
             return "no significant difference"
@@ -195,7 +195,7 @@ def compare(records: list[Record], base: str, new: str, threshold: float = THRES
     UserError
         If there is no sweep of a name, or no condition that both have.
     """
-    refuse_bad_threshold(threshold)
+    check_threshold(threshold)
     ours, theirs = last_trials(named(records, new)), last_trials(named(records, base))
     if not ours.keys() & theirs.keys():
         raise UserError(f"nothing to compare: {base} and {new} have no condition in common")
@@ -209,7 +209,7 @@ def compare(records: list[Record], base: str, new: str, threshold: float = THRES
     )
 
 
-def refuse_bad_threshold(threshold: float) -> None:
+def check_threshold(threshold: float) -> None:
     """Raise `UserError` unless it is a ratio from 1 on."""
     if not threshold >= 1:
         raise UserError(f"{threshold} is no threshold: use 1 or more")
@@ -226,8 +226,8 @@ def _judged(pairs: list[Pair]) -> list[Pair]:
     paired: list[intervals.Comparison | None] = []
     for pair in pairs:
         finished = _finished(pair)
-        if finished is not None and finished[0].outcome.images == finished[1].outcome.images:
-            base, new = (record.outcome.right[None, :] for record in finished)
+        if finished is not None and finished[0].correctness.images == finished[1].correctness.images:
+            base, new = (record.correctness.right[None, :] for record in finished)
             paired.append(intervals.compare(new, base))
         else:
             paired.append(None)

@@ -76,7 +76,7 @@ def compress(
             verify=verify,
             columns=Columns(image=image_column, label=label_column),
             workers=workers,
-            watch=progress.advance,
+            on_progress=progress.advance,
         )
     _name(done)
     for line in _summary(done, target_bytes, strip_metadata, verify):
@@ -99,8 +99,8 @@ def _name(done: Compressed) -> None:
     ]
     unfit = [(made.source, f"copied as it is: {made.note}") for made in done.of(one_file.UNFIT)]
     lost = [(made.source, f"not copied: {made.note}") for made in done.lost]
-    aside = [(path, f"left out: {why}") for path, why in done.aside]
-    for kind in (unreadable, unfit, lost, aside, [*done.damaged]):
+    skipped = [(path, f"left out: {why}") for path, why in done.skipped]
+    for kind in (unreadable, unfit, lost, skipped, [*done.damaged]):
         for path, words in kind[:NAMED]:
             click.echo(f"{_shown(path)}: {words}", err=True)
         if len(kind) > NAMED:
@@ -153,8 +153,8 @@ def _summary(done: Compressed, target: str | None, strip: bool, verify: bool) ->
     copied = [made for made in done.images if made.name and made.state != one_file.COMPRESSED]
     if strip and copied:
         lines.append(f"  metadata was not dropped from what was copied as it is: {_files(len(copied))}")
-    if done.gone:
-        lines.append(f"  left in the copy, though their sources are gone: {_files(done.gone)}")
+    if done.orphaned:
+        lines.append(f"  left in the copy, though their sources are gone: {_files(done.orphaned)}")
     if verify:
         all_images = sum(bool(made.name) for made in done.images)
         unread = sum(bool(made.name) for made in done.of(one_file.UNREADABLE))

@@ -29,7 +29,7 @@ REGRESSED, FAILED_TRIALS, NOTHING_MEASURED = 1, 3, 4
 
 
 @dataclass(frozen=True)
-class Ended:
+class NightlyResult:
     """What came of a nightly.
 
     Parameters
@@ -47,7 +47,7 @@ class Ended:
     status: int
 
 
-def refuse_what_it_decides(options: Mapping[str, Any]) -> None:
+def check_options(options: Mapping[str, Any]) -> None:
     """Raise `UserError` for options of a run that a nightly has no use for."""
     if options["sweep_name"] is not None:
         raise UserError("a nightly is named by its date: leave out --name")
@@ -106,7 +106,7 @@ def last_green(records: list[Record], name: str) -> str | None:
     return None
 
 
-def conclude(workspace: Workspace, name: str, threshold: float) -> Ended:
+def conclude(workspace: Workspace, name: str, threshold: float) -> NightlyResult:
     """Report on a nightly that was run, compare it, mark it as green where it is, and write its summary.
 
     Parameters
@@ -120,7 +120,7 @@ def conclude(workspace: Workspace, name: str, threshold: float) -> Ended:
 
     Returns
     -------
-    Ended
+    NightlyResult
     """
     records = read_records(workspace.results)
     own = [record for record in records if name in record.sweeps]
@@ -150,7 +150,7 @@ def conclude(workspace: Workspace, name: str, threshold: float) -> Ended:
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(page).open("a", encoding="utf-8") as stream:
             stream.write(f"{text}\n")
-    return Ended(_summary(workspace, name), tuple(complaints.values()), next(iter(complaints), 0))
+    return NightlyResult(_summary(workspace, name), tuple(complaints.values()), next(iter(complaints), 0))
 
 
 def _complaints(name: str, conditions: int, failures: int, compared: SweepComparison | None) -> dict[int, str]:

@@ -15,7 +15,7 @@ from agbench.core.errors import UserError
 
 if TYPE_CHECKING:
     from agbench.core.workspace import Workspace
-    from agbench.data.catalogue import Known
+    from agbench.data.catalogue import DatasetSpec
     from agbench.data.prepare import Request
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -82,7 +82,7 @@ class Images:
         """Take what belongs here out of a command's options."""
         return cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
 
-    def find(self, workspace: Workspace) -> Known:
+    def find(self, workspace: Workspace) -> DatasetSpec:
         """Give the data set that is meant.
 
         Parameters
@@ -92,19 +92,19 @@ class Images:
 
         Returns
         -------
-        Known
+        DatasetSpec
 
         Raises
         ------
         UserError
             If there is none, or the options contradict each other.
         """
-        from agbench.data.card import Columns, is_web, refuse_bad_source
+        from agbench.data.card import Columns, check_source, is_web
         from agbench.data.catalogue import Catalogue
 
         catalogue = Catalogue(workspace.datasets)
         if self.source is not None:
-            refuse_bad_source(self.source)
+            check_source(self.source)
         if self.table is not None:
             if self.nested or self.source:
                 raise UserError("--csv goes without --nested and --source: the table says what is what")
@@ -124,7 +124,7 @@ class Images:
             raise UserError(f"--nested is for images of your own; {self.dataset} has a layout already")
         return catalogue.find(self.dataset)
 
-    def request(self, known: Known, fresh: bool = False) -> Request:
+    def request(self, known: DatasetSpec, fresh: bool = False) -> Request:
         """Give how the data set is to be prepared; the card of a user's own has its source already."""
         from agbench.data.prepare import Request
 

@@ -107,14 +107,14 @@ def recommend(
     started = time.monotonic()
     command = shlex.join(["agbench", *sys.argv[1:]])
     for name in codecs:
-        codec.find(name)
-    study.refuse_bad_seeds(seeds)
+        codec.find_codec(name)
+    study.check_seeds(seeds)
     # MLflow takes seconds to import: what is mistyped so far is answered before that.
     from agbench.recommendation.question import Question
     from agbench.recommendation.search import TrialFailedError
     from agbench.recommendation.search import recommend as find
     from agbench.runner.display import Display
-    from agbench.runner.scheduler import Engine
+    from agbench.runner.scheduler import ExecutionConfig
 
     deep = (study.AUTOGLUON if weights.hub_answers() else study.OFFLINE) if confirm else None
     question = Question(
@@ -138,7 +138,7 @@ def recommend(
         question = replace(question, budget=max(budget - (time.monotonic() - started), 0.0))
     with Display(None) as display:
         try:
-            answer = find(dataset, workspace, question, Engine(workers, address), display.show)
+            answer = find(dataset, workspace, question, ExecutionConfig(workers, address), display.show)
         except TrialFailedError as error:
             click.echo(f"agbench: no answer, as a trial gave no result: {error}", err=True)
             sys.exit(FAILED_TRIAL)

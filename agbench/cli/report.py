@@ -34,7 +34,7 @@ def report(
     from agbench.store.reader import read_records
     from agbench.store.sweeps import named
 
-    build.refuse_unknown_formats(formats)
+    build.check_formats(formats)
     records = read_records(workspace.results)
     chosen = records if sweep_name is None else named(records, sweep_name)
     known = sorted({record.condition.dataset for record in chosen})

@@ -80,15 +80,15 @@ def run(
     """
     from agbench.core.progress import Progress
     from agbench.data.dataset import is_prepared
-    from agbench.store.sweeps import refuse_bad_name
+    from agbench.store.sweeps import check_sweep_name
     from agbench.studies import study, yaml_file
 
     if sweep_name is not None:
-        refuse_bad_name(sweep_name)
+        check_sweep_name(sweep_name)
     images = Images.taken_from(options)
     budget = _budget(study.QUICK if quick else study.STANDARD, options)
     progress = Progress()
-    chosen = [one for name in studies or _default_studies(quick) for one in yaml_file.find(name)]
+    chosen = [one for name in studies or _default_studies(quick) for one in yaml_file.find_studies(name)]
     grid = partial(
         study.conditions,
         budget=budget,
@@ -116,10 +116,10 @@ def run(
     # MLflow takes seconds to import: a mistyped name is answered before that.
     from agbench.runner import sweep
     from agbench.runner.plan import make_plan
-    from agbench.runner.scheduler import Engine
+    from agbench.runner.scheduler import ExecutionConfig
     from agbench.store.store import Store
 
-    engine = Engine(workers, address, retries, keep_models)
+    config = ExecutionConfig(workers, address, retries, keep_models)
     store = Store(workspace.results)
     before, started = store.records(dataset.name), int(time.time() * 1000)
     counted = [record for record in before if not fresh or sweep_name in record.sweeps]
@@ -127,7 +127,7 @@ def run(
     if dry_run:
         _print_plan(plan, conditions)
         if plan.todo:
-            click.echo(sweep.divided(engine))
+            click.echo(sweep.allocation(config))
         return
     if sweep_name is not None:
         reused = [record.run_id for record in plan.done if sweep_name not in record.sweeps]
@@ -142,7 +142,7 @@ def run(
     from agbench.runner.display import Display
 
     named = {} if sweep_name is None else {sweep_name: started}
-    run_all = sweep.run(plan.todo, dataset, workspace, store, engine, named)
+    run_all = sweep.run(plan.todo, dataset, workspace, store, config, named)
     with Display(len(plan.todo)) as display, closing(run_all) as events:
         for event in events:
             display.show(event)

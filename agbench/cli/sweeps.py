@@ -103,14 +103,14 @@ def nightly(ctx: click.Context, threshold: float, options: tuple[str, ...]) -> N
     """
     from datetime import date
 
-    from agbench.analysis.regressions import refuse_bad_threshold
+    from agbench.analysis.regressions import check_threshold
     from agbench.cli import nightly as night
 
-    refuse_bad_threshold(threshold)
+    check_threshold(threshold)
     wanted = _parse_run(ctx, options)
     if not (wanted.params["dataset"] or wanted.params["table"]):
         wanted = _parse_run(ctx, (*night.BUNDLED, *options))
-    night.refuse_what_it_decides(wanted.params)
+    night.check_options(wanted.params)
     dataset = Images.taken_from({**wanted.params}).find(ctx.obj).name
     name = night.choose_name(ctx.obj, dataset, date.today())
     click.echo(f"{name} of {dataset}", err=True)

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agbench.compression import manifest, one_file, scan, target
-from agbench.compression.encode import Recipe
+from agbench.compression.encode import EncodeSettings
 from agbench.compression.manifest import Ledger
-from agbench.compression.one_file import Task
+from agbench.compression.one_file import CopyTask
 from agbench.compression.result import Compressed
 from agbench.compression.scan import Tree
 from agbench.compression.target import Target
-from agbench.compression.write import CHUNK, check, make, watched
+from agbench.compression.write import CHUNK, make, verify_copy, with_progress
 from agbench.core import environment, files, processes
 from agbench.core.condition import Preprocessing, digest
 from agbench.core.errors import UserError
-from agbench.core.step import Watch, unwatched
+from agbench.core.step import OnProgress, no_progress
 from agbench.data.card import Columns
-from agbench.preprocess.codec import find
+from agbench.preprocess.codec import find_codec
 
-FORMAT = 1
+COPY_FORMAT = 1
 """Of what a copy remembers, and of what is done to pixels; raise it when either changes."""
 
 COLUMNS = Columns(image="image", label="label")
@@ -42,7 +42,7 @@ def compress(
     verify: bool = False,
     columns: Columns = COLUMNS,
     workers: int | None = None,
-    watch: Watch = unwatched,
+    on_progress: OnProgress = no_progress,
 ) -> Compressed:
     """Write a compressed copy of a folder of images.
 
@@ -71,7 +71,7 @@ def compress(
         Of the table, where `folder` is one.
     workers : int, optional
         Processes; by default one a core.
-    watch : callable
+    on_progress : callable
         Told of every image.
 
     Returns
@@ -87,16 +87,16 @@ def compress(
         raise UserError(
             "how small? give either a level, such as --level 0.3, or a size, such as --target-bytes 0.3"
         )
-    writer = find(codec)
+    writer = find_codec(codec)
     quality = None if level is None else _quality(level)
     aim = None if target_bytes is None else Target.of(target_bytes)
     place, out = files.expanded(folder), files.expanded(out).resolve()
     try:
-        found = scan.find(place, columns, writer.suffix)
-        _refuse_overlap(place, found, out)
+        found = scan.scan(place, columns, writer.suffix)
+        _check_overlap(place, found, out)
         with manifest.opened(out) as memory, processes.pool(workers or environment.available_cpus()) as pool:
             asked = {
-                "format": FORMAT,
+                "format": COPY_FORMAT,
                 "folder": str(place.resolve()),
                 "codec": codec,
                 "level": level,
@@ -106,16 +106,16 @@ def compress(
                 "columns": None if place.is_dir() else [columns.image, columns.label],
             }
             settings = memory.settings()
-            _refuse_other(asked, settings, out)
-            recipe = Recipe(codec, quality or settings.get("quality", 0), strip_metadata)
-            task = Task(found.root, memory.half_made, recipe, unreadable == "skip")
+            _check_settings(asked, settings, out)
+            recipe = EncodeSettings(codec, quality or settings.get("quality", 0), strip_metadata)
+            task = CopyTask(found.root, memory.half_made, recipe, unreadable == "skip")
             if aim is not None and not recipe.quality:
-                recipe = replace(recipe, quality=_reaching(aim, task, found, memory, pool, watch))
+                recipe = replace(recipe, quality=_reaching(aim, task, found, memory, pool, on_progress))
                 task = replace(task, recipe=recipe)
             libraries = list(dict.fromkeys((*settings.get("libraries", ()), writer.library())))
             memory.settle({**asked, "quality": recipe.quality, "libraries": libraries})
-            make(task, found, memory, pool, watch)
-            read_back, unsound = check(found, memory, pool, watch) if verify else (0, ())
+            make(task, found, memory, pool, on_progress)
+            read_back, unsound = verify_copy(found, memory, pool, on_progress) if verify else (0, ())
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         begun = (out / manifest.HOME).exists()
@@ -131,8 +131,8 @@ def compress(
         codec=codec,
         quality=recipe.quality,
         files=tuple(made for source, made in sorted(memory.records.items()) if source in sources),
-        aside=found.aside,
-        gone=sum(source not in sources for source in memory.records),
+        skipped=found.skipped,
+        orphaned=sum(source not in sources for source in memory.records),
         libraries=tuple(libraries),
         read_back=read_back,
         damaged=unsound,
@@ -146,7 +146,7 @@ def _quality(level: float) -> int:
     return quality
 
 
-def _refuse_overlap(place: Path, found: Tree, out: Path) -> None:
+def _check_overlap(place: Path, found: Tree, out: Path) -> None:
     inside = any(one.samefile(found.root) for one in (out, *out.parents) if one.exists())
     around = any(one.samefile(out) for one in (found.root, *found.root.parents) if out.exists())
     if around or (inside and place.is_dir()):
@@ -157,7 +157,7 @@ def _refuse_overlap(place: Path, found: Tree, out: Path) -> None:
             raise UserError(f"{place} names images in --out {out}: the copy needs a folder elsewhere")
 
 
-def _refuse_other(asked: dict[str, Any], settings: dict[str, Any], out: Path) -> None:
+def _check_settings(asked: dict[str, Any], settings: dict[str, Any], out: Path) -> None:
     for name, value in asked.items() if settings else ():
         if settings.get(name) != value:
             raise UserError(
@@ -167,22 +167,24 @@ def _refuse_other(asked: dict[str, Any], settings: dict[str, Any], out: Path) ->
 
 
 def _reaching(
-    aim: Target, task: Task, found: Tree, memory: Ledger, pool: ProcessPoolExecutor, watch: Watch
+    aim: Target, task: CopyTask, found: Tree, memory: Ledger, pool: ProcessPoolExecutor, on_progress: OnProgress
 ) -> int:
     stamps = {path: manifest.stamp(found.root / path) or (0, 0) for path in found.images}
     before = sum(size for size, _ in stamps.values())
     limit = aim.limit(before)
     if limit >= before:
         raise UserError(f"the images take {before:,} bytes, which is within {aim.text} already")
-    library = find(task.recipe.codec).library()
-    key = digest([FORMAT, library, task.recipe.codec, task.recipe.strip, task.skip_unreadable, stamps])
+    library = find_codec(task.recipe.codec).library()
+    key = digest([COPY_FORMAT, library, task.recipe.codec, task.recipe.strip, task.skip_unreadable, stamps])
     known = memory.measured(key)
 
     def measure(quality: int) -> int:
         if quality not in known:
             trying = replace(task, recipe=replace(task.recipe, quality=quality))
             sizes = pool.map(partial(one_file.measure, trying), found.images, chunksize=CHUNK)
-            known[quality] = sum(watched(sizes, f"measuring quality {quality}", len(found.images), watch))
+            known[quality] = sum(
+                with_progress(sizes, f"measuring quality {quality}", len(found.images), on_progress)
+            )
             memory.measure(key, known)
         return known[quality]
 

@@ -33,7 +33,7 @@ _TURNS = {
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EncodeSettings:
     """How images are compressed.
 
     Parameters
@@ -79,14 +79,14 @@ class Recoded:
     in_srgb: bool = False
 
 
-def recode(data: bytes, recipe: Recipe) -> Recoded:
+def recode(data: bytes, recipe: EncodeSettings) -> Recoded:
     """Compress an image.
 
     Parameters
     ----------
     data : bytes
         The file.
-    recipe : Recipe
+    recipe : EncodeSettings
         How.
 
     Returns
@@ -98,7 +98,7 @@ def recode(data: bytes, recipe: Recipe) -> Recoded:
     UnreadableImageError
         If it can't be decoded whole, or not be shown faithfully.
     """
-    writer = codec.find(recipe.codec)
+    writer = codec.find_codec(recipe.codec)
     with images.opened(io.BytesIO(data)) as image:
         size, frames = image.size, _frames(image)
         if frames > 1 and image.format != _MPO:

@@ -141,11 +141,11 @@ class Ledger:
         self._stream.flush()
         if half_made is not None:
             target = self.out / made.name
-            refuse_others(target)
+            check_place(target)
             half_made.rename(target)
 
 
-def refuse_others(target: Path) -> None:
+def check_place(target: Path) -> None:
     """Refuse to take the place of a file that isn't ours."""
     if target.exists() or target.is_symlink():
         raise UserError(

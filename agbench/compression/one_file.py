@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agbench.compression.encode import Recipe, recode
+from agbench.compression.encode import EncodeSettings, recode
 from agbench.compression.manifest import Made
 from agbench.core import images
 from agbench.core.images import UnreadableImageError
@@ -27,7 +27,7 @@ IMAGES = (COMPRESSED, GROWN, ANIMATION, UNREADABLE, UNFIT)
 
 
 @dataclass(frozen=True)
-class Task:
+class CopyTask:
     """What is to be done, the same for all files.
 
     Parameters
@@ -36,7 +36,7 @@ class Task:
         The source.
     half_made : Path
         Where files are written.
-    recipe : Recipe
+    recipe : EncodeSettings
         How images are compressed.
     skip_unreadable : bool
         Whether unreadable images are left out.
@@ -44,22 +44,22 @@ class Task:
 
     root: Path
     half_made: Path
-    recipe: Recipe
+    recipe: EncodeSettings
     skip_unreadable: bool
 
 
-def measure(task: Task, path: str) -> int:
+def measure(task: CopyTask, path: str) -> int:
     """Give the bytes that an image takes in the copy, without writing it."""
     made, data = _decide(task, path, path)
     return made.before if made.name and data is None else len(data or b"")
 
 
-def make_image(task: Task, path: str, renamed: str) -> tuple[Made, Path | None]:
+def make_image(task: CopyTask, path: str, renamed: str) -> tuple[Made, Path | None]:
     """Write what an image becomes.
 
     Parameters
     ----------
-    task : Task
+    task : CopyTask
         What is to be done.
     path : str
         The image's, in the source.
@@ -77,19 +77,19 @@ def make_image(task: Task, path: str, renamed: str) -> tuple[Made, Path | None]:
     return written(made, task, data)
 
 
-def make_other(task: Task, path: str) -> tuple[Made, Path | None]:
+def make_other(task: CopyTask, path: str) -> tuple[Made, Path | None]:
     """Copy a file that is no image, as `make_image` does."""
     return written(looked_at(task, path, OTHER), task, None)
 
 
-def written(made: Made, task: Task, data: bytes | None) -> tuple[Made, Path | None]:
+def written(made: Made, task: CopyTask, data: bytes | None) -> tuple[Made, Path | None]:
     """Write a file of the copy, with the times and rights of its source.
 
     Parameters
     ----------
     made : Made
         What it is; without a name it is left out.
-    task : Task
+    task : CopyTask
         Where it goes.
     data : bytes or None
         What is in it; ``None`` for the same as in its source.
@@ -123,7 +123,7 @@ def written(made: Made, task: Task, data: bytes | None) -> tuple[Made, Path | No
     return replace(made, after=status.st_size, stamp=status.st_mtime_ns), half_made
 
 
-def _decide(task: Task, path: str, renamed: str) -> tuple[Made, bytes | None]:
+def _decide(task: CopyTask, path: str, renamed: str) -> tuple[Made, bytes | None]:
     """Decode and compress an image; without bytes it is copied as it is."""
     made = looked_at(task, path, UNREADABLE)
     if made.state == LOST:
@@ -145,7 +145,7 @@ def _decide(task: Task, path: str, renamed: str) -> tuple[Made, bytes | None]:
     return replace(made, dropped=recoded.dropped, in_srgb=recoded.in_srgb), recoded.data
 
 
-def looked_at(task: Task, path: str, state: str) -> Made:
+def looked_at(task: CopyTask, path: str, state: str) -> Made:
     """Give what is known of a file before it is copied, to its own name."""
     try:
         status = (task.root / path).stat()
@@ -154,7 +154,7 @@ def looked_at(task: Task, path: str, state: str) -> Made:
     return Made(path, state, status.st_size, status.st_mtime_ns, name=path)
 
 
-def check(path: Path, made: Made) -> str:
+def check_copy(path: Path, made: Made) -> str:
     """Decode a file of the copy strictly.
 
     Parameters

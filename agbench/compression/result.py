@@ -24,9 +24,9 @@ class Compressed:
         1 to 99, on the codec's scale.
     files : tuple of Made
         Every file of the source, and what became of it.
-    aside : tuple of (str, str)
+    skipped : tuple of (str, str)
         What else lies in the source and was left out, and why.
-    gone : int
+    orphaned : int
         Files of the copy whose sources aren't there any more.
     libraries : tuple of str
         Those that wrote it, with their versions; several where it went on under another.
@@ -40,8 +40,8 @@ class Compressed:
     codec: str
     quality: int
     files: tuple[Made, ...]
-    aside: tuple[tuple[str, str], ...] = ()
-    gone: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()
+    orphaned: int = 0
     libraries: tuple[str, ...] = ()
     read_back: int = 0
     damaged: tuple[tuple[str, str], ...] = ()

@@ -31,7 +31,7 @@ class Tree:
         All other files.
     empty : tuple of str
         Folders with nothing in them.
-    aside : tuple of (str, str)
+    skipped : tuple of (str, str)
         What is left out, and why.
     """
 
@@ -40,10 +40,10 @@ class Tree:
     tables: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
-    aside: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
-def find(place: Path, columns: Columns, suffix: str) -> Tree:
+def scan(place: Path, columns: Columns, suffix: str) -> Tree:
     """Look at all that is to be copied.
 
     Parameters
@@ -74,24 +74,24 @@ def find(place: Path, columns: Columns, suffix: str) -> Tree:
 
 
 def _of_folder(root: Path, suffix: str) -> Tree:
-    images, tables, others, empty, aside = [], [], [], [], []
+    images, tables, others, empty, skipped = [], [], [], [], []
     for found in folder.walk(root, everything=True):
         if found.path.split("/")[0] == HOME:
             continue
-        if not found.aside:
+        if not found.skipped:
             images.append(found.path)
-        elif found.aside == folder.NO_IMAGE and found.path.lower().endswith(_TABLES):
+        elif found.skipped == folder.NO_IMAGE and found.path.lower().endswith(_TABLES):
             tables.append(found.path)
-        elif found.aside in (folder.NO_IMAGE, folder.HIDDEN):
+        elif found.skipped in (folder.NO_IMAGE, folder.HIDDEN):
             others.append(found.path)
-        elif found.aside == folder.EMPTY:
+        elif found.skipped == folder.EMPTY:
             empty.append(found.path)
         else:
-            aside.append((found.path, found.aside))
+            skipped.append((found.path, found.skipped))
     if not images:
         raise UserError(f"no images below {root}: {len(tables) + len(others)} other files")
     names = new_names(images, (*tables, *others, *empty), suffix)
-    return Tree(root, names, tuple(tables), tuple(others), tuple(empty), tuple(aside))
+    return Tree(root, names, tuple(tables), tuple(others), tuple(empty), tuple(skipped))
 
 
 def _of_table(file: Path, columns: Columns, suffix: str) -> Tree:

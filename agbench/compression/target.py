@@ -70,7 +70,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search came to.
 
     Parameters
@@ -90,7 +90,7 @@ class Found:
         return min(self.measured.items(), key=lambda one: (one[1], -one[0]))
 
 
-def search(limit: int, measure: Callable[[int], int]) -> Found:
+def search(limit: int, measure: Callable[[int], int]) -> SearchResult:
     """Find the largest quality whose measured size is within a limit, by bisection.
 
     Size need not grow with every step of quality. Whatever it does, the quality found was measured to be within
@@ -105,7 +105,7 @@ def search(limit: int, measure: Callable[[int], int]) -> Found:
 
     Returns
     -------
-    Found
+    SearchResult
     """
     within, over = 0, _HIGHEST + 1
     measured = {}
@@ -116,4 +116,4 @@ def search(limit: int, measure: Callable[[int], int]) -> Found:
             within = quality
         else:
             over = quality
-    return Found(within or None, measured)
+    return SearchResult(within or None, measured)

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from agbench.compression import manifest, one_file, tables
 from agbench.compression.manifest import Ledger
-from agbench.compression.one_file import Task
+from agbench.compression.one_file import CopyTask
 from agbench.compression.scan import Tree
 from agbench.core.errors import UserError
-from agbench.core.step import Step, Watch
+from agbench.core.step import OnProgress, Step
 
 CHUNK = 8
 """Images a task: few, as Ctrl-C waits for those that are begun."""
@@ -22,12 +22,12 @@ CHUNK = 8
 T = TypeVar("T")
 
 
-def make(task: Task, found: Tree, memory: Ledger, pool: ProcessPoolExecutor, watch: Watch) -> None:
+def make(task: CopyTask, found: Tree, memory: Ledger, pool: ProcessPoolExecutor, on_progress: OnProgress) -> None:
     """Make all of a copy that isn't made.
 
     Parameters
     ----------
-    task : Task
+    task : CopyTask
         What is done to every file.
     found : Tree
         The source.
@@ -35,7 +35,7 @@ def make(task: Task, found: Tree, memory: Ledger, pool: ProcessPoolExecutor, wat
         The copy's; every file is recorded there.
     pool : ProcessPoolExecutor
         Does the work.
-    watch : callable
+    on_progress : callable
         Told of every image.
 
     Raises
@@ -55,12 +55,14 @@ def make(task: Task, found: Tree, memory: Ledger, pool: ProcessPoolExecutor, wat
     todo = [path for path in names if path not in memory.records]
     for path in todo:
         for name in {path, names[path]}:
-            manifest.refuse_others(memory.out / name)
+            manifest.check_place(memory.out / name)
     _make_folders(memory.out, todo, names, found.empty)
     pictures = [path for path in todo if path in found.images]
     new_names = [found.images[path] for path in pictures]
     pairs = pool.map(partial(one_file.make_image, task), pictures, new_names, chunksize=CHUNK)
-    for made, half_made in watched(pairs, f"compressing at quality {task.recipe.quality}", len(pictures), watch):
+    for made, half_made in with_progress(
+        pairs, f"compressing at quality {task.recipe.quality}", len(pictures), on_progress
+    ):
         memory.place(made, half_made)
     rest = [path for path in found.others if path not in memory.records]
     for made, half_made in pool.map(partial(one_file.make_other, task), rest, chunksize=CHUNK):
@@ -79,7 +81,7 @@ def _make_folders(out: Path, todo: Sequence[str], names: dict[str, str], empty: 
             raise UserError(f"{folder} is a link, and may lead out of the copy: move it elsewhere")
 
 
-def _make_table(path: str, task: Task, copied: tables.Copied, memory: Ledger) -> None:
+def _make_table(path: str, task: CopyTask, copied: tables.Copied, memory: Ledger) -> None:
     """Write a table anew where it would say something else: it depends on what became of the images."""
     try:
         data = (task.root / path).read_bytes()
@@ -95,14 +97,14 @@ def _make_table(path: str, task: Task, copied: tables.Copied, memory: Ledger) ->
     memory.place(*one_file.written(made, task, rewritten.data if rewritten.is_changed else None))
 
 
-def check(
-    found: Tree, memory: Ledger, pool: ProcessPoolExecutor, watch: Watch
+def verify_copy(
+    found: Tree, memory: Ledger, pool: ProcessPoolExecutor, on_progress: OnProgress
 ) -> tuple[int, tuple[tuple[str, str], ...]]:
     """Decode every image of a copy strictly, but for those that can't be in the source either.
 
     Parameters
     ----------
-    found, memory, pool, watch
+    found, memory, pool, on_progress
         As for `make`.
 
     Returns
@@ -114,14 +116,14 @@ def check(
     """
     readable = [made for path in found.images if (made := memory.records[path]).size]
     paths = [memory.out / made.name for made in readable]
-    problems = pool.map(one_file.check, paths, readable, chunksize=CHUNK)
-    told = watched(problems, "reading back", len(readable), watch)
+    problems = pool.map(one_file.check_copy, paths, readable, chunksize=CHUNK)
+    told = with_progress(problems, "reading back", len(readable), on_progress)
     bad = tuple((made.name, problem) for made, problem in zip(readable, told, strict=True) if problem)
     return len(readable) - len(bad), bad
 
 
-def watched(results: Iterable[T], what: str, total: int, watch: Watch) -> Iterator[T]:
+def with_progress(results: Iterable[T], what: str, total: int, on_progress: OnProgress) -> Iterator[T]:
     """Give results as they come, and tell of each."""
     for done, result in enumerate(results, 1):
-        watch(Step(what, done, total, "images"))
+        on_progress(Step(what, done, total, "images"))
         yield result

@@ -103,7 +103,7 @@ def expanded(path: str | Path) -> Path:
 
 
 def digests(
-    path: Path, algorithms: Iterable[str], watch: Callable[[int], None] = lambda done: None
+    path: Path, algorithms: Iterable[str], on_progress: Callable[[int], None] = lambda done: None
 ) -> dict[str, str]:
     """Hash a file.
 
@@ -113,7 +113,7 @@ def digests(
         The file.
     algorithms : iterable of str
         `hashlib`'s names.
-    watch : callable
+    on_progress : callable
         Called with the bytes done so far.
 
     Returns
@@ -126,12 +126,12 @@ def digests(
         while block := stream.read(_BLOCK):
             for one in hashes.values():
                 one.update(block)
-            watch(stream.tell())
+            on_progress(stream.tell())
     return {name: one.hexdigest() for name, one in hashes.items()}
 
 
 @contextmanager
-def appearing(folder: Path, replacing: bool = False) -> Iterator[Path]:
+def atomic_dir(folder: Path, replacing: bool = False) -> Iterator[Path]:
     """Fill a folder under another name, and give it its own when that has ended well.
 
     Parameters
@@ -171,12 +171,12 @@ def appearing(folder: Path, replacing: bool = False) -> Iterator[Path]:
 def write(path: Path, text: str) -> None:
     """Write a text file that others see whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with appearing_file(path) as half_made:
+    with atomic_file(path) as half_made:
         half_made.write_text(text, encoding="utf-8")
 
 
 @contextmanager
-def appearing_file(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Fill a file under another name, and give it its own when that has ended well, in place of an older one."""
     half_made = path.with_name(f".{path.name}.{os.getpid()}")
     try:

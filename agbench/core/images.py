@@ -24,10 +24,10 @@ with suppress(ImportError):
     # It teaches Pillow JPEG XL: here, and in what a model reads in the same process.
     importlib.import_module("pillow_jxl")
 
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", *({"JXL"} & {*Image.OPEN}))
+IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", *({"JXL"} & {*Image.OPEN}))
 """What is read, in Pillow's names; its other decoders (EPS starts Ghostscript) are not for files of strangers."""
 
-SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jxl"))
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jxl"))
 """What images are called, in lower case; which format it is, a file's content tells."""
 
 # An error here, and threads share their filters.
@@ -48,7 +48,7 @@ class UnreadableImageError(Exception):
 
 def looks_like_one(path: Path) -> bool:
     """Tell whether a file is called like an image, or begins like one."""
-    if path.suffix.lower() in SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         return True
     with path.open("rb") as stream:
         head = stream.read(16)
@@ -89,7 +89,7 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
     """
     try:
         with strictly():
-            image = Image.open(file, formats=FORMATS)
+            image = Image.open(file, formats=IMAGE_FORMATS)
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
                 raise Image.DecompressionBombError(f"a decompression bomb? {image.width}x{image.height} pixels")

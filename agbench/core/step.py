@@ -29,9 +29,9 @@ class Step:
     unit: Literal["bytes", "images"]
 
 
-Watch = Callable[[Step], None]
+OnProgress = Callable[[Step], None]
 """Told of every step as it goes on."""
 
 
-def unwatched(step: Step) -> None:
+def no_progress(step: Step) -> None:
     """Tell nobody."""

@@ -121,7 +121,7 @@ def is_web(address: str) -> bool:
     return address.lower().startswith(("http://", "https://"))
 
 
-def refuse_bad_source(source: str) -> None:
+def check_source(source: str) -> None:
     """Refuse what is neither an address nor a path."""
     try:
         if not source or (is_web(source) and not urlsplit(source).hostname):

@@ -21,7 +21,7 @@ DOWNLOADS = "downloads"
 
 
 @dataclass(frozen=True)
-class Known:
+class DatasetSpec:
     """A data set that can be prepared.
 
     Parameters
@@ -84,7 +84,7 @@ class Catalogue:
         """
         return self.find(name).card
 
-    def find(self, name: str) -> Known:
+    def find(self, name: str) -> DatasetSpec:
         """Give a data set by its name.
 
         Parameters
@@ -94,7 +94,7 @@ class Catalogue:
 
         Returns
         -------
-        Known
+        DatasetSpec
 
         Raises
         ------
@@ -112,10 +112,10 @@ class Catalogue:
             layout = look_up("layout", card.layout, LAYOUTS)
         except UserError as error:
             raise UserError(f"{entry.name}: layout: {error}") from error
-        _refuse_contradictions(entry.name, card, layout)
-        return Known(name, card, layout)
+        _check_contradictions(entry.name, card, layout)
+        return DatasetSpec(name, card, layout)
 
-    def own_folder(self, folder: Path, name: str | None = None, nested: bool = False) -> Known:
+    def own_folder(self, folder: Path, name: str | None = None, nested: bool = False) -> DatasetSpec:
         """Give a user's folder of class folders as a data set.
 
         Parameters
@@ -129,7 +129,7 @@ class Catalogue:
 
         Returns
         -------
-        Known
+        DatasetSpec
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Catalogue:
         layout = "nested-folders" if nested else "folders"
         return self._own(name or place.name, Card(title=place.name, layout=layout, addresses=(str(place),)))
 
-    def own_table(self, file: Path, columns: Columns, name: str | None = None) -> Known:
+    def own_table(self, file: Path, columns: Columns, name: str | None = None) -> DatasetSpec:
         """Give a user's table of images and labels as a data set.
 
         Parameters
@@ -160,7 +160,7 @@ class Catalogue:
 
         Returns
         -------
-        Known
+        DatasetSpec
 
         Raises
         ------
@@ -173,7 +173,7 @@ class Catalogue:
         card = Card(title=place.name, layout="csv", addresses=(str(place),), columns=columns)
         return self._own(name or place.stem, card)
 
-    def own_archive(self, source: str, name: str, nested: bool = False) -> Known:
+    def own_archive(self, source: str, name: str, nested: bool = False) -> DatasetSpec:
         """Give an archive of class folders, on disk or on the web, as a data set.
 
         Parameters
@@ -187,15 +187,15 @@ class Catalogue:
 
         Returns
         -------
-        Known
+        DatasetSpec
         """
         address = source if is_web(source) else str(_existing(Path(source)))
         layout = "nested-folders" if nested else "folders"
         return self._own(name, _own_card(Card(title=file_name(address), layout=layout), address))
 
-    def _own(self, name: str, card: Card) -> Known:
+    def _own(self, name: str, card: Card) -> DatasetSpec:
         name = slug(name)
-        known = Known(name, card, LAYOUTS[card.layout], new=True)
+        known = DatasetSpec(name, card, LAYOUTS[card.layout], new=True)
         if name not in self._entries():
             return known
         found = self.find(name)
@@ -244,7 +244,7 @@ def slug(name: str) -> str:
     return made
 
 
-def _refuse_contradictions(file: str, card: Card, layout: Layout) -> None:
+def _check_contradictions(file: str, card: Card, layout: Layout) -> None:
     is_table = card.layout == "csv"
     if is_table != (card.columns is not None):
         raise UserError(f"{file}: columns: go with the layout csv, and only with that")
@@ -271,7 +271,7 @@ def _existing(path: Path) -> Path:
     return place
 
 
-def _adapted(name: str, point: EntryPoint) -> Known:
+def _adapted(name: str, point: EntryPoint) -> DatasetSpec:
     try:
         adapter = point.load()
     # Whatever another package does when it is imported, its name belongs into the message.
@@ -280,7 +280,7 @@ def _adapted(name: str, point: EntryPoint) -> Known:
     if not isinstance(adapter, Adapter):
         raise UserError(f"the data set {name!r}: {point.value} is no agbench.data.adapter.Adapter")
     try:
-        return Known(name, adapter.card, building(adapter.build, name))
+        return DatasetSpec(name, adapter.card, building(adapter.build, name))
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(

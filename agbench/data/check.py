@@ -10,7 +10,7 @@ import pandas as pd
 
 from agbench.core import files, images, processes
 from agbench.core.files import Content
-from agbench.core.step import Step, Watch, unwatched
+from agbench.core.step import OnProgress, Step, no_progress
 
 NO_SUCH_FILE = "no such file"
 
@@ -35,7 +35,7 @@ class Checked(Content):
     problem: str = ""
 
 
-def check(path: Path) -> Checked:
+def check_image(path: Path) -> Checked:
     """Read a file once, hash it, and decode it strictly.
 
     Parameters
@@ -61,7 +61,7 @@ def check(path: Path) -> Checked:
         return Checked(**asdict(content), problem=str(error))
 
 
-def check_all(paths: list[Path], workers: int, watch: Watch = unwatched) -> pd.DataFrame:
+def check_images(paths: list[Path], workers: int, on_progress: OnProgress = no_progress) -> pd.DataFrame:
     """Check many files, on several cores.
 
     Parameters
@@ -70,7 +70,7 @@ def check_all(paths: list[Path], workers: int, watch: Watch = unwatched) -> pd.D
         The files.
     workers : int
         Threads: reading, hashing and decoding let go of Python's lock.
-    watch : callable
+    on_progress : callable
         Told of every image.
 
     Returns
@@ -80,7 +80,7 @@ def check_all(paths: list[Path], workers: int, watch: Watch = unwatched) -> pd.D
     """
     rows = []
     with images.strictly(), processes.threads(workers) as pool:
-        for checked in processes.in_order(pool, check, paths):
+        for checked in processes.in_order(pool, check_image, paths):
             rows.append(asdict(checked))
-            watch(Step("checking images", len(rows), len(paths), "images"))
+            on_progress(Step("checking images", len(rows), len(paths), "images"))
     return pd.DataFrame(rows, columns=[field.name for field in fields(Checked)])

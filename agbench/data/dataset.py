@@ -14,7 +14,7 @@ import pandas as pd
 from agbench.core.errors import UserError
 from agbench.core.files import Content
 from agbench.data.card import Card
-from agbench.data.catalogue import Catalogue, Known
+from agbench.data.catalogue import Catalogue, DatasetSpec
 from agbench.data.check import NO_SUCH_FILE
 from agbench.data.folder import as_text, look_alikes
 from agbench.data.source import Source
@@ -22,7 +22,7 @@ from agbench.data.splits import TEST, TRAIN, VALIDATION
 
 BADLY_NAMED = "its name is not UTF-8"
 
-FORMAT = 2
+DATASET_FORMAT = 2
 """Of what lies in a prepared folder; raise it when that changes, and data sets are prepared again."""
 
 INDEX, MARKER, QUARANTINE, IMAGES = "index.parquet", "dataset.json", "quarantined.csv", "images"
@@ -53,7 +53,7 @@ class Dataset:
         In what it differs from its card; empty where it doesn't.
     dropped : dict of str to int
         Classes that were too small for three parts and are left out, with their images.
-    aside : dict of str to int
+    skipped : dict of str to int
         Files that are none of its images, counted by the reason.
     asked_for : str, optional
         The source that it was prepared from instead of its card's.
@@ -68,7 +68,7 @@ class Dataset:
     source: Source
     deviation: str = ""
     dropped: dict[str, int] = field(default_factory=dict)
-    aside: dict[str, int] = field(default_factory=dict)
+    skipped: dict[str, int] = field(default_factory=dict)
     asked_for: str | None = None
 
     @property
@@ -123,8 +123,8 @@ class Dataset:
         said += [
             f"classes that look the same: {', '.join(map(ascii, same))}" for same in look_alikes(self.classes)
         ]
-        if self.aside:
-            reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.aside.items())
+        if self.skipped:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
             said.append(f"files that are none of its images: {reasons}")
         return said
 
@@ -145,7 +145,7 @@ class Dataset:
         }
 
 
-def load_dataset(name: str, datasets: Path) -> Dataset:
+def load_prepared(name: str, datasets: Path) -> Dataset:
     """Give a data set that has been prepared.
 
     Parameters
@@ -171,7 +171,7 @@ def load_dataset(name: str, datasets: Path) -> Dataset:
     index, marker = _read(known.name, folder)
     root = folder / marker["root"]
     index["image"] = [str(root.resolve() / image_id) for image_id in index["image_id"]]
-    _refuse_another_listing(known, index, marker)
+    _check_listing(known, index, marker)
     ready, bad = index["split"] != "", index["problem"] != ""
     dataset = Dataset(
         name=known.name,
@@ -183,7 +183,7 @@ def load_dataset(name: str, datasets: Path) -> Dataset:
         source=Source(**marker["source"]),
         deviation=marker["deviation"],
         dropped=marker["dropped"],
-        aside=marker["aside"],
+        skipped=marker["aside"],
         asked_for=marker["asked_for"],
     )
     for row in index.to_dict("records"):
@@ -207,7 +207,7 @@ def _read(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
         marker: dict[str, Any] = json.loads((folder / MARKER).read_text(encoding="utf-8"))
         index = pd.read_parquet(folder / INDEX)
-        whole = marker["format"] == FORMAT and marker["fingerprint"] == fingerprint_of(index)
+        whole = marker["format"] == DATASET_FORMAT and marker["fingerprint"] == fingerprint_of(index)
     except (OSError, ValueError, KeyError, TypeError):
         whole = False
     if not whole:
@@ -227,7 +227,7 @@ def _is_as_it_was(row: Mapping[Any, Any]) -> bool:
     return Content(row["bytes"], row["modified"], row["sha256"]).is_that_of(path)
 
 
-def _refuse_another_listing(known: Known, index: pd.DataFrame, marker: dict[str, Any]) -> None:
+def _check_listing(known: DatasetSpec, index: pd.DataFrame, marker: dict[str, Any]) -> None:
     """Notice images that were added or relabelled where they are used in place."""
     if marker["listed_from"] is None:
         return

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from agbench.core import files
-from agbench.core.step import Step, Watch, unwatched
+from agbench.core.step import OnProgress, Step, no_progress
 
 DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts in which nothing arrived; one in which something did starts over."""
@@ -60,7 +60,7 @@ def download(
     address: str,
     target: Path,
     algorithms: Iterable[str],
-    watch: Watch = unwatched,
+    on_progress: OnProgress = no_progress,
     *,
     title: str = "",
     trusted: bool = False,
@@ -77,7 +77,7 @@ def download(
         What it becomes when it is whole; until then ``<target>.part`` lies beside it.
     algorithms : iterable of str
         What to hash it with, `hashlib`'s names.
-    watch : callable
+    on_progress : callable
         Told of every block.
     title : str
         What to call it to whoever watches; by default as `target` is called.
@@ -105,7 +105,7 @@ def download(
     with httpx.Client(follow_redirects=True, timeout=timeout) as client:
         while True:
             try:
-                _receive(client, address, part, title or target.name, watch)
+                _receive(client, address, part, title or target.name, on_progress)
                 break
             except _InterruptedError as error:
                 failures = 0 if part.size > most else failures + 1
@@ -172,7 +172,7 @@ class _Part:
             one.update(block)
 
 
-def _receive(client: httpx.Client, address: str, part: _Part, title: str, watch: Watch) -> None:
+def _receive(client: httpx.Client, address: str, part: _Part, title: str, on_progress: OnProgress) -> None:
     # A compressed transfer would have no ranges, and other bytes than the archive's.
     headers = {"Accept-Encoding": "identity"}
     if part.size:
@@ -183,14 +183,14 @@ def _receive(client: httpx.Client, address: str, part: _Part, title: str, watch:
         with client.stream("GET", address, headers=headers) as response:
             total = _agree(response, part)
             if total is not None:
-                _refuse_full_disk(part, total)
+                _check_disk_space(part, total)
             with part.growing() as append:
                 if part.size != total:
                     # As it arrives: gathered into larger blocks, what came before a break would be lost.
                     for block in response.iter_raw():
                         append(block)
-                        _refuse_endless(part, total)
-                        watch(Step(f"downloading {title}", part.size, total, "bytes"))
+                        _check_length(part, total)
+                        on_progress(Step(f"downloading {title}", part.size, total, "bytes"))
             if total is not None and part.size != total:
                 raise _InterruptedError(f"the server sent {part.size:,} of {total:,} bytes")
     except httpx.InvalidURL as error:
@@ -244,7 +244,7 @@ def _validator(response: httpx.Response) -> str | None:
     return str(response.headers.get("Last-Modified", "")) or None
 
 
-def _refuse_endless(part: _Part, total: int | None) -> None:
+def _check_length(part: _Part, total: int | None) -> None:
     """Stop what doesn't say how long it is before the disk is full."""
     if total is None and part.size // CHECKED_EVERY != part.checked:
         part.checked = part.size // CHECKED_EVERY
@@ -254,7 +254,7 @@ def _refuse_endless(part: _Part, total: int | None) -> None:
             raise DownloadError(f"it has no end: {size:,} bytes came, and the disk is full")
 
 
-def _refuse_full_disk(part: _Part, total: int) -> None:
+def _check_disk_space(part: _Part, total: int) -> None:
     free = shutil.disk_usage(part.path.parent).free
     if total - part.size > free - KEPT_FREE:
         raise DownloadError(f"{total - part.size:,} bytes to come, but the disk has only {free:,} free")

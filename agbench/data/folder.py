@@ -30,32 +30,32 @@ class Listing:
         What their paths are relative to.
     rows : tuple of (str, str)
         Path with forward slashes, and label; in a stable order.
-    aside : tuple of (str, str)
+    skipped : tuple of (str, str)
         What else lies there, and why it is none of them.
     """
 
     root: Path
     rows: tuple[tuple[str, str], ...]
-    aside: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
-class Found:
+class Walked:
     """A file below a folder.
 
     Parameters
     ----------
     path : str
         Relative, with forward slashes.
-    aside : str
+    skipped : str
         Why it is no image; empty where it may be one.
     """
 
     path: str
-    aside: str = ""
+    skipped: str = ""
 
 
-def walk(root: Path, everything: bool = False) -> Iterator[Found]:
+def walk(root: Path, everything: bool = False) -> Iterator[Walked]:
     """Give everything below a folder, sorted by name.
 
     Hidden names and whatever isn't a file are not opened. Links are followed where they stay inside.
@@ -69,7 +69,7 @@ def walk(root: Path, everything: bool = False) -> Iterator[Found]:
 
     Yields
     ------
-    Found
+    Walked
 
     Raises
     ------
@@ -80,7 +80,7 @@ def walk(root: Path, everything: bool = False) -> Iterator[Found]:
     yield from _walk(root, root, "", (root,), everything)
 
 
-def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...], everything: bool) -> Iterator[Found]:
+def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...], everything: bool) -> Iterator[Walked]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -88,34 +88,34 @@ def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...], everyt
     if len(above) > DEEPEST:
         raise UserError(f"{root} has folders nested more than {DEEPEST} deep")
     if everything and prefix and not entries:
-        yield Found(prefix.rstrip("/"), EMPTY)
+        yield Walked(prefix.rstrip("/"), EMPTY)
     for entry in entries:
         path = prefix + entry.name
         is_hidden = entry.name.startswith(".")
         if is_hidden and not everything:
-            yield Found(path, HIDDEN)
+            yield Walked(path, HIDDEN)
             continue
         try:
             real = Path(entry.path).resolve(strict=True) if entry.is_symlink() else folder / entry.name
             kind = real.lstat().st_mode
         except (OSError, RuntimeError):  # Pythons before 3.13 say RuntimeError of a link to itself
-            yield Found(path, "a link to nowhere")
+            yield Walked(path, "a link to nowhere")
             continue
         if real != root and root not in real.parents:
-            yield Found(path, "a link out of the folder")
+            yield Walked(path, "a link out of the folder")
         elif stat.S_ISDIR(kind):
             if real in above:
-                yield Found(path, "a link to a folder that it lies in")
+                yield Walked(path, "a link to a folder that it lies in")
             else:
                 yield from _walk(root, real, f"{path}/", (*above, real), everything)
         elif not stat.S_ISREG(kind):
-            yield Found(path, "not a file")
+            yield Walked(path, "not a file")
         elif is_hidden or "/." in f"/{prefix}":
-            yield Found(path, HIDDEN)
+            yield Walked(path, HIDDEN)
         elif not _is_image(real):
-            yield Found(path, NO_IMAGE)
+            yield Walked(path, NO_IMAGE)
         else:
-            yield Found(path)
+            yield Walked(path)
 
 
 def _is_image(path: Path) -> bool:
@@ -145,19 +145,19 @@ def class_folders(root: Path, nested: bool = False) -> Listing:
     UserError
         If there are no two classes in it, or they look like the parts of a split.
     """
-    rows, aside = [], []
+    rows, skipped = [], []
     for found in walk(root):
-        if found.aside:
-            aside.append((found.path, found.aside))
+        if found.skipped:
+            skipped.append((found.path, found.skipped))
             continue
         parents = found.path.split("/")[:-1]
         if not parents:
-            aside.append((found.path, "in no class's folder"))
+            skipped.append((found.path, "in no class's folder"))
             continue
         rows.append((found.path, "/".join(parents) if nested else parents[0]))
     labels = {label for _, label in rows}
     if not rows:
-        reasons = Counter(reason for _, reason in aside)
+        reasons = Counter(reason for _, reason in skipped)
         seen = "; ".join(f"{count} {reason}" for reason, count in reasons.items()) or "nothing"
         raise UserError(f"no images in class folders below {root}: each class needs a folder of its own ({seen})")
     if len(labels) == 1:
@@ -169,7 +169,7 @@ def class_folders(root: Path, nested: bool = False) -> Listing:
             f"the folders in {root} are the parts of a split ({', '.join(sorted(parts))}), not classes: "
             "agbench splits by itself, so put the images of a class into one folder, or list them with --csv"
         )
-    return Listing(root, tuple(rows), tuple(aside))
+    return Listing(root, tuple(rows), tuple(skipped))
 
 
 def table(file: Path, columns: Columns) -> Listing:
@@ -232,7 +232,7 @@ def as_text(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def refuse_bad_labels(labels: Iterable[str]) -> None:
+def check_labels(labels: Iterable[str]) -> None:
     """Refuse labels that a report could not show, or a table not store, as what they are.
 
     Parameters

@@ -95,15 +95,15 @@ def _published(roots: tuple[str, ...], pattern: str, example: str) -> Layout:
         for root in roots:
             if not (source / root).is_dir():
                 continue
-            rows, aside = [], []
+            rows, skipped = [], []
             for found in folder.walk(source / root):
-                match = None if found.aside else wanted.fullmatch(found.path)
+                match = None if found.skipped else wanted.fullmatch(found.path)
                 if match:
                     rows.append((found.path, match["label"]))
                 else:
-                    aside.append((found.path, found.aside or "not of the data set"))
+                    skipped.append((found.path, found.skipped or "not of the data set"))
             if rows:
-                return Listing(source / root, tuple(rows), tuple(aside))
+                return Listing(source / root, tuple(rows), tuple(skipped))
         raise UserError(
             f"{source} is not laid out as {card.title} is published: nothing like {roots[0]}/{example} is in it"
         )

@@ -15,22 +15,22 @@ from filelock import FileLock, Timeout
 
 from agbench.core import files
 from agbench.core.errors import UserError
-from agbench.core.step import Step, Watch, unwatched
+from agbench.core.step import OnProgress, Step, no_progress
 from agbench.data import check, splits
 from agbench.data.card import Card, is_web, write_card
-from agbench.data.catalogue import DOWNLOADS, Known
+from agbench.data.catalogue import DOWNLOADS, DatasetSpec
 from agbench.data.dataset import (
     BADLY_NAMED,
-    FORMAT,
+    DATASET_FORMAT,
     IMAGES,
     INDEX,
     MARKER,
     QUARANTINE,
     Dataset,
     fingerprint_of,
-    load_dataset,
+    load_prepared,
 )
-from agbench.data.folder import Listing, as_text, refuse_bad_labels
+from agbench.data.folder import Listing, as_text, check_labels
 from agbench.data.source import UNPACKED, Obtained, obtain
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 
@@ -58,7 +58,11 @@ class Request:
 
 
 def prepare(
-    known: Known, datasets: Path, request: Request | None = None, workers: int = 1, watch: Watch = unwatched
+    known: DatasetSpec,
+    datasets: Path,
+    request: Request | None = None,
+    workers: int = 1,
+    on_progress: OnProgress = no_progress,
 ) -> Dataset:
     """Give a data set, and prepare it first where that has not been done.
 
@@ -67,7 +71,7 @@ def prepare(
 
     Parameters
     ----------
-    known : Known
+    known : DatasetSpec
         The data set, as a catalogue gives it.
     datasets : Path
         The workspace's ``datasets`` folder.
@@ -75,7 +79,7 @@ def prepare(
         How.
     workers : int
         Threads for checking images.
-    watch : callable
+    on_progress : callable
         Told how far it is.
 
     Returns
@@ -91,28 +95,28 @@ def prepare(
     folder = datasets / known.name
     try:
         datasets.mkdir(parents=True, exist_ok=True)
-        with _alone(known.name, datasets, watch):
+        with _alone(known.name, datasets, on_progress):
             ours = (folder / MARKER).is_file()
             if not folder.exists() or (request.fresh and ours):
-                _prepare(known, datasets, request, workers, watch)
+                _prepare(known, datasets, request, workers, on_progress)
             elif not ours:
                 raise UserError(f"{folder} exists and holds no prepared data set: move it away, then run again")
     except OSError as error:  # a full disk, a folder that may not be written
         raise UserError(f"{known.name} can't be prepared: {error}") from error
     except MemoryError as error:
         raise UserError(f"{known.name} can't be prepared: memory ran out") from error
-    dataset = load_dataset(known.name, datasets)
-    _refuse_another_wish(dataset, request)
+    dataset = load_prepared(known.name, datasets)
+    _check_request(dataset, request)
     return dataset
 
 
 @contextmanager
-def _alone(name: str, datasets: Path, watch: Watch) -> Iterator[None]:
+def _alone(name: str, datasets: Path, on_progress: OnProgress) -> Iterator[None]:
     lock = FileLock(datasets / f".{name}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        watch(Step(f"waiting for another process that prepares {name}", 0, None, "images"))
+        on_progress(Step(f"waiting for another process that prepares {name}", 0, None, "images"))
         lock.acquire()
     try:
         yield
@@ -120,12 +124,12 @@ def _alone(name: str, datasets: Path, watch: Watch) -> Iterator[None]:
         lock.release()
 
 
-def _prepare(known: Known, datasets: Path, request: Request, workers: int, watch: Watch) -> None:
+def _prepare(known: DatasetSpec, datasets: Path, request: Request, workers: int, on_progress: OnProgress) -> None:
     downloads = datasets / DOWNLOADS / known.name
-    obtained = obtain(known, request.source, request.accept_unverified, downloads, watch)
+    obtained = obtain(known, request.source, request.accept_unverified, downloads, on_progress)
     try:
-        with files.appearing(datasets / known.name, replacing=request.fresh) as half_made:
-            _fill(half_made, known, obtained, request, workers, watch)
+        with files.atomic_dir(datasets / known.name, replacing=request.fresh) as half_made:
+            _fill(half_made, known, obtained, request, workers, on_progress)
             if known.new:
                 files.write(datasets / f"{known.name}.yaml", write_card(known.card))
     except UserError:
@@ -143,15 +147,22 @@ def _tidy(downloads: Path, card: Card) -> None:
             folder.rmdir()
 
 
-def _fill(half_made: Path, known: Known, obtained: Obtained, request: Request, workers: int, watch: Watch) -> None:
+def _fill(
+    half_made: Path,
+    known: DatasetSpec,
+    obtained: Obtained,
+    request: Request,
+    workers: int,
+    on_progress: OnProgress,
+) -> None:
     own_images = half_made / IMAGES
     if known.layout.makes_images:
         own_images.mkdir()
-    watch(Step("listing images", 0, None, "images"))
+    on_progress(Step("listing images", 0, None, "images"))
     listing = known.layout.read(obtained.place, own_images, known.card)
     deviation = _deviation(known.name, known.card, listing, request.accept_unverified)
-    refuse_bad_labels({label for _, label in listing.rows})
-    index, dropped = _checked(listing, request, workers, watch)
+    check_labels({label for _, label in listing.rows})
+    index, dropped = _checked(listing, request, workers, on_progress)
     if known.layout.makes_images:
         root = IMAGES
     elif obtained.in_place:
@@ -164,7 +175,7 @@ def _fill(half_made: Path, known: Known, obtained: Obtained, request: Request, w
     if bad.any():
         index.loc[bad, ["image_id", "label", "problem"]].to_csv(half_made / QUARANTINE, index=False)
     marker = {
-        "format": FORMAT,
+        "format": DATASET_FORMAT,
         "name": known.name,
         "fingerprint": fingerprint_of(index),
         "classes": int(index.loc[index["split"] != "", "label"].nunique()),
@@ -174,7 +185,7 @@ def _fill(half_made: Path, known: Known, obtained: Obtained, request: Request, w
         "source": asdict(obtained.source),
         "deviation": deviation,
         "dropped": dropped,
-        "aside": dict(Counter(reason for _, reason in listing.aside)),
+        "aside": dict(Counter(reason for _, reason in listing.skipped)),
         "asked_for": request.source and _absolute(request.source),
     }
     files.write(half_made / MARKER, json.dumps(marker, indent=2, ensure_ascii=False) + "\n")
@@ -192,10 +203,12 @@ def _deviation(name: str, card: Card, listing: Listing, accept: bool) -> str:
 
 
 def _checked(
-    listing: Listing, request: Request, workers: int, watch: Watch
+    listing: Listing, request: Request, workers: int, on_progress: OnProgress
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     index = pd.DataFrame(listing.rows, columns=["image_id", "label"])
-    index = index.join(check.check_all([listing.root / path for path in index["image_id"]], workers, watch))
+    index = index.join(
+        check.check_images([listing.root / path for path in index["image_id"]], workers, on_progress)
+    )
     names = index["image_id"].map(as_text)
     index.loc[names != index["image_id"], "problem"] = BADLY_NAMED
     index["image_id"] = names
@@ -230,7 +243,7 @@ def _absolute(source: str) -> str:
     return source if is_web(source) else str(files.expanded(source).resolve())
 
 
-def _refuse_another_wish(dataset: Dataset, request: Request) -> None:
+def _check_request(dataset: Dataset, request: Request) -> None:
     if request.source is not None and _absolute(request.source) != dataset.asked_for:
         raise UserError(
             f"{dataset.name} is prepared already, from {dataset.source.origin}: --fresh prepares it anew"

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from agbench.core import files
 from agbench.core.errors import UserError
-from agbench.core.step import Step, Watch
+from agbench.core.step import OnProgress, Step
 from agbench.data.card import Card, file_name, is_web
-from agbench.data.catalogue import Known
+from agbench.data.catalogue import DatasetSpec
 from agbench.data.fetch import DownloadError, download
 from agbench.data.unpack import BadArchiveError, unpack
 
@@ -59,12 +59,14 @@ class Obtained:
     in_place: bool
 
 
-def obtain(known: Known, wanted: str | None, accept_unverified: bool, downloads: Path, watch: Watch) -> Obtained:
+def obtain(
+    known: DatasetSpec, wanted: str | None, accept_unverified: bool, downloads: Path, on_progress: OnProgress
+) -> Obtained:
     """Get hold of a data set's source, the first of its addresses that gives it.
 
     Parameters
     ----------
-    known : Known
+    known : DatasetSpec
         The data set.
     wanted : str, optional
         A path or address instead of the card's.
@@ -72,7 +74,7 @@ def obtain(known: Known, wanted: str | None, accept_unverified: bool, downloads:
         Whether an archive with another checksum than the card's will do.
     downloads : Path
         Where its archive goes, and is unpacked.
-    watch : callable
+    on_progress : callable
         Told how far it is.
 
     Returns
@@ -93,8 +95,8 @@ def obtain(known: Known, wanted: str | None, accept_unverified: bool, downloads:
     for place in places:
         try:
             if is_web(place):
-                return _from_web(known.card, place, accept_unverified, downloads, watch)
-            return _from_disk(known.card, files.expanded(place), accept_unverified, downloads, watch)
+                return _from_web(known.card, place, accept_unverified, downloads, on_progress)
+            return _from_disk(known.card, files.expanded(place), accept_unverified, downloads, on_progress)
         except (DownloadError, BadArchiveError, _UnavailableError) as error:
             problems.append(f"{place}: {error}" if is_web(place) else str(error))
     said = "; ".join(problems) or "its card has no addresses"
@@ -107,7 +109,9 @@ class _UnavailableError(Exception):
     """It isn't there, or not what the card knows; the message says which."""
 
 
-def _from_disk(card: Card, place: Path, accept_unverified: bool, downloads: Path, watch: Watch) -> Obtained:
+def _from_disk(
+    card: Card, place: Path, accept_unverified: bool, downloads: Path, on_progress: OnProgress
+) -> Obtained:
     if not place.exists():
         raise _UnavailableError(f"there is no file or folder {place}")
     place = place.resolve()
@@ -119,40 +123,48 @@ def _from_disk(card: Card, place: Path, accept_unverified: bool, downloads: Path
     if not place.is_file():  # a pipe would never end
         raise _UnavailableError(f"{place} is neither a file nor a folder")
     if card.columns is not None:
-        digests = _digests(card, place, watch)
-        _refuse_wrong_sum(card, place, digests, accept_unverified)
+        digests = _digests(card, place, on_progress)
+        _check_checksum(card, place, digests, accept_unverified)
         checksum = " ".join(f"{name}:{digest}" for name, digest in digests.items())
         return Obtained(place, Source(str(place), "a table, used where it is", checksum), in_place=True)
-    digests = _digests(card, place, watch)
-    _refuse_wrong_sum(card, place, digests, accept_unverified)
-    return _unpacked(card, place, digests, str(place), downloads, watch)
+    digests = _digests(card, place, on_progress)
+    _check_checksum(card, place, digests, accept_unverified)
+    return _unpacked(card, place, digests, str(place), downloads, on_progress)
 
 
-def _from_web(card: Card, address: str, accept_unverified: bool, downloads: Path, watch: Watch) -> Obtained:
+def _from_web(
+    card: Card, address: str, accept_unverified: bool, downloads: Path, on_progress: OnProgress
+) -> Obtained:
     # A file has its own name only when its sum is right, or there is none to compare it with.
     archive = downloads / file_name(address)
     doubtful = archive.with_name(f"{archive.name}.unverified")
     kept = [one for one in (archive, doubtful) if one.is_file() and (accept_unverified or one is archive)]
-    digests = _digests(card, kept[0], watch) if kept else {}
+    digests = _digests(card, kept[0], on_progress) if kept else {}
     if not kept or not (accept_unverified or _is_right(card, digests)):
-        digests = _download(card, address, doubtful, watch)
-        _refuse_wrong_sum(card, doubtful, digests, accept_unverified)
+        digests = _download(card, address, doubtful, on_progress)
+        _check_checksum(card, doubtful, digests, accept_unverified)
         kept = [doubtful]
     if kept[0] is doubtful and _is_right(card, digests):
         kept = [doubtful.replace(archive)]
     parts = urlsplit(address)
     without_secrets = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
     try:
-        return _unpacked(card, kept[0], digests, without_secrets, downloads, watch)
+        return _unpacked(card, kept[0], digests, without_secrets, downloads, on_progress)
     except BadArchiveError:
         if not card.checksums or not _is_right(card, digests):
             kept[0].unlink()  # or it would be taken for the archive again and again
         raise
 
 
-def _download(card: Card, address: str, target: Path, watch: Watch) -> dict[str, str]:
+def _download(card: Card, address: str, target: Path, on_progress: OnProgress) -> dict[str, str]:
     get = partial(
-        download, address, target, _algorithms(card), watch, title=file_name(address), trusted=bool(card.checksums)
+        download,
+        address,
+        target,
+        _algorithms(card),
+        on_progress,
+        title=file_name(address),
+        trusted=bool(card.checksums),
     )
     arrived = get()
     if arrived.resumed and not _is_right(card, arrived.digests):
@@ -163,16 +175,16 @@ def _download(card: Card, address: str, target: Path, watch: Watch) -> dict[str,
 
 
 def _unpacked(
-    card: Card, archive: Path, digests: dict[str, str], origin: str, downloads: Path, watch: Watch
+    card: Card, archive: Path, digests: dict[str, str], origin: str, downloads: Path, on_progress: OnProgress
 ) -> Obtained:
     home = downloads / UNPACKED
     stamp = json.dumps({"archive": archive.name, **digests}, sort_keys=True)
     whole = (home / FILES).is_dir() and (home / STAMP).is_file() and (home / STAMP).read_text() == stamp
     if not whole:
         shutil.rmtree(home, ignore_errors=True)
-        with files.appearing(home) as half_made:
+        with files.atomic_dir(home) as half_made:
             (half_made / FILES).mkdir()
-            unpack(archive, half_made / FILES, card.unpacked_limit, watch)
+            unpack(archive, half_made / FILES, card.unpacked_limit, on_progress)
             (half_made / STAMP).write_text(stamp)
     found = [f"{name}:{digest}" for name, digest in digests.items()]
     if not card.checksums:
@@ -184,11 +196,11 @@ def _unpacked(
     return Obtained(home / FILES, Source(origin, state, " ".join(found)), in_place=False)
 
 
-def _digests(card: Card, archive: Path, watch: Watch) -> dict[str, str]:
+def _digests(card: Card, archive: Path, on_progress: OnProgress) -> dict[str, str]:
     size = archive.stat().st_size
 
     def tell(done: int) -> None:
-        watch(Step(f"verifying {archive.name}", done, size, "bytes"))
+        on_progress(Step(f"verifying {archive.name}", done, size, "bytes"))
 
     return files.digests(archive, _algorithms(card), tell)
 
@@ -202,7 +214,7 @@ def _is_right(card: Card, digests: dict[str, str]) -> bool:
     return not card.checksums or bool(found & set(card.checksums))
 
 
-def _refuse_wrong_sum(card: Card, archive: Path, digests: dict[str, str], accept_unverified: bool) -> None:
+def _check_checksum(card: Card, archive: Path, digests: dict[str, str], accept_unverified: bool) -> None:
     if accept_unverified or _is_right(card, digests):
         return
     found = " ".join(f"{name}:{digest}" for name, digest in digests.items())

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from agbench.core.errors import UserError
-from agbench.core.step import Step, Watch, unwatched
+from agbench.core.step import OnProgress, Step, no_progress
 
 _OUR_OWN_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
 
@@ -34,7 +34,7 @@ class BadArchiveError(UserError):
     """The archive is to blame, not this machine."""
 
 
-def unpack(archive: Path, folder: Path, limit: int, watch: Watch = unwatched) -> None:
+def unpack(archive: Path, folder: Path, limit: int, on_progress: OnProgress = no_progress) -> None:
     """Unpack a tar archive, compressed or not, into a folder of its own.
 
     Its content, not its name, tells how it is compressed: DTD's ``.tar.gz`` has been served as a plain tar.
@@ -47,7 +47,7 @@ def unpack(archive: Path, folder: Path, limit: int, watch: Watch = unwatched) ->
         An empty folder; where an error is raised, what is in it is good for nothing.
     limit : int
         Bytes that it may unpack to.
-    watch : callable
+    on_progress : callable
         Told of the bytes of the archive that are done.
 
     Raises
@@ -59,7 +59,7 @@ def unpack(archive: Path, folder: Path, limit: int, watch: Watch = unwatched) ->
         If the folder can't be written.
     """
     try:
-        with _members(archive, limit, watch) as members:
+        with _members(archive, limit, on_progress) as members:
             for member in members:
                 member.mode = 0o755 if member.isdir() else 0o644
                 members.archive.extract(member, folder)
@@ -85,7 +85,7 @@ class _Members:
         while (member := self.archive.next()) is not None:
             count += 1
             total += member.size
-            _refuse_hostile(member)
+            _check_member(member)
             if total > self._limit or count > MOST_FILES:
                 raise tarfile.TarError(
                     f"it unpacks to more than {self._limit:,} bytes or {MOST_FILES:,} files; "
@@ -102,7 +102,7 @@ class _Members:
 
 
 @contextmanager
-def _members(path: Path, limit: int, watch: Watch) -> Iterator[_Members]:
+def _members(path: Path, limit: int, on_progress: OnProgress) -> Iterator[_Members]:
     size = path.stat().st_size
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("rb"))
@@ -114,7 +114,7 @@ def _members(path: Path, limit: int, watch: Watch) -> Iterator[_Members]:
                 stream = stack.enter_context(opener(raw))
 
         def tell() -> None:
-            watch(Step(f"unpacking {path.name}", raw.tell(), size, "bytes"))
+            on_progress(Step(f"unpacking {path.name}", raw.tell(), size, "bytes"))
 
         guarded = _Guarded(stream, 2 * limit + LONGEST_READ, tell)
         try:
@@ -123,7 +123,7 @@ def _members(path: Path, limit: int, watch: Watch) -> Iterator[_Members]:
             is_page = head.lstrip().lower().startswith((b"<!doctype", b"<html"))
             hint = ": a web page was saved under its name" if is_page else ""
             raise tarfile.TarError(f"it is no tar archive{hint}, or damaged") from error
-        # The second lock on the door; Pythons before 3.10.12 and 3.11.4 have only the first, `_refuse_hostile`.
+        # The second lock on the door; Pythons before 3.10.12 and 3.11.4 have only the first, `_check_member`.
         archive.extraction_filter = getattr(tarfile, "data_filter", None)
         yield _Members(archive, guarded, limit)
 
@@ -151,7 +151,7 @@ class _Guarded(io.RawIOBase):
         return self._stream.tell()
 
 
-def _refuse_hostile(member: tarfile.TarInfo) -> None:
+def _check_member(member: tarfile.TarInfo) -> None:
     if not (member.isdir() or member.isreg()) or member.issparse() or member.size < 0:
         raise tarfile.TarError(f"{member.name!r} in it is neither a file nor a folder")
     path = PurePosixPath(member.name)

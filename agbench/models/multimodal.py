@@ -54,7 +54,7 @@ def check(variant: str, budget: Budget) -> None:
         backbone = _preset_backbone(budget.preset)
     except ValueError as error:
         raise UserError(f"MultiModalPredictor has no preset {budget.preset!r}: {error}") from error
-    weights.refuse_unavailable(variant or backbone)
+    weights.check_available(variant or backbone)
 
 
 def fit_predict(task: Task) -> Fitted:
@@ -113,7 +113,7 @@ def fit_predict(task: Task) -> Fitted:
         if task.budget.time_limit is None:
             raise ModelError(said)
         raise OutOfTimeError(f"{said} (time limit {task.budget.time_limit:g} s)")
-    unread.refuse_any()
+    unread.check_all_were_read()
     backbone = settings.get("model.timm_image.checkpoint_name") or _preset_backbone(task.budget.preset)
     return Fitted(
         predictions=predicted,
@@ -194,7 +194,7 @@ class _UnreadImages:
             logger.setLevel(logging.DEBUG)
             logger.addHandler(handler)
 
-    def refuse_any(self) -> None:
+    def check_all_were_read(self) -> None:
         lines = [
             line
             for line in self.path.read_text(encoding="utf-8").splitlines()

@@ -32,7 +32,7 @@ BATCH = 32
 
 def check(variant: str, budget: Budget) -> None:
     """Raise `UserError` where the backbone's weights can't be had."""
-    weights.refuse_unavailable(variant)
+    weights.check_available(variant)
 
 
 def fit_predict(task: Task) -> Fitted:

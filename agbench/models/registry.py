@@ -225,7 +225,7 @@ def names() -> list[str]:
     ]
 
 
-def find(model: str) -> tuple[Family, str]:
+def find_model(model: str) -> tuple[Family, str]:
     """Give a model's family, and its variant.
 
     Parameters

@@ -173,7 +173,7 @@ def hub_answers() -> bool:
     return answer.status_code < httpx.codes.BAD_REQUEST
 
 
-def refuse_unavailable(backbone: str) -> None:
+def check_available(backbone: str) -> None:
     """Make sure, without loading it, that a backbone's weights can be had.
 
     Parameters

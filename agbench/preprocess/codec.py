@@ -194,7 +194,7 @@ LOSSLESS = Codec(
 """How pixels are kept that no file of the data set holds: noisy ones, and faithful copies."""
 
 
-def find(name: str) -> Codec:
+def find_codec(name: str) -> Codec:
     """Give a codec that can be used here.
 
     Parameters

@@ -21,11 +21,11 @@ from agbench.core.condition import digest
 from agbench.core.errors import UserError
 from agbench.core.files import Content
 from agbench.preprocess.index import GrowingIndex, read_index, sums
-from agbench.preprocess.writing import Recipe, Source, make_folders, write_all
+from agbench.preprocess.writing import SourceImage, VariantRecipe, make_folders, write_all
 
 T = TypeVar("T")
 
-FORMAT = 1
+VARIANT_FORMAT = 1
 """Of a variant's folder, and of what is done to pixels; raise it when either changes."""
 
 CHUNK = 8
@@ -64,7 +64,7 @@ class Variant:
 
 
 def make_missing(
-    source: pd.DataFrame, fingerprint: str, recipes: Sequence[Recipe], folder: Path, workers: int
+    source: pd.DataFrame, fingerprint: str, recipes: Sequence[VariantRecipe], folder: Path, workers: int
 ) -> None:
     """Make those variants of a data set that aren't there.
 
@@ -78,7 +78,7 @@ def make_missing(
         ``image_id``, ``image`` (absolute path), ``bytes`` and ``sha256``, one row an image.
     fingerprint : str
         Of the data set.
-    recipes : sequence of Recipe
+    recipes : sequence of VariantRecipe
         The variants wanted.
     folder : Path
         Where the data set's variants lie.
@@ -91,7 +91,7 @@ def make_missing(
         If an image of the data set is not what it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _refuse_changed(source, workers)
+    _check_unchanged(source, workers)
     with FileLock(folder / ".lock"):
         homes = {recipe: folder / _name(recipe, fingerprint) for recipe in recipes}
         missing = {
@@ -104,34 +104,34 @@ def make_missing(
 
 
 def materialise(
-    source: pd.DataFrame, fingerprint: str, recipes: Sequence[Recipe], folder: Path, workers: int
-) -> dict[Recipe, Variant]:
+    source: pd.DataFrame, fingerprint: str, recipes: Sequence[VariantRecipe], folder: Path, workers: int
+) -> dict[VariantRecipe, Variant]:
     """Give variants of a data set, after making those that aren't there.
 
     Parameters and errors are those of `make_missing`.
 
     Returns
     -------
-    dict of Recipe to Variant
+    dict of VariantRecipe to Variant
     """
     make_missing(source, fingerprint, recipes, folder, workers)
     return {recipe: _load(folder / _name(recipe, fingerprint), source) for recipe in recipes}
 
 
-def _name(recipe: Recipe, fingerprint: str) -> str:
-    made_by = {"format": FORMAT, "library": recipe.writer.library(), "fingerprint": fingerprint}
+def _name(recipe: VariantRecipe, fingerprint: str) -> str:
+    made_by = {"format": VARIANT_FORMAT, "library": recipe.writer.library(), "fingerprint": fingerprint}
     words = str(recipe.preprocessing).replace(" + ", "-").replace(" ", "-")
     return f"{words}-{digest([asdict(recipe), made_by])}"
 
 
-def _identity(recipe: Recipe, fingerprint: str) -> dict[str, Any]:
+def _identity(recipe: VariantRecipe, fingerprint: str) -> dict[str, Any]:
     """Say, as JSON has it, what a variant is."""
     of_codec = {"library": recipe.writer.library(), "settings": recipe.writer.settings}
     identity: dict[str, Any] = json.loads(json.dumps({**asdict(recipe), "fingerprint": fingerprint, **of_codec}))
     return identity
 
 
-def _refuse_changed(source: pd.DataFrame, workers: int) -> None:
+def _check_unchanged(source: pd.DataFrame, workers: int) -> None:
     """Read every image once: what the original's trials see, and all variants are made of, is what was checked."""
     rows = zip(source["image"], source["bytes"], source["sha256"], strict=True)
     files_ = ((Path(image), Content(size, 0, sha256)) for image, size, sha256 in rows)
@@ -160,7 +160,7 @@ def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def _is_whole(home: Path, recipe: Recipe, source: pd.DataFrame, fingerprint: str, workers: int) -> bool:
+def _is_whole(home: Path, recipe: VariantRecipe, source: pd.DataFrame, fingerprint: str, workers: int) -> bool:
     """Tell whether a variant is there, of these images, and every file exactly what it was made."""
     try:
         manifest = json.loads((home / MANIFEST).read_text())
@@ -192,14 +192,14 @@ def _load(home: Path, source: pd.DataFrame) -> Variant:
     return Variant(table, json.loads((home / MANIFEST).read_text()))
 
 
-def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], workers: int) -> None:
+def _make(source: pd.DataFrame, fingerprint: str, homes: dict[VariantRecipe, Path], workers: int) -> None:
     started = time.monotonic()
     with ExitStack() as stack:
         half_made = {}
         for recipe, home in homes.items():
             if home.exists():
                 shutil.rmtree(home)
-            half_made[recipe] = stack.enter_context(files.appearing(home))
+            half_made[recipe] = stack.enter_context(files.atomic_dir(home))
             make_folders(half_made[recipe], len(source))
         indexes = _write(source, half_made, workers)
         for (recipe, home), index in zip(half_made.items(), indexes, strict=True):
@@ -213,10 +213,10 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[Recipe, Path], wor
             files.write(home / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
-def _write(source: pd.DataFrame, homes: dict[Recipe, Path], workers: int) -> list[GrowingIndex]:
+def _write(source: pd.DataFrame, homes: dict[VariantRecipe, Path], workers: int) -> list[GrowingIndex]:
     """Write files and index of each variant into its folder."""
     columns = (source[name] for name in ("image_id", "image", "bytes"))
-    sources = (Source(*row) for row in zip(range(len(source)), *columns, strict=True))
+    sources = (SourceImage(*row) for row in zip(range(len(source)), *columns, strict=True))
     with ExitStack() as stack:
         indexes = [stack.enter_context(GrowingIndex(home / INDEX)) for home in homes.values()]
         # Before the threads: what makes reading strict holds for the whole process.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from agbench.core import files, images
 from agbench.core.condition import Preprocessing
-from agbench.preprocess.codec import LOSSLESS, Codec, Metadata, find
+from agbench.preprocess.codec import LOSSLESS, Codec, Metadata, find_codec
 from agbench.preprocess.noise import add_noise
 
 FOLDER, IN_A_FOLDER = "images", 1000
@@ -21,7 +21,7 @@ FOLDER, IN_A_FOLDER = "images", 1000
 
 
 @dataclass(frozen=True)
-class Recipe:
+class VariantRecipe:
     """What makes a variant's pixels: a preprocessing, and the seed where it draws noise.
 
     Parameters
@@ -36,7 +36,7 @@ class Recipe:
     seed: int | None = None
 
     @classmethod
-    def of(cls, preprocessing: Preprocessing, seed: int) -> Recipe:
+    def of(cls, preprocessing: Preprocessing, seed: int) -> VariantRecipe:
         """Give the recipe for a condition's preprocessing and seed."""
         return cls(preprocessing, None if preprocessing.noise is None else seed)
 
@@ -44,10 +44,10 @@ class Recipe:
     def writer(self) -> Codec:
         """How the variant's files are written."""
         name = self.preprocessing.codec
-        return LOSSLESS if name is None else find(name)
+        return LOSSLESS if name is None else find_codec(name)
 
 
-class Source(NamedTuple):
+class SourceImage(NamedTuple):
     """An image of the data set: its place there, id, path and bytes."""
 
     number: int
@@ -78,7 +78,7 @@ def make_folders(home: Path, count: int) -> None:
         (home / _folder(first)).mkdir(parents=True)
 
 
-def write_all(sources: Sequence[Source], homes: Mapping[Recipe, Path]) -> list[list[Written]]:
+def write_all(sources: Sequence[SourceImage], homes: Mapping[VariantRecipe, Path]) -> list[list[Written]]:
     """Write images' files into the variants' folders, and give their rows by variant."""
     wanted = [(recipe, recipe.writer, home) for recipe, home in homes.items()]
     with files.in_memory() as memory:
@@ -86,7 +86,9 @@ def write_all(sources: Sequence[Source], homes: Mapping[Recipe, Path]) -> list[l
     return [list(rows) for rows in zip(*by_image, strict=True)]
 
 
-def _write(source: Source, wanted: Sequence[tuple[Recipe, Codec, Path]], memory: IO[bytes]) -> list[Written]:
+def _write(
+    source: SourceImage, wanted: Sequence[tuple[VariantRecipe, Codec, Path]], memory: IO[bytes]
+) -> list[Written]:
     with images.opened(Path(source.path)) as image:
         # AutoMM takes a semicolon for the end of a path.
         as_is = images.reads_faithfully(image) and ";" not in source.path

@@ -15,7 +15,7 @@ from agbench.reporting.tables import table
 from agbench.reporting.tables.table import Column, Table
 
 if TYPE_CHECKING:
-    from agbench.recommendation.question import Look, Recommendation
+    from agbench.recommendation.question import LevelTest, Recommendation
 
 PAGE, CURVE = "recommendation.md", "recommendation"
 WIDTH = 41
@@ -44,16 +44,16 @@ def write(answer: Recommendation, reports: Path, command: str) -> Path:
 
     folder = reports / answer.dataset
     folder.mkdir(parents=True, exist_ok=True)
-    if answer.looks:
+    if answer.tests:
         static.draw(chart(answer), folder)
     text = markdown.render(
         f"{PAGE}.j2",
         dataset=answer.dataset,
         lines=list(lines(answer)),
-        table=looks_table(answer).markdown() if answer.looks else "",
-        looks=answer.question.looks,
+        table=tests_table(answer).markdown() if answer.tests else "",
+        tests=answer.question.tests,
         confidence=_percent(1 - 2 * answer.question.one_sided),
-        curve=f"{CURVE}.png" if answer.looks else "",
+        curve=f"{CURVE}.png" if answer.tests else "",
         command=command,
     )
     files.write(folder / PAGE, text)
@@ -64,21 +64,21 @@ def lines(answer: Recommendation) -> Iterator[str]:
     """Say the answer and what it rests on, a line each."""
     asked = answer.question
     margin = f"{_points(asked.margin)} of accuracy"
-    if answer.looks:
-        rests = answer.looks[0].comparison
+    if answer.tests:
+        rests = answer.tests[0].comparison
         seeds = "one seed" if rests.seeds == 1 else f"{rests.seeds} seeds"
-        side = answer.looks[0].image_size
+        side = answer.tests[0].image_size
         seen = "" if side is None else f" from {side}x{side} pixels"
         yield (
             f"{answer.dataset}: {rests.images:,} images, each predicted out of fold by {asked.model}{seen}, "
             f"{seeds}; intervals of {_percent(1 - 2 * asked.one_sided)}"
         )
-    if not answer.is_whole:
-        yield f"Time ran out after {len(answer.looks)} of at most {asked.looks} levels; the same command goes on"
+    if not answer.is_complete:
+        yield f"Time ran out after {len(answer.tests)} of at most {asked.tests} levels; the same command goes on"
     chosen = answer.chosen
-    if answer.is_blind:
+    if answer.is_at_chance:
         yield (
-            f"No answer: at the original the accuracy is {table.accuracy(answer.looks[0].base)}, no better than "
+            f"No answer: at the original the accuracy is {table.accuracy(answer.tests[0].base)}, no better than "
             "always naming the largest class. What does not see the classes can't tell what is lost; another "
             "--model may"
         )
@@ -100,16 +100,16 @@ def lines(answer: Recommendation) -> Iterator[str]:
             f"  agbench compress FOLDER {wanted} --out DIR does it; what would grow stays as it is there, "
             "and metadata is kept"
         )
-    elif any(look.is_safe for look in answer.looks):
+    elif any(look.is_safe for look in answer.tests):
         yield "No level that is safe saves bytes: keep the originals."
-    elif answer.is_whole:
+    elif answer.is_complete:
         yield f"No level is shown to lose less than {margin}: keep the originals, or accept a larger --margin."
     if answer.next is not None:
         yield f"{answer.next.preprocessing}: {_why_not(answer.next)}"
         yield f"  {_measured(answer.next)}"
-    if answer.looks and chosen is None:
+    if answer.tests and chosen is None:
         fewest = intervals.fewest_images(asked.margin, asked.one_sided)
-        if answer.looks[0].comparison.images < fewest:
+        if answer.tests[0].comparison.images < fewest:
             yield f"To show a margin of {_points(asked.margin)} takes at least {fewest:,} images; here are fewer."
     if answer.confirmed is not None:
         one = answer.confirmed
@@ -120,19 +120,19 @@ def lines(answer: Recommendation) -> Iterator[str]:
 
 def curve(answer: Recommendation) -> Iterator[str]:
     """Draw the differences with their intervals, a line a level, for a terminal."""
-    looks = _by_bytes(answer)
-    if not looks or answer.is_blind:
+    tests = _by_bytes(answer)
+    if not tests or answer.is_at_chance:
         return
     margin = answer.question.margin
-    low = min(-2 * margin, *(look.comparison.difference.low for look in looks))
-    high = max(margin, *(look.comparison.difference.high for look in looks))
+    low = min(-2 * margin, *(look.comparison.difference.low for look in tests))
+    high = max(margin, *(look.comparison.difference.high for look in tests))
 
     def place(value: float) -> int:
         return round((value - low) / (high - low) * (WIDTH - 1))
 
-    names = [str(look.preprocessing) for look in looks]
+    names = [str(look.preprocessing) for look in tests]
     widest = max(map(len, names))
-    for name, look in zip(names, looks, strict=True):
+    for name, look in zip(names, tests, strict=True):
         letters = [" "] * WIDTH
         found = look.comparison.difference
         letters[place(found.low) : place(found.high) + 1] = "-" * (place(found.high) - place(found.low) + 1)
@@ -147,10 +147,10 @@ def curve(answer: Recommendation) -> Iterator[str]:
 
 def chart(answer: Recommendation) -> Chart:
     """Give the curve: the difference to the original over the achieved size."""
-    looks = _by_bytes(answer)
+    tests = _by_bytes(answer)
     drawn = []
-    for codec in dict.fromkeys(look.preprocessing.codec for look in looks):
-        own = [look for look in looks if look.preprocessing.codec == codec]
+    for codec in dict.fromkeys(look.preprocessing.codec for look in tests):
+        own = [look for look in tests if look.preprocessing.codec == codec]
         differences = [look.comparison.difference for look in own]
         drawn.append(
             Line(
@@ -178,7 +178,7 @@ def chart(answer: Recommendation) -> Chart:
     )
 
 
-def looks_table(answer: Recommendation) -> Table:
+def tests_table(answer: Recommendation) -> Table:
     """Give what was looked at, a row a level, from many bytes to few."""
     rows = tuple(
         (
@@ -188,7 +188,7 @@ def looks_table(answer: Recommendation) -> Table:
             look.base,
             look.ours,
             look.comparison.difference,
-            "judged by one that is blind" if answer.is_blind else _verdict(look),
+            "judged by one that is blind" if answer.is_at_chance else _verdict(look),
         )
         for look in _by_bytes(answer)
     )
@@ -204,15 +204,15 @@ def looks_table(answer: Recommendation) -> Table:
     return Table("recommendation", columns, rows)
 
 
-def _by_bytes(answer: Recommendation) -> list[Look]:
-    return sorted(answer.looks, key=lambda look: look.bytes, reverse=True)
+def _by_bytes(answer: Recommendation) -> list[LevelTest]:
+    return sorted(answer.tests, key=lambda look: look.bytes, reverse=True)
 
 
-def _verdict(look: Look) -> str:
+def _verdict(look: LevelTest) -> str:
     return NOT_INFERIOR if look.is_safe else INFERIOR if look.is_harmful else NOT_DECIDED
 
 
-def _measured(look: Look) -> str:
+def _measured(look: LevelTest) -> str:
     found = look.comparison.difference
     return (
         f"accuracy {look.base.value:.4f} at the original, {look.ours.value:.4f} there: "
@@ -220,7 +220,7 @@ def _measured(look: Look) -> str:
     )
 
 
-def _why_not(look: Look) -> str:
+def _why_not(look: LevelTest) -> str:
     if look.is_harmful:
         return "shown to lose more"
     ways = []

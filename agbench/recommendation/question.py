@@ -51,7 +51,7 @@ class Question:
     def __post_init__(self) -> None:
         if not 0 < self.margin < 1:
             raise UserError(f"{self.margin:g} is no margin: use a share between 0 and 1, such as 0.01")
-        family, _ = registry.find(self.model)
+        family, _ = registry.find_model(self.model)
         if "folds" not in family.reads:
             raise UserError(
                 f"{self.model} can't predict images out of fold: use a probe or tabular model, and confirm with it"
@@ -62,18 +62,18 @@ class Question:
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
 
     @property
-    def looks(self) -> int:
+    def tests(self) -> int:
         """How many levels are compared with the original at most."""
-        return len(self.codecs) * most_looks(len(LEVELS))
+        return len(self.codecs) * most_tests(len(LEVELS))
 
     @property
     def one_sided(self) -> float:
-        """Level of the test at each look, so that all looks together keep that of a 95 % interval."""
-        return ONE_SIDED / self.looks
+        """Level of the test at each look, so that all tests together keep that of a 95 % interval."""
+        return ONE_SIDED / self.tests
 
 
 @dataclass(frozen=True)
-class Look:
+class LevelTest:
     """A level, compared with the original on the same images.
 
     Parameters
@@ -126,28 +126,28 @@ class Recommendation:
         Whose images.
     question : Question
         What was asked.
-    looks : tuple of Look
+    tests : tuple of LevelTest
         What it rests on, in the order of looking.
-    chosen : Look, optional
+    chosen : LevelTest, optional
         The one of fewest bytes that is safe; ``None`` where none was shown to be.
-    next : Look, optional
+    next : LevelTest, optional
         The highest level below it, of the same codec, that was looked at and not shown to be safe.
-    confirmed : Look, optional
+    confirmed : LevelTest, optional
         The chosen level by the deep model, on test images.
-    is_whole : bool
+    is_complete : bool
         Whether it was looked as far as asked; not so where the time ran out.
-    is_blind : bool
+    is_at_chance : bool
         Whether what judges does not see the classes even at the original: it then says nothing of what is lost.
     """
 
     dataset: str
     question: Question
-    looks: tuple[Look, ...]
-    chosen: Look | None
-    next: Look | None
-    confirmed: Look | None = None
-    is_whole: bool = True
-    is_blind: bool = False
+    tests: tuple[LevelTest, ...]
+    chosen: LevelTest | None
+    next: LevelTest | None
+    confirmed: LevelTest | None = None
+    is_complete: bool = True
+    is_at_chance: bool = False
 
     @property
     def is_contradicted(self) -> bool:
@@ -155,8 +155,8 @@ class Recommendation:
         return self.confirmed is not None and self.confirmed.is_harmful
 
 
-def most_looks(levels: int) -> int:
-    """Give how many levels a bisection over so many looks at, at most."""
+def most_tests(levels: int) -> int:
+    """Give how many levels a bisection over so many tests at, at most."""
     return math.ceil(math.log2(levels + 1))
 
 
@@ -165,7 +165,7 @@ def smallest_safe(levels: Sequence[float], is_safe: Callable[[float], bool]) -> 
 
     Where every level above a safe one is truly safe too, only levels on one way down the bisection can be called
     safe wrongly: those that are truly not, each looked at because all safe ones before were found safe. So it is
-    enough to correct the tests for the number of looks on a way.
+    enough to correct the tests for the number of tests on a way.
 
     Parameters
     ----------

@@ -16,11 +16,11 @@ from agbench.core.condition import Budget, Condition, Preprocessing
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.models import registry
-from agbench.recommendation.question import LEVELS, Look, Question, Recommendation, smallest_safe
+from agbench.recommendation.question import LEVELS, LevelTest, Question, Recommendation, smallest_safe
 from agbench.runner import sweep
-from agbench.runner.events import Ended, OfSweep
+from agbench.runner.events import Ended, SweepEvent
 from agbench.runner.plan import make_plan
-from agbench.runner.scheduler import Engine
+from agbench.runner.scheduler import ExecutionConfig
 from agbench.store.outcome import Failure
 from agbench.store.record import Record
 from agbench.store.store import Store
@@ -38,7 +38,7 @@ class OutOfBudgetError(Exception):
     """The time is spent."""
 
 
-class BlindError(Exception):
+class AtChanceError(Exception):
     """What judges is no better than guessing."""
 
 
@@ -46,8 +46,8 @@ def recommend(
     dataset: Dataset,
     workspace: Workspace,
     question: Question | None = None,
-    engine: Engine | None = None,
-    tell: Callable[[OfSweep], None] = lambda event: None,
+    config: ExecutionConfig | None = None,
+    on_event: Callable[[SweepEvent], None] = lambda event: None,
 ) -> Recommendation:
     """Find the smallest level at which a data set loses less than a margin.
 
@@ -61,9 +61,9 @@ def recommend(
         Where everything is.
     question : Question, optional
         What is asked.
-    engine : Engine, optional
+    config : ExecutionConfig, optional
         How trials are run.
-    tell : callable
+    on_event : callable
         Told what happens.
 
     Returns
@@ -78,45 +78,45 @@ def recommend(
         If a trial that the answer needs failed.
     """
     asked = question or Question()
-    looks: list[Look] = []
-    confirmed, is_whole, is_blind = None, True, False
+    tests: list[LevelTest] = []
+    confirmed, is_complete, is_at_chance = None, True, False
     guessed = float(dataset.index["label"].value_counts(normalize=True).max())
-    with _trials(dataset, workspace, asked, engine or Engine(), tell) as trials:
+    with _trials(dataset, workspace, asked, config or ExecutionConfig(), on_event) as trials:
 
         def is_safe(codec: str, level: float) -> bool:
-            looks.append(_look(dataset, Preprocessing.at(level, codec), asked, trials))
-            if looks[-1].base.low <= guessed:
-                raise BlindError
-            return looks[-1].is_safe
+            tests.append(_test_level(dataset, Preprocessing.at(level, codec), asked, trials))
+            if tests[-1].base.low <= guessed:
+                raise AtChanceError
+            return tests[-1].is_safe
 
         try:
             for codec in asked.codecs:
                 smallest_safe(LEVELS, partial(is_safe, codec))
         except OutOfBudgetError:
-            is_whole = False
-        except BlindError:
-            is_blind = True
-        safe = [one for one in looks if one.is_safe and one.saved > 0 and not is_blind]
+            is_complete = False
+        except AtChanceError:
+            is_at_chance = True
+        safe = [one for one in tests if one.is_safe and one.saved > 0 and not is_at_chance]
         chosen = min(safe, key=lambda one: one.bytes, default=None)
-        if chosen is not None and asked.confirm is not None and is_whole:
+        if chosen is not None and asked.confirm is not None and is_complete:
             try:
                 confirmed = _confirm(dataset, chosen.preprocessing, asked, asked.confirm, trials)
             except OutOfBudgetError:
-                is_whole = False
+                is_complete = False
     below = [
         one
-        for one in looks
+        for one in tests
         if not one.is_safe and (chosen is None or one.preprocessing.codec == chosen.preprocessing.codec)
     ]
     return Recommendation(
         dataset=dataset.name,
         question=asked,
-        looks=tuple(looks),
+        tests=tuple(tests),
         chosen=chosen,
         next=max(below, key=lambda one: one.preprocessing.level, default=None),
         confirmed=confirmed,
-        is_whole=is_whole,
-        is_blind=is_blind,
+        is_complete=is_complete,
+        is_at_chance=is_at_chance,
     )
 
 
@@ -128,8 +128,8 @@ def _trials(
     dataset: Dataset,
     workspace: Workspace,
     asked: Question,
-    engine: Engine,
-    tell: Callable[[OfSweep], None],
+    config: ExecutionConfig,
+    on_event: Callable[[SweepEvent], None],
 ) -> Iterator[_Trials]:
     """Give what runs conditions and gives their records; workers are started when the first one is missing."""
     store = Store(workspace.results)
@@ -142,11 +142,11 @@ def _trials(
             if plan.todo:
                 if not running:
                     # A look follows from the one before, whose original it shares: one trial a seed.
-                    opened = sweep.opened(dataset, workspace, store, engine, most=len(asked.seeds))
+                    opened = sweep.opened(dataset, workspace, store, config, most=len(asked.seeds))
                     running.append(stack.enter_context(opened))
                 with closing(running[0](plan.todo)) as events:  # type: ignore[type-var]
                     for event in events:
-                        tell(event)
+                        on_event(event)
                         if isinstance(event, Ended) and isinstance(event.outcome, Failure):
                             raise TrialFailedError(f"{event.condition}: {event.outcome.reason}")
                         if time.monotonic() > end:
@@ -158,13 +158,15 @@ def _trials(
         yield trials
 
 
-def _look(dataset: Dataset, preprocessing: Preprocessing, asked: Question, trials: _Trials) -> Look:
+def _test_level(dataset: Dataset, preprocessing: Preprocessing, asked: Question, trials: _Trials) -> LevelTest:
     smallest = int(dataset.index.groupby("label")["sha256"].nunique().min())
     budget = Budget(folds=max(min(FOLDS, smallest), 2), image_size=asked.image_size)
     return _compared(dataset, preprocessing, asked, asked.model, budget, asked.one_sided, trials)
 
 
-def _confirm(dataset: Dataset, preprocessing: Preprocessing, asked: Question, model: str, trials: _Trials) -> Look:
+def _confirm(
+    dataset: Dataset, preprocessing: Preprocessing, asked: Question, model: str, trials: _Trials
+) -> LevelTest:
     return _compared(dataset, preprocessing, asked, model, asked.confirm_budget, ONE_SIDED, trials)
 
 
@@ -176,9 +178,9 @@ def _compared(
     budget: Budget,
     one_sided: float,
     trials: _Trials,
-) -> Look:
+) -> LevelTest:
     """Run a model at the original and at a level, with all seeds, and compare."""
-    family, _ = registry.find(model)
+    family, _ = registry.find_model(model)
     name, checkpoint = study.located(model)
     own = budget.only(family.reads)
     conditions = [
@@ -188,7 +190,7 @@ def _compared(
     ]
     records = trials(conditions)
     base, ours = (
-        np.stack([record.outcome.right for record in part])
+        np.stack([record.correctness.right for record in part])
         for part in (records[: len(asked.seeds)], records[len(asked.seeds) :])
     )
     compared = intervals.compare(ours, base, asked.margin, one_sided)
@@ -196,7 +198,7 @@ def _compared(
     images = base.shape[1]
     more = (None, None) if is_safe else intervals.missing(ours, base, asked.margin, one_sided)
     side = records[-1].notes.get(registry.IMAGE_SIZE)
-    return Look(
+    return LevelTest(
         preprocessing=preprocessing,
         base=intervals.accuracy(float(base.sum(axis=1).mean()), images),
         ours=intervals.accuracy(float(ours.sum(axis=1).mean()), images),

@@ -25,7 +25,7 @@ from agbench.reporting.tables.table import Table
 from agbench.store.record import Record
 from agbench.store.sweeps import named
 
-FORMATS = ("md", "html", "latex", "csv")
+REPORT_FORMATS = ("md", "html", "latex", "csv")
 DEFAULT_FORMATS = ("md", "html", "csv")
 PAGE, HTML = "report.md", "report.html"
 ROWS_A_PAGE = 35
@@ -50,10 +50,10 @@ class Report:
     main_table: str
 
 
-def refuse_unknown_formats(formats: Iterable[str]) -> None:
-    """Raise `UserError` unless all are of `FORMATS`."""
+def check_formats(formats: Iterable[str]) -> None:
+    """Raise `UserError` unless all are of `REPORT_FORMATS`."""
     for one in formats:
-        look_up("format", one, dict.fromkeys(FORMATS))
+        look_up("format", one, dict.fromkeys(REPORT_FORMATS))
 
 
 def write_reports(
@@ -74,7 +74,7 @@ def write_reports(
     names : sequence of str
         Whose reports; each must have trials.
     formats : iterable of str
-        Of `FORMATS`.
+        Of `REPORT_FORMATS`.
     sweep : str, optional
         Use only this named sweep's trials. Its reports have a folder of their own, ``reports/sweeps/<sweep>/``.
 
@@ -112,7 +112,7 @@ def write_report(
     workspace : Workspace
         Where the report goes.
     formats : iterable of str
-        Of `FORMATS`.
+        Of `REPORT_FORMATS`.
     sweep : str, optional
         The named sweep whose trials alone are in the evidence.
 
@@ -127,9 +127,9 @@ def write_report(
     drawn = charts.charts(evidence)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{evidence.dataset}.lock"):  # one report after the other, each whole
-        with files.appearing(folder / FIGURES, replacing=True) as half_made:
+        with files.atomic_dir(folder / FIGURES, replacing=True) as half_made:
             strip = _draw(evidence, drawn, half_made) if wanted & {"md", "html"} else False
-        with files.appearing(folder / TABLES, replacing=True) as half_made:
+        with files.atomic_dir(folder / TABLES, replacing=True) as half_made:
             if "csv" in wanted:
                 for table in made.values():
                     (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
@@ -245,7 +245,7 @@ def _page(
         missing=commands.missing(evidence),
         missing_noise=commands.missing_noise(evidence),
         missing_transfer=commands.missing_transfer(evidence),
-        stuck={study: len(claims.stuck(evidence, study)) for study in _STUDIES},
+        unfinished={study: len(claims.unfinished(evidence, study)) for study in _STUDIES},
         command={study: commands.for_study(evidence, study) for study in _STUDIES},
         paper_noise=paper.TABLE_4,
         papers_budget=details.papers_budget(evidence),

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agbench.core.progress import duration
-from agbench.runner.events import Advanced, Ended, Epoch, OfSweep, Preparing, Retried, Started
+from agbench.runner.events import Advanced, Ended, Epoch, Preparing, Retried, Started, SweepEvent
 from agbench.store.outcome import Ending, Failure
 
 SHOWN = 20
@@ -76,7 +76,7 @@ class Display:
         if self._begun:
             self._summarise()
 
-    def show(self, event: OfSweep) -> None:
+    def show(self, event: SweepEvent) -> None:
         """Tell of an event."""
         if isinstance(event, Preparing):
             self._bar.update(self._task, description=escape(event.what))

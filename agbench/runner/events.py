@@ -53,7 +53,7 @@ class Measured:
     usage: Usage
 
 
-OfTrial = Began | Phase | Epoch | Measured
+TrialEvent = Began | Phase | Epoch | Measured
 
 
 @dataclass(frozen=True)
@@ -127,4 +127,4 @@ class Ended:
     seconds_left: float | None
 
 
-OfSweep = Preparing | Started | Advanced | Retried | Ended
+SweepEvent = Preparing | Started | Advanced | Retried | Ended

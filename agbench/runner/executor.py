@@ -15,9 +15,9 @@ from agbench.core import environment, processes
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.runner import staging, worker
-from agbench.runner.events import OfTrial
+from agbench.runner.events import TrialEvent
 from agbench.runner.resources import Machine
-from agbench.runner.worker import Answer, Order
+from agbench.runner.worker import Job, JobResult
 from agbench.store.outcome import Ending, Failure, Usage
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ _HEAD = "node:__internal_head__"
 """The resource that only a cluster's head node has."""
 
 PATIENCE = 5.0
-"""Seconds that an answer is waited for where the other side may be gone."""
+"""Seconds that a job's result is waited for where the other side may be gone."""
 
 
-class Cluster:
+class RayExecutor:
     """Runs orders on workers, and hears what happens there."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Cluster:
         found = [one["Resources"] for one in ray.nodes() if one["Alive"]]
         return [Machine(*(int(one.get(name, 0)) for name in ("CPU", "GPU", "memory"))) for one in found]
 
-    def refuse_what_cannot_work(self, models: Sequence[tuple[str, Budget]], workers: int, cpus: int) -> None:
+    def check_models(self, models: Sequence[tuple[str, Budget]], workers: int, cpus: int) -> None:
         """Raise `UserError` where a model can't work.
 
         Parameters
@@ -70,41 +70,39 @@ class Cluster:
         workers, cpus : int
             How many look at the same time, and the cores of each: whoever has looked is warm.
         """
-        look = _look_around.options(num_cpus=cpus)
+        look = _check_models.options(num_cpus=cpus)
         for reason in ray.get([look.remote(list(models)) for _ in range(workers)]):
             if reason:
                 raise UserError(reason)
 
-    def submit(self, order: Order, dataset: Dataset) -> Any:
-        """Hand an order to whichever worker is free first, and give what stands for its answer."""
+    def submit(self, job: Job, dataset: Dataset) -> Any:
+        """Hand a job to whichever worker is free first, and give what stands for its result."""
         if dataset.fingerprint not in self._datasets:
             self._datasets[dataset.fingerprint] = ray.put(dataset)
-        task = _work.options(
-            num_cpus=order.resources.cpus, num_gpus=order.resources.gpus, name=str(order.conditions[0])
-        )
-        return task.remote(order, self._datasets[dataset.fingerprint], self._events)
+        task = _work.options(num_cpus=job.resources.cpus, num_gpus=job.resources.gpus, name=str(job.conditions[0]))
+        return task.remote(job, self._datasets[dataset.fingerprint], self._events)
 
     def wait(self, pending: Sequence[Any], seconds: float) -> list[Any]:
         """Wait until something has ended, or for a while, and give what has."""
         done, _ = ray.wait(list(pending), num_returns=1, timeout=seconds)
         return list(done)
 
-    def events(self, patience: float | None = None) -> list[tuple[str, OfTrial]]:
+    def events(self, patience: float | None = None) -> list[tuple[str, TrialEvent]]:
         """Give what was told since the last time: the number of the order, and what happened."""
         queue = self._events.actor
         count = ray.get(queue.qsize.remote(), timeout=patience)
         return list(ray.get(queue.get_nowait_batch.remote(count), timeout=patience))
 
-    def last_events(self) -> list[tuple[str, OfTrial]]:
+    def last_events(self) -> list[tuple[str, TrialEvent]]:
         """Give what was told at the end of a sweep, as far as its workers can still say."""
         with suppress(ray.exceptions.RayError):
             return self.events(PATIENCE)
         return []
 
-    def answer(self, reference: Any) -> Answer | str:
-        """Give an order's answer, or the id of the node that lacks its data set."""
+    def result(self, reference: Any) -> JobResult | str:
+        """Give a job's result, or the id of the node that lacks its data set."""
         try:
-            answer: Answer | str = ray.get(reference)
+            job_result: JobResult | str = ray.get(reference)
         except ray.exceptions.OutOfMemoryError as error:
             said = str(error).splitlines()[0]
             return _died(f"its node ran out of memory: {said}", Ending.OUT_OF_MEMORY)
@@ -117,7 +115,7 @@ class Cluster:
             return _died(f"{type(cause).__name__}: {' '.join(str(cause).split())}"[:500], Ending.FAILED)
         except ray.exceptions.RayError as error:
             return _died(f"{type(error).__name__}: {' '.join(str(error).split())}"[:500], Ending.CRASHED)
-        return answer
+        return job_result
 
     def stop(self, references: Sequence[Any]) -> None:
         """End trials, their processes included."""
@@ -150,7 +148,7 @@ class Cluster:
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[Cluster]:
+def connected(address: str | None) -> Iterator[RayExecutor]:
     """Start workers on this machine, or take those of a cluster.
 
     Parameters
@@ -160,7 +158,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
 
     Yields
     ------
-    Cluster
+    RayExecutor
 
     Raises
     ------
@@ -171,7 +169,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
     if address == "":
         raise UserError("--address is empty: use auto, HOST:PORT or ray://HOST:PORT, or leave it out")
     if address is not None and ":" in address:
-        _refuse_silent(address)
+        _check_listens(address)
     try:
         if address is None:
             ray.init(
@@ -190,7 +188,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}") from error
     try:
-        yield Cluster()
+        yield RayExecutor()
     except (ray.exceptions.RayError, ConnectionError) as error:
         where = "this machine" if address is None else address
         raise UserError(
@@ -200,7 +198,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
         ray.shutdown()
 
 
-def _refuse_silent(address: str) -> None:
+def _check_listens(address: str) -> None:
     """Raise `UserError` where nothing listens: Ray would try for minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     try:
@@ -209,24 +207,22 @@ def _refuse_silent(address: str) -> None:
         raise UserError(f"no Ray cluster answers at {address}: {error}") from error
 
 
-def _died(reason: str, ending: Ending) -> Answer:
-    return Answer(Failure(reason, ending), Usage(), b"")
+def _died(reason: str, ending: Ending) -> JobResult:
+    return JobResult(Failure(reason, ending), Usage(), b"")
 
 
-def _run(order: Order, dataset: Dataset, events: Queue) -> Answer | str:
+def _run(job: Job, dataset: Dataset, events: Queue) -> JobResult | str:
     here: str = ray.get_runtime_context().get_node_id()
     try:
         # Without waiting for it: Ray would give this trial's cores to another one meanwhile.
-        return worker.work(
-            order, dataset, here, lambda event: events.actor.put_nowait.remote((order.number, event))
-        )
+        return worker.work(job, dataset, here, lambda event: events.actor.put_nowait.remote((job.number, event)))
     except staging.NotHereError:
         return here
 
 
 def _check(models: list[tuple[str, Budget]]) -> str:
     worker.start()
-    return worker.look_around(models)
+    return worker.check_models(models)
 
 
 def _content(path: Path) -> bytes:
@@ -234,6 +230,6 @@ def _content(path: Path) -> bytes:
 
 
 _work: Any = ray.remote(max_retries=0, max_calls=RECYCLED_AFTER)(_run)
-_look_around: Any = ray.remote(max_retries=0, max_calls=RECYCLED_AFTER)(_check)
+_check_models: Any = ray.remote(max_retries=0, max_calls=RECYCLED_AFTER)(_check)
 _receive: Any = ray.remote(max_retries=0)(staging.receive)
 _read: Any = ray.remote(max_retries=0)(_content)

@@ -30,7 +30,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Share:
+class Allocation:
     """What each trial of a sweep gets.
 
     Parameters
@@ -54,7 +54,7 @@ class Share:
         return f"{at_once}, each with {each}{gpu} ({self.why})"
 
 
-def divide(machines: Sequence[Machine], wanted: int | None, most: int | None = None) -> Share:
+def allocate(machines: Sequence[Machine], wanted: int | None, most: int | None = None) -> Allocation:
     """Divide machines among trials.
 
     Trials side by side use cores and GPUs better than the threads of one trial do (``benchmarks``,
@@ -73,7 +73,7 @@ def divide(machines: Sequence[Machine], wanted: int | None, most: int | None = N
 
     Returns
     -------
-    Share
+    Allocation
 
     Raises
     ------
@@ -95,16 +95,16 @@ def divide(machines: Sequence[Machine], wanted: int | None, most: int | None = N
             most = _places(fitting, 1)
             what = f"{most} GPUs with a core beside them" if gpus else f"{most} cores"
             raise UserError(f"--workers {wanted} is more than the {what} that there are")
-        return Share(wanted, Resources(each, min(gpus, 1)), f"as asked for; {there}")
+        return Allocation(wanted, Resources(each, min(gpus, 1)), f"as asked for; {there}")
     if gpus:
         each = max(min(one.cpus // one.gpus for one in fitting), 1)
         workers = sum(min(one.gpus, one.cpus // each, max(one.memory // MEMORY, 1)) for one in fitting)
-        return Share(workers, Resources(each, 1), f"one for each GPU that cores and memory allow; {there}")
+        return Allocation(workers, Resources(each, 1), f"one for each GPU that cores and memory allow; {there}")
     room = [min(one.cpus, max(one.memory // MEMORY, 1), most or one.cpus) for one in fitting]
     each = min(one.cpus // trials for one, trials in zip(fitting, room, strict=True))
     workers = sum(min(one.cpus // each, trials) for one, trials in zip(fitting, room, strict=True))
     why = "one for each core that memory allows" if most is None else "as many as are asked for at once"
-    return Share(workers, Resources(each), f"{why}; {there}")
+    return Allocation(workers, Resources(each), f"{why}; {there}")
 
 
 def _places(machines: Sequence[Machine], each: int) -> int:

@@ -24,22 +24,22 @@ from agbench.runner.events import (
     Ended,
     Epoch,
     Measured,
-    OfSweep,
-    OfTrial,
     Phase,
     Preparing,
     Retried,
     Started,
+    SweepEvent,
+    TrialEvent,
 )
 from agbench.store.outcome import RETRIED, Ending, Failure, Result, Usage
 from agbench.store.record import Record, latest
 from agbench.store.store import Store
 
 if TYPE_CHECKING:
-    from agbench.runner.executor import Cluster
-    from agbench.runner.resources import Share
+    from agbench.runner.executor import RayExecutor
+    from agbench.runner.resources import Allocation
 
-BETWEEN_LOOKS = 0.3
+POLL_SECONDS = 0.3
 """Seconds between two looks at what workers tell."""
 
 GRACE = 10.0
@@ -50,7 +50,7 @@ UNTIMED = ("start", "load")
 
 
 @dataclass(frozen=True)
-class Engine:
+class ExecutionConfig:
     """How trials are run.
 
     Parameters
@@ -72,12 +72,12 @@ class Engine:
 
 
 @dataclass
-class Flight:
+class TrialRun:
     """Trials that share a fit, on their way."""
 
     group: tuple[Condition, ...]
     first: int
-    order: worker.Order
+    job: worker.Job
     attempt: int = 1
     run_ids: list[str] = field(default_factory=list)
     began: Began | None = None
@@ -87,7 +87,7 @@ class Flight:
     usage: Usage = field(default_factory=Usage)
     overdue: str = ""
 
-    def hear(self, event: OfTrial) -> None:
+    def handle_event(self, event: TrialEvent) -> None:
         """Take note of what a worker tells."""
         now = time.monotonic()
         if isinstance(event, Began):
@@ -110,8 +110,8 @@ class Flight:
         return replace(self.usage, seconds=time.monotonic() - self.since if self.began else 0.0)
 
 
-class Flights:
-    """The flights of a sweep, from their order to their record."""
+class Scheduler:
+    """The trials of a sweep, from their job to their record."""
 
     def __init__(
         self,
@@ -119,149 +119,149 @@ class Flights:
         dataset: Dataset,
         workspace: Workspace,
         store: Store,
-        engine: Engine,
-        cluster: Cluster,
-        divided: Share,
+        config: ExecutionConfig,
+        executor: RayExecutor,
+        allocated: Allocation,
         names: Mapping[str, int],
         before: Mapping[str, float],
     ) -> None:
-        self._dataset, self._store, self._engine = dataset, store, engine
-        self._cluster, self._share, self._names = cluster, divided, names
+        self._dataset, self._store, self._config = dataset, store, config
+        self._executor, self._share, self._names = executor, allocated, names
         self._before = before
-        self._home = staging.Home(staging.host(), workspace.datasets.resolve(), store.folder / "scratch")
+        self._home = staging.DriverPaths(staging.host(), workspace.datasets.resolve(), store.folder / "scratch")
         self._software = environment.digest_of_software(environment.software())
         # Another sweep may have had the same process number, and left its scratch on another node.
         self._token = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._total = len(todo)
-        self._flights: dict[Any, Flight] = {}
-        self._waiting: deque[Flight] = deque()
+        self._running: dict[Any, TrialRun] = {}
+        self._waiting: deque[TrialRun] = deque()
         first = 1
         for group in _sharing_a_fit(todo):
-            self._waiting.append(Flight(group, first, self._order(group, first, 1, 0)))
+            self._waiting.append(TrialRun(group, first, self._job(group, first, 1, 0)))
             first += len(group)
-        self._send_waiting()
+        self._submit_waiting()
 
-    def run(self, look: Callable[[], None] = lambda: None) -> Iterator[OfSweep]:
-        """Hear and record until all flights have ended, or `look`, called now and then, raises."""
-        while self._flights:
-            look()
-            done = self._cluster.wait(list(self._flights), BETWEEN_LOOKS)
-            yield from self._hear(self._cluster.events())
+    def run(self, check_stop: Callable[[], None] = lambda: None) -> Iterator[SweepEvent]:
+        """Hear and record until all trials have ended, or `check_stop`, called now and then, raises."""
+        while self._running:
+            check_stop()
+            done = self._executor.wait(list(self._running), POLL_SECONDS)
+            yield from self._handle_events(self._executor.events())
             for reference in done:
-                yield from self._land(reference)
-            for reference, flight in self._flights.items():
-                if not flight.overdue and (overdue := flight.is_overdue()):
-                    flight.overdue = overdue
-                    self._cluster.stop([reference])
+                yield from self._handle_completion(reference)
+            for reference, run in self._running.items():
+                if not run.overdue and (overdue := run.is_overdue()):
+                    run.overdue = overdue
+                    self._executor.stop([reference])
 
     def stop(self, reason: str) -> None:
         """End what is still on its way, and record why."""
         self._waiting.clear()
-        if not self._flights:
+        if not self._running:
             return
-        self._cluster.stop(list(self._flights))
-        for _ in self._hear(self._cluster.last_events()):
+        self._executor.stop(list(self._running))
+        for _ in self._handle_events(self._executor.last_events()):
             pass
-        for flight in self._flights.values():
-            if flight.run_ids:
-                self._fail(flight, Failure(reason, Ending.STOPPED), self._log_of(flight))
-        self._flights.clear()
+        for run in self._running.values():
+            if run.run_ids:
+                self._fail(run, Failure(reason, Ending.STOPPED), self._log_of(run))
+        self._running.clear()
 
-    def _order(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> worker.Order:
+    def _job(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> worker.Job:
         resources = replace(self._share.resources, halvings=halvings)
         number = f"{self._token}-{first}-{attempt}"
-        return worker.Order(number, group, self._home, self._software, resources, self._share.workers == 1)
+        return worker.Job(number, group, self._home, self._software, resources, self._share.workers == 1)
 
-    def _send_waiting(self, landing: int = 0) -> None:
+    def _submit_waiting(self, completing: int = 0) -> None:
         """Send no more than the share allows: Ray counts cores and GPUs alone."""
-        while self._waiting and len(self._flights) - landing < self._share.workers:
-            self._send(self._waiting.popleft())
+        while self._waiting and len(self._running) - completing < self._share.workers:
+            self._submit(self._waiting.popleft())
 
-    def _send(self, flight: Flight) -> None:
-        self._flights[self._cluster.submit(flight.order, self._dataset)] = flight
+    def _submit(self, run: TrialRun) -> None:
+        self._running[self._executor.submit(run.job, self._dataset)] = run
 
-    def _hear(self, events: Iterable[tuple[str, OfTrial]]) -> Iterator[OfSweep]:
-        by_number = {flight.order.number: flight for flight in self._flights.values()}
+    def _handle_events(self, events: Iterable[tuple[str, TrialEvent]]) -> Iterator[SweepEvent]:
+        by_number = {run.job.number: run for run in self._running.values()}
         for number, event in events:
-            flight = by_number.get(number)
-            if flight is None:
+            run = by_number.get(number)
+            if run is None:
                 continue
-            flight.hear(event)
+            run.handle_event(event)
             if isinstance(event, Began):
-                flight.run_ids = [
-                    self._store.begin(one, event.environment, self._names, event.log) for one in flight.group
+                run.run_ids = [
+                    self._store.begin(one, event.environment, self._names, event.log) for one in run.group
                 ]
                 away = "" if event.host == self._home.host else event.host
-                yield Started(flight.group[0], flight.first, self._total, flight.attempt, away)
+                yield Started(run.group[0], run.first, self._total, run.attempt, away)
             elif isinstance(event, Phase | Epoch):
-                yield Advanced(flight.first, event)
+                yield Advanced(run.first, event)
 
-    def _land(self, reference: Any) -> Iterator[OfSweep]:
-        flight = self._flights[reference]
-        answer = self._cluster.answer(reference)
-        if isinstance(answer, str):
-            del self._flights[reference]
-            if not self._cluster.has(self._dataset, answer):
+    def _handle_completion(self, reference: Any) -> Iterator[SweepEvent]:
+        run = self._running[reference]
+        job_result = self._executor.result(reference)
+        if isinstance(job_result, str):
+            del self._running[reference]
+            if not self._executor.has(self._dataset, job_result):
                 yield Preparing(f"sending {len(self._dataset.index)} images to another node")
-                self._cluster.bring(self._dataset, answer)
-            self._send(flight)
+                self._executor.bring(self._dataset, job_result)
+            self._submit(run)
             return
-        outcome = answer.outcome
+        outcome = job_result.outcome
         if not isinstance(outcome, Failure):
-            self._send_waiting(landing=1)  # before storing, so that no worker waits for that
-            self._finish(flight, outcome, answer)
-            del self._flights[reference]
-            yield from self._ended(flight, outcome)
+            self._submit_waiting(completing=1)  # before storing, so that no worker waits for that
+            self._finish(run, outcome, job_result)
+            del self._running[reference]
+            yield from self._ended(run, outcome)
             return
-        if flight.overdue:
-            outcome = Failure(flight.overdue, Ending.TIMED_OUT)
-        flight.usage = max(flight.usage, answer.usage, key=lambda usage: usage.memory)
-        self._fail(flight, outcome, answer.log or self._log_of(flight))
-        del self._flights[reference]
-        if outcome.ending not in RETRIED or flight.attempt > self._engine.retries:
-            self._send_waiting()
-            yield from self._ended(flight, [outcome] * len(flight.group))
+        if run.overdue:
+            outcome = Failure(run.overdue, Ending.TIMED_OUT)
+        run.usage = max(run.usage, job_result.usage, key=lambda usage: usage.memory)
+        self._fail(run, outcome, job_result.log or self._log_of(run))
+        del self._running[reference]
+        if outcome.ending not in RETRIED or run.attempt > self._config.retries:
+            self._submit_waiting()
+            yield from self._ended(run, [outcome] * len(run.group))
             return
-        yield Retried(flight.group[0], flight.first, self._total, outcome)
-        attempt, halvings = flight.attempt + 1, flight.order.resources.halvings + outcome.on_gpu
-        order = self._order(flight.group, flight.first, attempt, halvings)
-        self._send(Flight(flight.group, flight.first, order, attempt))
+        yield Retried(run.group[0], run.first, self._total, outcome)
+        attempt, halvings = run.attempt + 1, run.job.resources.halvings + outcome.on_gpu
+        job = self._job(run.group, run.first, attempt, halvings)
+        self._submit(TrialRun(run.group, run.first, job, attempt))
 
-    def _finish(self, flight: Flight, results: list[Result], answer: worker.Answer) -> None:
-        self._begin_silent(flight)
-        for run_id, result in zip(flight.run_ids, results, strict=True):
-            self._store.finish(run_id, result, answer.usage, answer.log, self._before)
-        scratch = self._home.scratch / flight.order.number
-        if self._engine.keep_models:
-            worker.keep_model(scratch, self._store.folder / "models" / flight.group[0].training.id)
+    def _finish(self, run: TrialRun, results: list[Result], job_result: worker.JobResult) -> None:
+        self._begin_unannounced(run)
+        for run_id, result in zip(run.run_ids, results, strict=True):
+            self._store.finish(run_id, result, job_result.usage, job_result.log, self._before)
+        scratch = self._home.scratch / run.job.number
+        if self._config.keep_models:
+            worker.keep_model(scratch, self._store.folder / "models" / run.group[0].training.id)
         shutil.rmtree(scratch, ignore_errors=True)
 
-    def _fail(self, flight: Flight, failure: Failure, log: bytes) -> None:
-        self._begin_silent(flight)
-        for run_id in flight.run_ids:
-            self._store.fail(run_id, failure, flight.taken(), log)
-        shutil.rmtree(self._home.scratch / flight.order.number, ignore_errors=True)
+    def _fail(self, run: TrialRun, failure: Failure, log: bytes) -> None:
+        self._begin_unannounced(run)
+        for run_id in run.run_ids:
+            self._store.fail(run_id, failure, run.taken(), log)
+        shutil.rmtree(self._home.scratch / run.job.number, ignore_errors=True)
 
-    def _begin_silent(self, flight: Flight) -> None:
+    def _begin_unannounced(self, run: TrialRun) -> None:
         """Begin what has ended before it was heard to begin."""
-        if not flight.run_ids:
+        if not run.run_ids:
             surroundings = environment.describe(self._share.resources.cpus, self._share.resources.gpus)
-            flight.run_ids = [self._store.begin(one, surroundings, self._names) for one in flight.group]
+            run.run_ids = [self._store.begin(one, surroundings, self._names) for one in run.group]
 
-    def _log_of(self, flight: Flight) -> bytes:
-        if flight.began is None:
+    def _log_of(self, run: TrialRun) -> bytes:
+        if run.began is None:
             return b""
-        if flight.began.host != self._home.host:
-            return self._cluster.log_of(Path(flight.began.log), flight.began.node)
-        log = Path(flight.began.log)
+        if run.began.host != self._home.host:
+            return self._executor.log_of(Path(run.began.log), run.began.node)
+        log = Path(run.began.log)
         return log.read_bytes() if log.is_file() else b""
 
-    def _ended(self, flight: Flight, outcomes: Sequence[Result | Failure]) -> Iterator[Ended]:
-        left = [other.group[0] for other in (*self._flights.values(), *self._waiting)]
+    def _ended(self, run: TrialRun, outcomes: Sequence[Result | Failure]) -> Iterator[Ended]:
+        left = [other.group[0] for other in (*self._running.values(), *self._waiting)]
         seconds = _seconds_left(left, self._store.records(self._dataset.name))
         if seconds is not None:
             seconds /= self._share.workers
-        for number, (condition, outcome) in enumerate(zip(flight.group, outcomes, strict=True), flight.first):
+        for number, (condition, outcome) in enumerate(zip(run.group, outcomes, strict=True), run.first):
             yield Ended(condition, number, self._total, outcome, seconds)
 
 

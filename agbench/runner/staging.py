@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from agbench.core.errors import UserError
-from agbench.data.dataset import Dataset, load_dataset
+from agbench.data.dataset import Dataset, load_prepared
 
 CACHE = "AGBENCH_CACHE"
 """Names the folder in which a node other than the driver's keeps data, variants and scratch."""
@@ -28,7 +28,7 @@ class NotHereError(Exception):
 
 
 @dataclass(frozen=True)
-class Home:
+class DriverPaths:
     """Where the driver has things.
 
     Parameters
@@ -47,7 +47,7 @@ class Home:
 
 
 @dataclass(frozen=True)
-class Place:
+class NodePaths:
     """Where a trial finds things on its node.
 
     Parameters
@@ -68,19 +68,19 @@ def host() -> str:
     return " ".join(filter(None, (platform.node(), os.environ.get(CACHE))))
 
 
-def settle(home: Home, dataset: Dataset) -> Place:
+def resolve_dataset(home: DriverPaths, dataset: Dataset) -> NodePaths:
     """Find a data set on this node.
 
     Parameters
     ----------
-    home : Home
+    home : DriverPaths
         Where the driver has it.
     dataset : Dataset
         As the driver loaded it.
 
     Returns
     -------
-    Place
+    NodePaths
 
     Raises
     ------
@@ -90,13 +90,13 @@ def settle(home: Home, dataset: Dataset) -> Place:
         If its files changed.
     """
     if host() == home.host:
-        return Place(load_dataset(dataset.name, home.datasets), variants_of(dataset), home.scratch)
+        return NodePaths(load_prepared(dataset.name, home.datasets), variants_of(dataset), home.scratch)
     cache = cache_folder()
     variants = cache / "variants" / _name(dataset)
     try:
-        shared = load_dataset(dataset.name, home.datasets)
+        shared = load_prepared(dataset.name, home.datasets)
         if shared.fingerprint == dataset.fingerprint:
-            return Place(shared, variants, cache / "scratch")
+            return NodePaths(shared, variants, cache / "scratch")
     except UserError:  # no such path here, or other data: the driver's is asked for
         pass
     folder = cache / "data" / _name(dataset)
@@ -105,7 +105,7 @@ def settle(home: Home, dataset: Dataset) -> Place:
     sent = [str(folder / file) for file in _files(dataset)]
     if any(Path(file).stat().st_size != size for file, size in zip(sent, dataset.index["bytes"], strict=True)):
         raise UserError(f"{folder} on {host()} was changed: remove it, and it is sent again")
-    return Place(
+    return NodePaths(
         replace(dataset, folder=folder, index=dataset.index.assign(image=sent)), variants, cache / "scratch"
     )
 

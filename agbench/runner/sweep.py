@@ -20,13 +20,13 @@ from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.runner import resources, staging, trial
-from agbench.runner.events import OfSweep, Preparing
-from agbench.runner.resources import Share
-from agbench.runner.scheduler import Engine, Flights
+from agbench.runner.events import Preparing, SweepEvent
+from agbench.runner.resources import Allocation
+from agbench.runner.scheduler import ExecutionConfig, Scheduler
 from agbench.store.record import SWEEP_PHASES
 from agbench.store.store import Store
 
-Running = Callable[[Sequence[Condition]], Iterator[OfSweep]]
+Running = Callable[[Sequence[Condition]], Iterator[SweepEvent]]
 """Runs conditions, and tells what happens: `agbench.runner.events.Ended` once for each of them."""
 
 
@@ -35,9 +35,9 @@ def run(
     dataset: Dataset,
     workspace: Workspace,
     store: Store,
-    engine: Engine | None = None,
+    config: ExecutionConfig | None = None,
     names: Mapping[str, int] | None = None,
-) -> Generator[OfSweep, None, None]:
+) -> Generator[SweepEvent, None, None]:
     """Run conditions of a data set.
 
     Killed at any moment, it loses the trials in flight and nothing else.
@@ -46,12 +46,12 @@ def run(
     ----------
     todo : sequence of Condition
         What to run.
-    dataset, workspace, store, engine, names
+    dataset, workspace, store, config, names
         As in `opened`.
 
     Yields
     ------
-    OfSweep
+    SweepEvent
         `Ended` once for each condition.
 
     Raises
@@ -60,7 +60,7 @@ def run(
         As `opened` does.
     """
     yield Preparing("starting workers")
-    with opened(dataset, workspace, store, engine, names) as running:
+    with opened(dataset, workspace, store, config, names) as running:
         yield from running(todo)
 
 
@@ -69,7 +69,7 @@ def opened(
     dataset: Dataset,
     workspace: Workspace,
     store: Store,
-    engine: Engine | None = None,
+    config: ExecutionConfig | None = None,
     names: Mapping[str, int] | None = None,
     most: int | None = None,
 ) -> Iterator[Running]:
@@ -83,12 +83,12 @@ def opened(
         Where everything is.
     store : Store
         Where results go.
-    engine : Engine, optional
+    config : ExecutionConfig, optional
         How.
     names : mapping of str to int, optional
         Names that the trials get, and when their sweeps began, in milliseconds since 1970.
     most : int, optional
-        Trials that will ever be asked for at once, as `agbench.runner.resources.divide` takes it.
+        Trials that will ever be asked for at once, as `agbench.runner.resources.allocate` takes it.
 
     Yields
     ------
@@ -102,34 +102,36 @@ def opened(
     """
     from agbench.runner import executor
 
-    engine = engine or Engine()
+    config = config or ExecutionConfig()
     scratch = store.folder / "scratch"
     with _alone(store.folder):
         store.close_abandoned("the sweep was killed")
         shutil.rmtree(scratch, ignore_errors=True)
         # Ray takes signals for itself while it starts: hence twice.
         begun = time.monotonic()
-        with _stoppable(), executor.connected(engine.address) as workers, _stoppable() as look:
+        with _stoppable(), executor.connected(config.address) as workers, _stoppable() as check_stop:
             started = iter([time.monotonic() - begun])
-            divided = resources.divide(workers.machines, engine.workers, most)
-            told = iter([Preparing(str(divided))])  # once, however many rounds there are
+            allocated = resources.allocate(workers.machines, config.workers, most)
+            told = iter([Preparing(str(allocated))])  # once, however many rounds there are
 
-            def running(todo: Sequence[Condition]) -> Iterator[OfSweep]:
+            def running(todo: Sequence[Condition]) -> Iterator[SweepEvent]:
                 yield from told
                 times = [time.monotonic()]
                 models = list(dict.fromkeys((one.model, one.budget) for one in todo))
-                at_once = min(divided.workers, len(todo))
-                workers.refuse_what_cannot_work(models, at_once, divided.resources.cpus)
+                at_once = min(allocated.workers, len(todo))
+                workers.check_models(models, at_once, allocated.resources.cpus)
                 times.append(time.monotonic())
                 yield Preparing(f"compressing {len(dataset.index)} images")
                 _make_variants(dataset, todo)
                 times.append(time.monotonic())
                 phases = (next(started, 0.0), *(end - begin for begin, end in pairwise(times)))
                 before = dict(zip(SWEEP_PHASES, phases, strict=True))
-                flights = Flights(todo, dataset, workspace, store, engine, workers, divided, names or {}, before)
+                scheduler = Scheduler(
+                    todo, dataset, workspace, store, config, workers, allocated, names or {}, before
+                )
                 reason = "its sweep ended before it"
                 try:
-                    yield from flights.run(look)
+                    yield from scheduler.run(check_stop)
                 except KeyboardInterrupt:
                     reason = "stopped by the user"
                     raise
@@ -137,18 +139,18 @@ def opened(
                     reason = "stopped, as its sweep was asked for no more"
                     raise
                 finally:
-                    flights.stop(reason)
+                    scheduler.stop(reason)
                     shutil.rmtree(scratch, ignore_errors=True)
 
             yield running
 
 
-def divided(engine: Engine) -> Share:
-    """Say how a sweep would divide the machines among trials."""
+def allocation(config: ExecutionConfig) -> Allocation:
+    """Say how a sweep would allocate the machines among trials."""
     from agbench.runner import executor
 
-    with executor.connected(engine.address) as workers:
-        return resources.divide(workers.machines, engine.workers)
+    with executor.connected(config.address) as workers:
+        return resources.allocate(workers.machines, config.workers)
 
 
 def _make_variants(dataset: Dataset, todo: Sequence[Condition]) -> None:
@@ -173,13 +175,13 @@ def _stoppable() -> Iterator[Callable[[], None]]:
         asked.append(number)
         raise KeyboardInterrupt
 
-    def refuse_to_go_on() -> None:
+    def check_stop() -> None:
         if asked:
             raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield refuse_to_go_on
+        yield check_stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

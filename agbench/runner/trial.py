@@ -16,7 +16,7 @@ from agbench.data.splits import TEST, TRAIN, VALIDATION, folds
 from agbench.models import registry
 from agbench.preprocess import reading
 from agbench.preprocess.variant import Variant, make_missing, materialise
-from agbench.preprocess.writing import Recipe
+from agbench.preprocess.writing import VariantRecipe
 from agbench.runner.events import Epoch, Phase
 from agbench.store.outcome import Result
 
@@ -58,15 +58,15 @@ def make_variants(dataset: Dataset, conditions: Sequence[Condition], folder: Pat
     make_missing(dataset.index, dataset.fingerprint, _wanted(conditions), folder, workers)
 
 
-def _wanted(conditions: Sequence[Condition]) -> list[Recipe]:
+def _wanted(conditions: Sequence[Condition]) -> list[VariantRecipe]:
     return list(dict.fromkeys(recipe for one in conditions for recipe in _recipes(one)))
 
 
-def _recipes(condition: Condition) -> tuple[Recipe, Recipe]:
+def _recipes(condition: Condition) -> tuple[VariantRecipe, VariantRecipe]:
     """Give those of its training and validation images, and of its test images."""
     return (
-        Recipe.of(condition.train, condition.seed),
-        Recipe.of(condition.test_preprocessing, condition.seed),
+        VariantRecipe.of(condition.train, condition.seed),
+        VariantRecipe.of(condition.test_preprocessing, condition.seed),
     )
 
 
@@ -76,7 +76,7 @@ def run_trials(
     variants_folder: Path,
     folder: Path,
     resources: Resources,
-    tell: Callable[[Phase | Epoch], None] = lambda event: None,
+    on_event: Callable[[Phase | Epoch], None] = lambda event: None,
 ) -> list[Result]:
     """Run conditions that share their training: one fit, tested under each one's preprocessing.
 
@@ -92,7 +92,7 @@ def run_trials(
         Scratch space.
     resources : Resources
         What they may use.
-    tell : callable
+    on_event : callable
         Called with each phase and epoch.
 
     Returns
@@ -111,7 +111,7 @@ def run_trials(
     condition = conditions[0]
     if any(other.training != condition.training for other in conditions):
         raise ValueError("conditions that are run together must share their training")
-    tell(Phase("load"))
+    on_event(Phase("load"))
     if dataset.fingerprint != condition.fingerprint:
         raise UserError(
             f"{condition.dataset} has fingerprint {dataset.fingerprint}, "
@@ -130,7 +130,7 @@ def run_trials(
         trained, validated, tested = [TRAIN, VALIDATION, TEST], [], [TRAIN, VALIDATION, TEST]
     tests = [_part(dataset, made[_recipes(one)[1]], tested, codes) for one in conditions]
     loaded = time.monotonic()
-    family, variant_name = registry.find(condition.model)
+    family, variant_name = registry.find_model(condition.model)
     fitted = family.fit_predict(
         registry.Task(
             variant=variant_name,
@@ -144,8 +144,8 @@ def run_trials(
             gpus=resources.gpus,
             halvings=resources.halvings,
             folds=fold,
-            on_phase=lambda name: tell(Phase(name)),
-            on_epoch=lambda number, accuracy: tell(Epoch(number, accuracy)),
+            on_phase=lambda name: on_event(Phase(name)),
+            on_epoch=lambda number, accuracy: on_event(Epoch(number, accuracy)),
         )
     )
     shared = {"load": loaded - started, **fitted.seconds}

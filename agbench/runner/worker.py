@@ -22,7 +22,7 @@ from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
 from agbench.models import registry
 from agbench.runner import staging
-from agbench.runner.events import Began, Measured, OfTrial, Phase
+from agbench.runner.events import Began, Measured, Phase, TrialEvent
 from agbench.runner.trial import Resources, run_trials
 from agbench.store.outcome import Ending, Failure, Result, Usage
 from agbench.store.record import LOG
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from agbench.data.dataset import Dataset
 
 MODEL = "model"
-BETWEEN_LOOKS = 0.5
+MEMORY_POLL_SECONDS = 0.5
 """Seconds between two looks at a trial's memory."""
 
 LOADERS = 2
 """AutoMM's own ``env.num_workers``."""
 
-Tell = Callable[[OfTrial], None]
+OnEvent = Callable[[TrialEvent], None]
 
 
 @dataclass(frozen=True)
-class Order:
+class Job:
     """What a worker is asked to run.
 
     Parameters
@@ -50,7 +50,7 @@ class Order:
         Of the order; its scratch space is named by it.
     conditions : tuple of Condition
         Equal but for their test images.
-    home : Home
+    home : DriverPaths
         Where the driver has things.
     software : str
         Digest of the driver's versions.
@@ -62,7 +62,7 @@ class Order:
 
     number: str
     conditions: tuple[Condition, ...]
-    home: staging.Home
+    home: staging.DriverPaths
     software: str
     resources: Resources
     alone: bool
@@ -76,7 +76,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Answer:
+class JobResult:
     """What came of an order.
 
     Parameters
@@ -100,10 +100,10 @@ def start() -> None:
         _redirect(nowhere.fileno())
 
 
-def look_around(models: list[tuple[str, Budget]]) -> str:
+def check_models(models: list[tuple[str, Budget]]) -> str:
     """Say why one of these models, with its budget, can't work on this machine; nothing where all can."""
     for model, budget in models:
-        family, variant = registry.find(model)
+        family, variant = registry.find_model(model)
         try:
             family.check(variant, budget)
         except UserError as error:
@@ -111,58 +111,58 @@ def look_around(models: list[tuple[str, Budget]]) -> str:
     return ""
 
 
-def work(order: Order, dataset: Dataset, node_id: str, tell: Tell) -> Answer:
+def work(job: Job, dataset: Dataset, node_id: str, on_event: OnEvent) -> JobResult:
     """Run trials that share a fit, in a folder of their own.
 
     Parameters
     ----------
-    order : Order
+    job : Job
         What to run.
     dataset : Dataset
         As the driver has it.
     node_id : str
         Ray's id of this node.
-    tell : callable
+    on_event : callable
         Told what happens.
 
     Returns
     -------
-    Answer
+    JobResult
 
     Raises
     ------
     NotHereError
         If the data set is not on this node.
     """
-    place = staging.settle(order.home, dataset)
-    folder = place.scratch / order.number
+    place = staging.resolve_dataset(job.home, dataset)
+    folder = place.scratch / job.number
     folder.mkdir(parents=True)
-    resources = order.resources
+    resources = job.resources
     surroundings = environment.describe(resources.cpus, resources.gpus)
-    tell(Began(node_id, staging.host(), str(folder / LOG), surroundings))
+    on_event(Began(node_id, staging.host(), str(folder / LOG), surroundings))
     try:
-        with _logged(folder), _watched(tell) as watch:
-            for condition in order.conditions:
+        with _logged(folder), _monitored(on_event) as monitor:
+            for condition in job.conditions:
                 print(f"{condition}\ncondition {condition.id}: {condition.budget}", flush=True)
-            outcome = _outcome(order, place, folder, surroundings, tell)
-        return Answer(outcome, watch.usage(), (folder / LOG).read_bytes())
+            outcome = _outcome(job, place, folder, surroundings, on_event)
+        return JobResult(outcome, monitor.usage(), (folder / LOG).read_bytes())
     finally:
-        if staging.host() != order.home.host:
+        if staging.host() != job.home.host:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _outcome(
-    order: Order, place: staging.Place, folder: Path, surroundings: dict[str, dict[str, str]], tell: Tell
+    job: Job, place: staging.NodePaths, folder: Path, surroundings: dict[str, dict[str, str]], on_event: OnEvent
 ) -> list[Result] | Failure:
     installed = environment.digest_of_software(surroundings["software"])
-    if installed != order.software:
+    if installed != job.software:
         return Failure(
             f"{staging.host()} has other versions of the software than the machine that started the sweep"
         )
     try:
-        tell(Phase("start"))
-        _limit_threads(order)
-        results = run_trials(order.conditions, place.dataset, place.variants, folder, order.resources, tell)
+        on_event(Phase("start"))
+        _limit_threads(job)
+        results = run_trials(job.conditions, place.dataset, place.variants, folder, job.resources, on_event)
     except registry.OutOfTimeError as error:
         print(f"timed out: {error}", flush=True)
         return Failure(str(error), Ending.TIMED_OUT)
@@ -187,15 +187,15 @@ def _failure(error: Exception) -> Failure:
     return Failure(reason)
 
 
-def _limit_threads(order: Order) -> None:
+def _limit_threads(job: Job) -> None:
     """Import what the model needs, and keep its threads to the trial's share of the cores."""
-    family, _ = registry.find(order.conditions[0].model)
+    family, _ = registry.find_model(job.conditions[0].model)
     importlib.import_module(family.module)
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(order.threads)
+    threadpool_limits(job.threads)
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(order.threads)
+        sys.modules["torch"].set_num_threads(job.threads)
 
 
 @contextmanager
@@ -227,11 +227,11 @@ def _flush() -> None:
     sys.stderr.flush()
 
 
-class _Watch:
+class _MemoryMonitor:
     """Looks at the memory of this process and its children from time to time."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, on_event: OnEvent) -> None:
+        self._on_event = on_event
         self._most = 0
         self._over = threading.Event()
         self._started = time.monotonic()
@@ -244,20 +244,20 @@ class _Watch:
             gpu = int(torch.cuda.max_memory_allocated())
         return Usage(time.monotonic() - self._started, self._most, gpu)
 
-    def look(self) -> None:
-        """Look until told to stop, and tell of each new most."""
+    def sample(self) -> None:
+        """Sample until told to stop, and report each new maximum."""
         me = psutil.Process()
-        told = 0
+        reported = 0
         while True:
             now = 0
             for one in (me, *me.children(recursive=True)):
                 with suppress(psutil.Error):
                     now += one.memory_info().rss
             self._most = max(self._most, now)
-            if self._most > 1.05 * told:
-                told = self._most
-                self._tell(Measured(self.usage()))
-            if self._over.wait(BETWEEN_LOOKS):
+            if self._most > 1.05 * reported:
+                reported = self._most
+                self._on_event(Measured(self.usage()))
+            if self._over.wait(MEMORY_POLL_SECONDS):
                 return
 
     def stop(self) -> None:
@@ -266,16 +266,16 @@ class _Watch:
 
 
 @contextmanager
-def _watched(tell: Tell) -> Iterator[_Watch]:
+def _monitored(on_event: OnEvent) -> Iterator[_MemoryMonitor]:
     if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
         sys.modules["torch"].cuda.reset_peak_memory_stats()
-    watch = _Watch(tell)
-    thread = threading.Thread(target=watch.look, daemon=True)
+    monitor = _MemoryMonitor(on_event)
+    thread = threading.Thread(target=monitor.sample, daemon=True)
     thread.start()
     try:
-        yield watch
+        yield monitor
     finally:
-        watch.stop()
+        monitor.stop()
         thread.join()
 
 

@@ -53,7 +53,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
     if path.suffix not in (".parquet", ".csv"):
         raise UserError(f"{path.name} says no format that is known: end it in .parquet or .csv")
     try:
-        with files.appearing_file(path) as half_made:
+        with files.atomic_file(path) as half_made:
             if path.suffix == ".parquet":
                 table.to_parquet(half_made, index=False)
             else:

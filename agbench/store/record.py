@@ -42,7 +42,7 @@ GREEN = f"{TAG}green"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Correctness:
     """Which test images a trial got right.
 
     Parameters
@@ -152,18 +152,18 @@ class Record:
         return kept
 
     @cached_property
-    def outcome(self) -> Outcome:
+    def correctness(self) -> Correctness:
         """Which test images it got right."""
         table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted"]).sort_by("image_id")
         # By way of NumPy: pyarrow makes lists of texts slowly.
         ids, labels, predicted = (table.column(name).to_numpy() for name in table.column_names)
         right = (labels == predicted).astype(bool)
-        return Outcome(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()))
+        return Correctness(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()))
 
     def damage(self) -> str:
         """Say what is wrong with a finished trial's files; nothing where they are whole."""
         try:
-            right = self.outcome.right
+            right = self.correctness.right
             found = json.loads((self.folder / ENVIRONMENT).read_text())
         except (OSError, ValueError, KeyError) as error:
             return f"its files in the store are damaged: {' '.join(str(error).split())[:200]}"

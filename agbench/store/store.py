@@ -191,7 +191,7 @@ class Store:
         run_ids : iterable of str
             The trials' runs, whatever their state.
         name : str
-            The sweep's; `agbench.store.sweeps.refuse_bad_name` says which there can be.
+            The sweep's; `agbench.store.sweeps.check_sweep_name` says which there can be.
         started : int
             When it began, in milliseconds since 1970.
         """

@@ -9,7 +9,7 @@ from agbench.core.errors import UserError, unknown
 from agbench.store.record import Record
 
 
-def refuse_bad_name(name: str) -> None:
+def check_sweep_name(name: str) -> None:
     """Raise `UserError` unless a sweep can have that name: it is part of a tag's key, and of files' names."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise UserError(

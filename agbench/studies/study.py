@@ -204,7 +204,7 @@ def conditions(
         If a model, level or codec doesn't exist, a codec can't be used here, a seed is out of range, or levels
         would replace noise or a test level.
     """
-    refuse_bad_seeds(seeds)
+    check_seeds(seeds)
     found: dict[str, Condition] = {}
     for study in studies:
         if levels is not None and any(one != Treatment(one.level, codec=one.codec) for one in study.treatments):
@@ -214,7 +214,7 @@ def conditions(
             )
         treatments = _treatments(study, levels, codecs)
         for model in models or study.models:
-            family, _ = registry.find(model)
+            family, _ = registry.find_model(model)
             model, checkpoint = located(model)
             for treatment in treatments:
                 images = treatment if noise is None else replace(treatment, noise=noise)
@@ -235,14 +235,14 @@ def conditions(
 
 def located(model: str) -> tuple[str, str | None]:
     """Give a model's name with its local checkpoint's absolute path, and that one's hash; ``None`` without one."""
-    family, variant = registry.find(model)
+    family, variant = registry.find_model(model)
     checkpoint = None if variant in family.variants else weights.local_digest(variant)
     if checkpoint is None:
         return model, None
     return f"{model.partition(':')[0]}:{Path(variant).resolve()}", checkpoint
 
 
-def refuse_bad_seeds(seeds: Iterable[int]) -> None:
+def check_seeds(seeds: Iterable[int]) -> None:
     """Raise `UserError` unless all are seeds that every library takes."""
     wrong = [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]
     if wrong:
@@ -255,7 +255,7 @@ def _treatments(
     """Give a study's treatments with other levels or codecs, where these are given, each codec's together."""
     wanted = codecs or tuple(dict.fromkeys(one.codec for one in study.treatments))
     for name in wanted:
-        codec.find(name)
+        codec.find_codec(name)
     if levels is not None:
         return at_levels(*levels, codecs=wanted)
     if codecs is None:

@@ -16,7 +16,7 @@ from agbench.models import registry
 from agbench.preprocess.codec import CODECS
 from agbench.studies.study import PAPER, STUDIES, Study, Treatment, at_levels
 
-SUFFIXES = (".yaml", ".yml")
+STUDY_SUFFIXES = (".yaml", ".yml")
 
 
 def _is_level(level: float) -> float:
@@ -29,7 +29,7 @@ def _is_level(level: float) -> float:
 
 def _is_model(name: str) -> str:
     try:
-        registry.find(name)
+        registry.find_model(name)
     except UserError as error:
         raise ValueError(str(error)) from error
     return name
@@ -76,7 +76,7 @@ class _Study(_Strict):
         return self
 
 
-def find(name: str) -> list[Study]:
+def find_studies(name: str) -> list[Study]:
     """Give the studies that a name stands for.
 
     Parameters
@@ -95,7 +95,7 @@ def find(name: str) -> list[Study]:
     """
     if name == "paper":
         return [STUDIES[one] for one in PAPER]
-    if name.lower().endswith(SUFFIXES):
+    if name.lower().endswith(STUDY_SUFFIXES):
         return [read_study(files.expanded(name))]
     if name not in STUDIES:
         raise unknown("study", name, [*STUDIES, "paper", "FILE.yaml"])

@@ -782,7 +782,7 @@ def test_a_target_is_reached_and_said(agbench, tmp_path, photos):
     above = compress(photos, tmp_path / "above", level=(quality + 1) / 100)
     assert above.after > 0.12 * before
     steps = []
-    assert compress(photos, small, target_bytes="0.12", watch=steps.append).after == after
+    assert compress(photos, small, target_bytes="0.12", on_progress=steps.append).after == after
     assert steps == []
 
 
@@ -793,7 +793,7 @@ def test_a_target_out_of_reach_is_said_with_the_closest_and_another_may_follow(t
     assert names(small) == []
     closest = compress(photos, tmp_path / "least", level=0.01).after
     assert f"quality 1 takes {closest:,} " in str(refused.value)
-    reached = compress(photos, small, target_bytes=str(closest), watch=steps.append)
+    reached = compress(photos, small, target_bytes=str(closest), on_progress=steps.append)
     assert reached.after == closest
     assert "measuring quality 1" not in {step.what for step in steps}  # it was, the last time
 

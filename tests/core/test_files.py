@@ -10,7 +10,7 @@ from agbench.core.files import Content
 
 def test_a_folder_appears_when_it_is_whole(tmp_path):
     home = tmp_path / "deep" / "home"
-    with files.appearing(home) as half_made:
+    with files.atomic_dir(home) as half_made:
         (half_made / "file").write_text("x")
         assert not home.exists()
     assert (home / "file").read_text() == "x"
@@ -19,7 +19,7 @@ def test_a_folder_appears_when_it_is_whole(tmp_path):
 
 def test_a_folder_that_fails_leaves_nothing(tmp_path):
     def interrupted():
-        with files.appearing(tmp_path / "home") as half_made:
+        with files.atomic_dir(tmp_path / "home") as half_made:
             (half_made / "file").write_text("x")
             raise KeyboardInterrupt
 
@@ -32,7 +32,7 @@ def test_what_a_killed_process_left_half_made_is_removed(tmp_path):
     (tmp_path / ".home.abc").mkdir()
     (tmp_path / ".home.abc" / "file").write_text("half")
     (tmp_path / ".home.lock").write_text("")
-    with files.appearing(tmp_path / "home"):
+    with files.atomic_dir(tmp_path / "home"):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == [".home.lock", "home"]
 

@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 
-from agbench.data.check import check, check_all
+from agbench.data.check import check_image, check_images
 
 
 def test_files_are_measured_and_the_unreadable_ones_say_why(store_image, photograph):
     good = store_image("good.jpg", photograph)
     half = store_image("half.jpg", photograph)
     half.write_bytes(half.read_bytes()[:-400])
-    table = check_all([good, half], workers=2)
+    table = check_images([good, half], workers=2)
     assert table["problem"].tolist()[0] == ""
     assert "truncated" in table["problem"].tolist()[1]
     assert table.loc[0, ["width", "height", "mode"]].tolist() == [96, 64, "RGB"]
@@ -23,23 +23,23 @@ def test_files_are_measured_and_the_unreadable_ones_say_why(store_image, photogr
 def test_a_reason_does_not_repeat_the_path(tmp_path):
     path = tmp_path / "x.png"
     path.write_text("no image")
-    assert str(tmp_path) not in check(path).problem
+    assert str(tmp_path) not in check_image(path).problem
 
 
 def test_a_pipe_a_folder_and_nothing_are_no_images(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "folder.jpg").mkdir()
-    assert check(tmp_path / "pipe.jpg").problem == "not a file"
-    assert check(tmp_path / "folder.jpg").problem == "not a file"
-    assert check(tmp_path / "gone.jpg").problem == "no such file"
+    assert check_image(tmp_path / "pipe.jpg").problem == "not a file"
+    assert check_image(tmp_path / "folder.jpg").problem == "not a file"
+    assert check_image(tmp_path / "gone.jpg").problem == "no such file"
 
 
 def test_a_script_without_a_main_guard_can_check_images(store_image, photograph, tmp_path):
     image = store_image("good.jpg", photograph)
     script = tmp_path / "script.py"
     script.write_text(
-        f"from pathlib import Path\nfrom agbench.data.check import check_all\n"
-        f"print(check_all([Path({str(image)!r})], 2)['width'].tolist())\n"
+        f"from pathlib import Path\nfrom agbench.data.check import check_images\n"
+        f"print(check_images([Path({str(image)!r})], 2)['width'].tolist())\n"
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.returncode) == ("[96]\n", 0), done.stderr

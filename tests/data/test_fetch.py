@@ -18,7 +18,7 @@ def get(address, tmp_path, **named):
 
 def test_a_file_arrives_whole_and_hashed(server, tmp_path):
     steps = []
-    done = get(server.put("file.tar", CONTENT), tmp_path, watch=steps.append)
+    done = get(server.put("file.tar", CONTENT), tmp_path, on_progress=steps.append)
     assert done.digests == {"sha256": SHA}
     assert (tmp_path / "file.tar").read_bytes() == CONTENT
     assert (steps[-1].done, steps[-1].total) == (len(CONTENT), len(CONTENT))
@@ -148,12 +148,12 @@ def test_a_file_of_unannounced_length_arrives(server, tmp_path):
 def leave_a_part(server, address, tmp_path):
     server.cut = [2_000_000]
     with pytest.raises(DownloadError):
-        download(address, tmp_path / "file.tar", ["sha256"], delays=(), watch=_stop_after_the_cut(server))
+        download(address, tmp_path / "file.tar", ["sha256"], delays=(), on_progress=_stop_after_the_cut(server))
     assert 0 < (tmp_path / "file.tar.part").stat().st_size < len(CONTENT)
 
 
 def _stop_after_the_cut(server):
-    def watch(step):
+    def on_progress(step):
         server.statuses = [403]  # for the attempt that follows the broken one
 
-    return watch
+    return on_progress

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agbench.core.errors import UserError
 from agbench.data.card import Columns
 from agbench.data.catalogue import Catalogue
-from agbench.data.folder import class_folders, look_alikes, refuse_bad_labels, table, walk
+from agbench.data.folder import check_labels, class_folders, look_alikes, table, walk
 from tests.data.published import encoded
 
 COLUMNS = Columns(image="image", label="label")
@@ -52,7 +52,7 @@ def several(root, *labels, each=5):
 
 
 def found(root):
-    return {one.path: one.aside for one in walk(root)}
+    return {one.path: one.skipped for one in walk(root)}
 
 
 def test_an_image_is_known_by_its_name_in_any_case_or_by_its_content(tmp_path):
@@ -60,7 +60,7 @@ def test_an_image_is_known_by_its_name_in_any_case_or_by_its_content(tmp_path):
     fill(tmp_path, *names)
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "empty").touch()
-    assert {path for path, aside in found(tmp_path).items() if not aside} == set(names)
+    assert {path for path, skipped in found(tmp_path).items() if not skipped} == set(names)
     assert found(tmp_path)["notes.txt"] == found(tmp_path)["empty"] == "not an image"
 
 
@@ -113,7 +113,7 @@ def test_a_class_holds_all_that_is_below_its_folder(tmp_path):
     fill(tmp_path, "a/1.jpg", "a/deep/er/2.jpg", "b/3.jpg", "4.jpg")
     listing = class_folders(tmp_path)
     assert listing.rows == (("a/1.jpg", "a"), ("a/deep/er/2.jpg", "a"), ("b/3.jpg", "b"))
-    assert listing.aside == (("4.jpg", "in no class's folder"),)
+    assert listing.skipped == (("4.jpg", "in no class's folder"),)
 
 
 def test_nested_classes_are_whole_paths(tmp_path):
@@ -156,7 +156,7 @@ def test_class_names_that_no_table_can_show_are_refused_by_name(tmp_path, prepar
 def test_labels_are_accepted_or_refused_but_never_changed(labels):
     unfit = [label for label in labels if any(ord(letter) < 32 or letter in "\x7f\u2028" for letter in label)]
     with pytest.raises(UserError) if unfit else contextlib.suppress(UserError) as caught:
-        refuse_bad_labels(labels)
+        check_labels(labels)
     if unfit:
         assert any(repr(label) in str(caught.value) for label in labels)
 

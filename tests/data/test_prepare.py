@@ -17,7 +17,7 @@ import pytest
 from agbench.core.errors import UserError
 from agbench.data import dataset as module
 from agbench.data.catalogue import DOWNLOADS, Catalogue
-from agbench.data.dataset import load_dataset
+from agbench.data.dataset import load_prepared
 from agbench.data.prepare import prepare
 from agbench.data.source import STAMP, UNPACKED
 from tests.conftest import environment
@@ -51,7 +51,7 @@ def test_the_index_says_what_each_image_is(digits):
 
 def test_a_data_set_that_is_not_prepared_says_how(tmp_path):
     with pytest.raises(UserError, match="agbench prepare --dataset digits"):
-        load_dataset("digits", tmp_path)
+        load_prepared("digits", tmp_path)
 
 
 def test_a_changed_image_is_refused_by_name(digits, tmp_path):
@@ -60,20 +60,20 @@ def test_a_changed_image_is_refused_by_name(digits, tmp_path):
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
     os.utime(path, ns=(1, 1))
     with pytest.raises(UserError, match=row["image_id"]):
-        load_dataset("digits", tmp_path)
+        load_prepared("digits", tmp_path)
 
 
 def test_a_missing_image_is_refused_by_name_and_mended_by_preparing_anew(digits, tmp_path, prepared):
     Path(digits.index.iloc[3]["image"]).unlink()
     with pytest.raises(UserError, match=digits.index.iloc[3]["image_id"]):
-        load_dataset("digits", tmp_path)
+        load_prepared("digits", tmp_path)
     assert prepared("digits", fresh=True).fingerprint == digits.fingerprint
 
 
 def test_a_copied_workspace_is_the_same_data_set(digits, tmp_path):
     for path in digits.index["image"]:
         os.utime(path, ns=(1, 1))
-    assert load_dataset("digits", tmp_path).fingerprint == digits.fingerprint
+    assert load_prepared("digits", tmp_path).fingerprint == digits.fingerprint
 
 
 def test_other_images_than_the_card_says_leave_nothing_behind(tmp_path, prepared):
@@ -100,14 +100,14 @@ def test_an_index_that_was_changed_is_refused(digits, tmp_path):
     index["label"] = index["label"].to_numpy()[::-1]
     index.to_parquet(path)
     with pytest.raises(UserError, match="damaged"):
-        load_dataset("digits", tmp_path)
+        load_prepared("digits", tmp_path)
 
 
 @pytest.mark.parametrize("name", [module.INDEX, module.MARKER])
 def test_a_damaged_index_is_refused_and_mended_by_preparing_anew(digits, tmp_path, name, prepared):
     (digits.folder / name).write_text("junk")
     with pytest.raises(UserError, match="damaged"):
-        load_dataset("digits", tmp_path)
+        load_prepared("digits", tmp_path)
     assert prepared("digits", fresh=True).fingerprint == digits.fingerprint
 
 
@@ -223,11 +223,11 @@ def test_stopped_in_any_step_nothing_is_ready_and_the_next_call_goes_on(tmp_path
 
     (tmp_path / "dtd.yaml").write_text(published.card("dtd", dtd))
     with pytest.raises(StoppedError):
-        prepare(Catalogue(tmp_path).find("dtd"), tmp_path, watch=stop)
+        prepare(Catalogue(tmp_path).find("dtd"), tmp_path, on_progress=stop)
     assert not (tmp_path / "dtd").exists()
     steps = []
     known = Catalogue(tmp_path).find("dtd")
-    assert len(prepare(known, tmp_path, watch=lambda seen: steps.append(seen.what)).index) == 30
+    assert len(prepare(known, tmp_path, on_progress=lambda seen: steps.append(seen.what)).index) == 30
     assert any(what.startswith("unpacking") for what in steps) is (step == "unpacking")
     assert not (tmp_path / DOWNLOADS).exists(), "what was unpacked has become the data set"
 
@@ -248,7 +248,7 @@ def test_what_was_accepted_once_is_not_accepted_for_ever(tmp_path, dtd, server, 
     prepared("dtd", accept_unverified=True)
     with pytest.raises(UserError, match="--accept-unverified takes it"):
         prepared("dtd", fresh=True)
-    assert len(load_dataset("dtd", tmp_path).index) == 36, "what was ready is still there"
+    assert len(load_prepared("dtd", tmp_path).index) == 36, "what was ready is still there"
 
 
 def test_a_web_page_is_not_taken_for_the_archive_where_another_address_has_it(tmp_path, dtd, server, prepared):
@@ -275,7 +275,7 @@ def test_preparing_anew_from_nowhere_leaves_what_was_ready(digits, tmp_path, dtd
     before = prepared("dtd").fingerprint
     with pytest.raises(UserError, match="no file or folder"):
         prepared("dtd", source=str(tmp_path / "nowhere.tar"), fresh=True)
-    assert load_dataset("dtd", tmp_path).fingerprint == before
+    assert load_prepared("dtd", tmp_path).fingerprint == before
 
 
 # A user's own images
@@ -296,7 +296,7 @@ def test_a_folder_is_used_where_it_is(tmp_path, own):
     assert dataset.name == "my-photos"
     assert dataset.parts == {"train": 6, "test": 2, "validation": 2}
     assert dataset.index["image"].str.startswith(str(tmp_path / "My Photos!")).all()
-    assert load_dataset("my-photos", tmp_path / "work").fingerprint == dataset.fingerprint
+    assert load_prepared("my-photos", tmp_path / "work").fingerprint == dataset.fingerprint
 
 
 @pytest.mark.parametrize("change", ["added", "removed", "moved to another class"])

@@ -11,20 +11,20 @@ from agbench.models.registry import ModelError, Prediction
 
 @pytest.mark.parametrize("name", registry.names())
 def test_listed_models_are_found(name):
-    family, variant = registry.find(name)
+    family, variant = registry.find_model(name)
     assert variant in family.variants
 
 
 def test_any_backbone_is_taken_for_automm_and_not_for_tabular():
-    assert registry.find("automm:resnet18")[1] == "resnet18"
+    assert registry.find_model("automm:resnet18")[1] == "resnet18"
     with pytest.raises(UserError, match="no model called 'tabular:edges'"):
-        registry.find("tabular:edges")
+        registry.find_model("tabular:edges")
 
 
 @pytest.mark.parametrize("name", ["", "autom", "automm:", "tabular", ":pixels"])
 def test_other_names_are_refused(name):
     with pytest.raises(UserError):
-        registry.find(name)
+        registry.find_model(name)
 
 
 @pytest.mark.parametrize("values", [[[0.5, 0.4]], [[np.nan, 1.0]], [[2.0, 0.0]]])

@@ -81,7 +81,7 @@ def test_a_backbone_that_cannot_be_fetched_is_one_line_with_those_that_work(tmp_
     code = (
         "from agbench.models import weights\n"
         "from agbench.core.errors import UserError\n"
-        "try: weights.refuse_unavailable('efficientnet_b0')\n"
+        "try: weights.check_available('efficientnet_b0')\n"
         "except UserError as error: print(error)\n"
     )
     said = subprocess.run(
@@ -98,7 +98,7 @@ def test_a_backbone_that_cannot_be_fetched_is_one_line_with_those_that_work(tmp_
 
 def test_a_backbone_that_nobody_knows_is_said():
     with pytest.raises(UserError, match="timm knows no pretrained backbone 'no_such_net'"):
-        weights.refuse_unavailable("no_such_net")
+        weights.check_available("no_such_net")
 
 
 @pytest.fixture

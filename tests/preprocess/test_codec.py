@@ -10,7 +10,7 @@ from agbench.core import images
 from agbench.core.condition import Preprocessing
 from agbench.core.errors import UserError
 from agbench.preprocess import codec
-from agbench.preprocess.writing import Recipe
+from agbench.preprocess.writing import VariantRecipe
 
 
 def plain_save(image, quality):
@@ -46,7 +46,7 @@ def test_lossless_is_lossless_and_carries_no_profile(photograph, tmp_path):
 
 def test_an_unknown_codec_gets_a_hint():
     with pytest.raises(UserError, match="did you mean"):
-        assert Recipe(Preprocessing.at(0.3, codec="jpg")).writer
+        assert VariantRecipe(Preprocessing.at(0.3, codec="jpg")).writer
 
 
 @pytest.mark.parametrize("name", codec.CODECS)

@@ -19,12 +19,12 @@ from agbench.preprocess.codec import CODECS
 from agbench.preprocess.index import GrowingIndex
 from agbench.preprocess.noise import add_noise
 from agbench.preprocess.variant import materialise
-from agbench.preprocess.writing import Recipe, Written
+from agbench.preprocess.writing import VariantRecipe, Written
 
-ORIGINAL = Recipe(Preprocessing())
-JPEG = Recipe(Preprocessing.at(0.3))
-NOISY = Recipe(Preprocessing(noise=1.0), seed=4)
-NOISY_JPEG = Recipe(Preprocessing.at(0.3, noise=1.0), seed=4)
+ORIGINAL = VariantRecipe(Preprocessing())
+JPEG = VariantRecipe(Preprocessing.at(0.3))
+NOISY = VariantRecipe(Preprocessing(noise=1.0), seed=4)
+NOISY_JPEG = VariantRecipe(Preprocessing.at(0.3, noise=1.0), seed=4)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_noise_is_lossless_and_the_codec_is_applied_to_exactly_that(make, photog
 
 @pytest.mark.parametrize("name", CODECS)
 def test_the_seconds_of_encoding_are_kept_for_what_a_codec_wrote(make, name):
-    level, original = Recipe(Preprocessing.at(0.3, name)), Recipe(Preprocessing())
+    level, original = VariantRecipe(Preprocessing.at(0.3, name)), VariantRecipe(Preprocessing())
     made = make(level, original)
     kept = made[level].writing()
     assert kept["writing_images"] == 4
@@ -147,8 +147,8 @@ def test_a_variant_of_an_older_release_has_no_seconds_of_encoding(make, tmp_path
 
 
 def test_without_noise_seeds_share_a_variant():
-    assert Recipe.of(Preprocessing.at(0.3), 0) == Recipe.of(Preprocessing.at(0.3), 1)
-    assert Recipe.of(Preprocessing(noise=1.0), 0) != Recipe.of(Preprocessing(noise=1.0), 1)
+    assert VariantRecipe.of(Preprocessing.at(0.3), 0) == VariantRecipe.of(Preprocessing.at(0.3), 1)
+    assert VariantRecipe.of(Preprocessing(noise=1.0), 0) != VariantRecipe.of(Preprocessing(noise=1.0), 1)
 
 
 def test_variants_are_reused(make, tmp_path):

@@ -16,7 +16,7 @@ from agbench.analysis import intervals
 from agbench.core.condition import Preprocessing
 from agbench.core.errors import UserError
 from agbench.recommendation import page as recommendation
-from agbench.recommendation.question import LEVELS, Look, Question, Recommendation, most_looks, smallest_safe
+from agbench.recommendation.question import LEVELS, LevelTest, Question, Recommendation, most_tests, smallest_safe
 
 DRAWS = 1000
 CHANGED = 0.04
@@ -35,7 +35,7 @@ def test_the_bisection_finds_where_safety_ends_and_looks_little(flags):
 
     found = smallest_safe(levels, is_safe)
     assert found == (levels[sum(safe) - 1] if any(safe) else None)
-    assert len(looked) == len(set(looked)) <= most_looks(len(levels))
+    assert len(looked) == len(set(looked)) <= most_tests(len(levels))
 
 
 def outcomes(generator, images, losses):
@@ -187,7 +187,7 @@ def look(losses=0, images=60):
     ours = base.copy()
     ours[0, :losses] = False
     question = Question()
-    return Look(
+    return LevelTest(
         preprocessing=Preprocessing.at(0.5),
         base=intervals.accuracy(images, images),
         ours=intervals.accuracy(images - losses, images),

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from agbench.core.workspace import Workspace
-from agbench.reporting.build import FORMATS, write_reports
+from agbench.reporting.build import REPORT_FORMATS, write_reports
 from agbench.store.reader import read_records
 from tests.reporting import made
 
@@ -34,5 +34,5 @@ def report(workspace: Workspace, *formats: str) -> Path:
     """Write the reports of a workspace and give the first one's folder."""
     records = read_records(workspace.results)
     names = sorted({record.condition.dataset for record in records})
-    list(write_reports(records, workspace, names, formats or FORMATS))
+    list(write_reports(records, workspace, names, formats or REPORT_FORMATS))
     return workspace.reports / names[0]

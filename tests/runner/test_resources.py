@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agbench.core.errors import UserError
-from agbench.runner.resources import Machine, Share, divide
+from agbench.runner.resources import Allocation, Machine, allocate
 from agbench.runner.trial import Resources
 
 GIB = 2**30
@@ -39,7 +39,7 @@ def machine(cpus, gpus=0, memory=64):
     ],
 )
 def test_machines_are_divided(machines, wanted, workers, resources):
-    share = divide(machines, wanted)
+    share = allocate(machines, wanted)
     assert (share.workers, share.resources) == (workers, resources)
     assert str(share).startswith("one trial at a time" if workers == 1 else f"{workers} trials at once")
     assert "cores, " in share.why
@@ -56,26 +56,26 @@ def test_machines_are_divided(machines, wanted, workers, resources):
     ],
 )
 def test_few_trials_share_all_cores(machines, most, workers, resources):
-    share = divide(machines, None, most)
+    share = allocate(machines, None, most)
     assert (share.workers, share.resources) == (workers, resources)
 
 
 @pytest.mark.parametrize(("machines", "wanted"), [([machine(2)], 3), ([machine(16, 1)], 2)])
 def test_more_than_there_is_is_refused(machines, wanted):
     with pytest.raises(UserError, match=f"--workers {wanted} is more than"):
-        divide(machines, wanted)
+        allocate(machines, wanted)
 
 
 @pytest.mark.parametrize("wanted", [0, -1])
 def test_no_trials_at_once_are_refused(wanted):
     with pytest.raises(UserError, match="ask for 1 or more"):
-        divide([machine(2)], wanted)
+        allocate([machine(2)], wanted)
 
 
 @pytest.mark.parametrize("machines", [[machine(0)], [machine(0, 1)], [machine(0, 1), machine(8)]])
 def test_machines_without_a_place_for_a_trial_are_refused(machines):
     with pytest.raises(UserError, match="no machine has"):
-        divide(machines, None)
+        allocate(machines, None)
 
 
 @given(
@@ -83,7 +83,7 @@ def test_machines_without_a_place_for_a_trial_are_refused(machines):
 )
 def test_all_trials_of_a_share_find_room_at_once(machines, wanted):
     try:
-        share = divide(machines, wanted)
+        share = allocate(machines, wanted)
     except UserError:
         return
     cores, gpus = share.resources.cpus, share.resources.gpus
@@ -92,7 +92,7 @@ def test_all_trials_of_a_share_find_room_at_once(machines, wanted):
 
 @given(st.lists(st.builds(machine, st.integers(1, 64), st.integers(0, 8), st.integers(1, 512)), min_size=1))
 def test_no_trial_gets_what_no_machine_has(machines):
-    share: Share = divide(machines, None)
+    share: Allocation = allocate(machines, None)
     fitting = [
         min(one.cpus // share.resources.cpus, one.gpus if share.resources.gpus else one.cpus) for one in machines
     ]

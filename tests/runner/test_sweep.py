@@ -14,7 +14,7 @@ import pytest
 from agbench.core import environment
 from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
-from agbench.data.dataset import load_dataset
+from agbench.data.dataset import load_prepared
 from agbench.runner import sweep
 from agbench.runner.plan import make_plan
 from agbench.store.record import FAILED, FINISHED, KILLED, RUNNING
@@ -164,7 +164,7 @@ def test_epochs_that_do_not_fit_into_the_time_are_a_trials_reason_and_the_others
 
 
 def test_one_sweep_a_workspace_at_a_time(swept):
-    dataset = load_dataset("digits", swept.workspace.datasets)
+    dataset = load_prepared("digits", swept.workspace.datasets)
     todo = study.conditions([study.STUDIES["quick"]], "digits", dataset.fingerprint, study.QUICK)
     with (
         sweep._alone(swept.store.folder),

@@ -7,7 +7,7 @@ import pytest
 from agbench.core.condition import Budget, Preprocessing
 from agbench.core.errors import UserError
 from agbench.data.catalogue import Catalogue
-from agbench.data.dataset import load_dataset
+from agbench.data.dataset import load_prepared
 from agbench.data.prepare import prepare
 from agbench.preprocess.codec import CODECS
 from agbench.runner.trial import Resources, run_trials
@@ -34,13 +34,13 @@ def run(condition, datasets, tmp_path):
 
 
 def together(conditions, datasets, tmp_path):
-    dataset = load_dataset("digits", datasets)
+    dataset = load_prepared("digits", datasets)
     return run_trials(conditions, dataset, dataset.folder / "variants", tmp_path, Resources(cpus=2))
 
 
 def test_a_trial_predicts_every_test_image_once(condition, datasets, tmp_path):
     result = run(condition, datasets, tmp_path)
-    dataset = load_dataset("digits", datasets)
+    dataset = load_prepared("digits", datasets)
     test = dataset.index[dataset.index["split"] == "test"].set_index("image_id")
     predictions = result.predictions.set_index("image_id")
     assert predictions["label"].to_dict() == test["label"].to_dict()

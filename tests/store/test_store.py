@@ -196,4 +196,6 @@ def test_a_damaged_store_is_one_line(tmp_path):
 def test_what_a_trial_got_right_is_told_by_image(store):
     store.finish(store.begin(CONDITION, HERE), result(), USAGE, LOG)
     (record,) = read_records(store.folder)
-    assert record.outcome.right.tolist() == [one == other for one, other in zip(LABELS, LABELS[::-1], strict=True)]
+    assert record.correctness.right.tolist() == [
+        one == other for one, other in zip(LABELS, LABELS[::-1], strict=True)
+    ]

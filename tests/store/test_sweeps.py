@@ -13,7 +13,7 @@ from agbench.core.workspace import Workspace
 from agbench.reporting.tables.sweeps import names_table
 from agbench.store.reader import read_records
 from agbench.store.store import Store
-from agbench.store.sweeps import named, refuse_bad_name
+from agbench.store.sweeps import check_sweep_name, named
 from tests.reporting import made
 
 LEVELS = [made.condition("birds", "tabular:dct", level) for level in (1.0, 0.3)]
@@ -41,7 +41,7 @@ def invoke(workspace, *arguments):
 @pytest.mark.parametrize("name", ["", ".a", "-a", "a/b", "a b", "ä", "a\n", "x" * 101])
 def test_what_is_no_name_is_refused(name):
     with pytest.raises(UserError, match="can't be the name of a sweep"):
-        refuse_bad_name(name)
+        check_sweep_name(name)
 
 
 def test_a_sweep_is_found_by_its_name(workspace):
@@ -113,7 +113,7 @@ def test_a_report_of_a_sweep_knows_only_its_data_sets(workspace):
 
 @pytest.mark.parametrize("name", ["a", "7", "nightly-2026-01-31.2", "A_b-c.D", "x" * 100])
 def test_names_that_a_sweep_can_have(workspace, name):
-    refuse_bad_name(name)
+    check_sweep_name(name)
     store, record = Store(workspace.results), read_records(workspace.results)[0]
     store.name([record.run_id], name, 12)
     assert read_records(workspace.results)[0].sweeps == record.sweeps | {name: 12}

@@ -111,7 +111,7 @@ def test_wrong_values_are_refused_before_anything_runs(arguments):
 
 
 def read(name):
-    (found,) = yaml_file.find(str(name))
+    (found,) = yaml_file.find_studies(str(name))
     return study.conditions([found], "d", "f", study.QUICK)
 
 
@@ -119,7 +119,9 @@ def test_the_papers_studies_together_run_shared_conditions_once():
     together = ids(*study.PAPER)
     assert len(together) == len(set(together)) == 2 * 10 + 5 * 2 + 2 + 3 * 2
     assert len(ids(*study.PAPER, offline=True)) == 2 * 10 + 2 * 2 + 2 + 3 * 2
-    assert [one.summary for one in yaml_file.find("paper")] == [study.STUDIES[one].summary for one in study.PAPER]
+    assert [one.summary for one in yaml_file.find_studies("paper")] == [
+        study.STUDIES[one].summary for one in study.PAPER
+    ]
 
 
 def test_noise_is_compared_clean_noisy_and_compressed():
@@ -158,7 +160,7 @@ def test_a_study_of_ones_own_has_its_codecs(tmp_path):
     )
     written = ["original", "jpeg 0.3", "webp 0.3", "noise + avif 0.3", "jpeg 0.5"]
     assert [str(one).split(", ")[1] for one in read(tmp_path / "mine.yaml")] == written
-    (found,) = yaml_file.find(str(tmp_path / "mine.yaml"))
+    (found,) = yaml_file.find_studies(str(tmp_path / "mine.yaml"))
     others = study.conditions([found], "d", "f", study.QUICK, codecs=("jxl",))
     assert {one.train.codec for one in others} == {None, "jxl"}
 
@@ -201,22 +203,22 @@ def test_a_study_of_ones_own_has_its_codecs(tmp_path):
 def test_a_wrong_study_is_one_line_with_file_and_key(tmp_path, text, said):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(UserError) as caught:
-        yaml_file.find(str(tmp_path / "mine.yaml"))
+        yaml_file.find_studies(str(tmp_path / "mine.yaml"))
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
 
 
 def test_a_study_that_is_not_there_is_said():
     with pytest.raises(UserError, match="did you mean 'noise'"):
-        yaml_file.find("nosie")
+        yaml_file.find_studies("nosie")
     with pytest.raises(UserError, match="can't be read"):
-        yaml_file.find("nowhere.yaml")
+        yaml_file.find_studies("nowhere.yaml")
 
 
 def test_all_that_is_wrong_is_said_with_what_would_be_right(tmp_path):
     (tmp_path / "mine.yaml").write_text("model: [a]\nmodels: [tabular:dct]\nlevels: [2]\n")
     with pytest.raises(UserError, match=r"levels\.0: 2 is not a level.*; model: .*did you mean 'models'"):
-        yaml_file.find(str(tmp_path / "mine.yaml"))
+        yaml_file.find_studies(str(tmp_path / "mine.yaml"))
 
 
 def test_levels_do_not_silently_replace_noise_or_test_levels():

@@ -130,7 +130,7 @@ def _finished(record: Record | None) -> bool:
 def _accuracy(record: Record | None) -> float | str:
     if record is None or record.status != FINISHED:
         return ""
-    return float(record.outcome.right.mean())
+    return float(record.correctness.right.mean())
 
 
 def _measured(record: Record | None, name: str) -> float | str:

@@ -87,7 +87,7 @@ def findings(evidence: Evidence) -> list[tuple[Claim, Finding]]:
     return [(claim, claim.find(evidence.jpeg) or _without_results(evidence, claim.study)) for claim in CLAIMS]
 
 
-def stuck(evidence: Evidence, study: str) -> list[Record]:
+def unfinished(evidence: Evidence, study: str) -> list[Record]:
     """Give the trials without a result that a study needs."""
     wanted = STUDIES[study]
     families = {model.partition(":")[0] for model in wanted.models}
@@ -111,7 +111,7 @@ def claims_table(evidence: Evidence) -> Table:
 
 
 def _without_results(evidence: Evidence, study: str) -> Finding:
-    failed = stuck(evidence, study)
+    failed = unfinished(evidence, study)
     command = commands.for_study(evidence, study)
     if not failed:
         return Finding(NOT_RUN, f"run: {command}")

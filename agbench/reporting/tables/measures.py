@@ -9,7 +9,7 @@ from agbench.analysis.cell import Cell, common
 from agbench.analysis.evidence import Evidence
 from agbench.core.condition import ORIGINAL_LEVEL
 from agbench.reporting.tables import table
-from agbench.reporting.tables.per_codec import table_of_places, trials_at
+from agbench.reporting.tables.per_codec import table_by_place, trials_at
 from agbench.reporting.tables.table import Column, Table
 
 FINAL = 0.95
@@ -76,7 +76,7 @@ def reading_table(evidence: Evidence) -> Table:
         Column("header, of a file", table.share),
         Column("measured in trials"),
     )
-    return table_of_places(evidence, "reading", columns, rows)
+    return table_by_place(evidence, "reading", columns, rows)
 
 
 def epochs_to(curve: Iterable[float], part: float = FINAL) -> int:

@@ -17,7 +17,7 @@ NOT_MEASURED = "not measured"
 NO_CODEC = "none"
 
 
-def table_of_places(
+def table_by_place(
     evidence: Evidence, name: str, columns: Iterable[Column], rows: Iterable[tuple[Any, ...]]
 ) -> Table:
     """Give a table with a row a codec and level.
@@ -79,7 +79,7 @@ def codec_table(evidence: Evidence) -> Table:
         Column("seconds to decode an image", table.number(5)),
         Column("trials"),
     )
-    return table_of_places(evidence, "codecs", columns, rows)
+    return table_by_place(evidence, "codecs", columns, rows)
 
 
 def _an_image(records: Iterable[Record], seconds: str, images: str) -> float | str:

@@ -12,7 +12,7 @@ from agbench.analysis.evidence import Evidence, Series
 from agbench.analysis.intervals import Comparison, Interval
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL
 from agbench.reporting.tables import table
-from agbench.reporting.tables.per_codec import table_of_places
+from agbench.reporting.tables.per_codec import table_by_place
 from agbench.reporting.tables.table import Column, Remarked, Table
 
 K = TypeVar("K")
@@ -31,7 +31,7 @@ def accuracy_table(evidence: Evidence) -> Table:
         rows.append((codec, level, *sizes, *(_accuracy(series, level) for series in all_series)))
     columns = (Column("level", table.level), Column("bytes", table.size), Column("of original", table.share))
     models = (Column(series.label, table.accuracy) for series in evidence.jpeg.series)
-    return table_of_places(evidence, "accuracy", (*columns, *models), rows)
+    return table_by_place(evidence, "accuracy", (*columns, *models), rows)
 
 
 def spread_table(evidence: Evidence) -> Table:
