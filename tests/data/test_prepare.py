@@ -377,4 +377,4 @@ def test_a_result_keeps_what_is_to_be_known(tmp_path, own):
 def test_what_was_left_aside_is_counted(tmp_path, own):
     root = several(tmp_path / "root", "cat", "dog")
     (root / "README.txt").write_text("x")
-    assert Counter(own(root).aside) == {"not an image": 1}
+    assert Counter(own(root).skipped) == {"not an image": 1}
