@@ -1,275 +1,910 @@
-"""What a notebook needs: the commands as functions."""
+"""What a notebook and the command line both call.
+
+The public functions, `load_dataset` to `results`, take plain values. Each of them, and the command of its name, is
+a few calls of the functions below them, where the orchestration is written once.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from agbench.core import environment, files
-from agbench.core.condition import Budget
+from agbench.core.arguments import checked, integers, is_path, numbers, texts
+from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
+from agbench.core.progress import Progress, seconds_of
 from agbench.core.workspace import Workspace
 from agbench.data.card import Columns
-from agbench.data.catalogue import Catalogue, DatasetSpec
+from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import Dataset
-from agbench.data.prepare import Request, prepare
+from agbench.data.prepare import prepare
+from agbench.data.selection import ImageSelection
+from agbench.runner.config import ExecutionConfig
 from agbench.store.export import table_of
 from agbench.store.reader import read_records
-from agbench.store.sweeps import named
-from agbench.studies import study, yaml_file
+from agbench.store.sweeps import check_sweep_name, named
+from agbench.studies import conditions, study, yaml_file
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from agbench.recommendation.question import Question, Recommendation
-    from agbench.runner.scheduler import ExecutionConfig
+    from agbench.compression.result import Compressed
+    from agbench.recommendation.answer import Recommendation
+    from agbench.recommendation.question import Question
+    from agbench.reporting.build import Report
+    from agbench.reporting.pages.comparison import ComparisonPage
+    from agbench.runner.events import Ended
+    from agbench.runner.plan import Plan
+    from agbench.store.store import Store
 
-HERE = Path()
+AnyDataset = Dataset | str | PathLike[str]
+"""A prepared data set, its name, or the path of a folder of class folders or of a table of images and labels."""
+
+AnyPath = str | PathLike[str]
+
+FORMATS = ("md", "html", "csv")
+"""Formats of a report where no others are named."""
+
+THRESHOLD = 1.5
+"""How many times the seconds of the base a model may take on the same hardware."""
+
+_FULL_STUDIES, _QUICK_STUDIES = ("compression", "storage", "tabular"), ("quick",)
+
+Say = Callable[[str], None]
+"""Receives a line about what is being done."""
 
 
 def load_dataset(
-    name: str | Path,
+    name: AnyPath,
     *,
-    workspace: str | Path = HERE,
+    workspace: AnyPath | None = None,
     nested: bool = False,
     image_column: str = "image",
     label_column: str = "label",
+    source: AnyPath | None = None,
+    accept_unverified: bool = False,
     drop_small_classes: bool = False,
     fresh: bool = False,
 ) -> Dataset:
-    """Give a data set, and prepare it first where that has not been done.
+    """Return a prepared data set: downloaded, verified, every image checked, split.
 
     Parameters
     ----------
     name : str or Path
-        As ``agbench datasets`` lists it; or a folder of class folders; or a table of images and labels (``.csv``,
-        ``.tsv``).
-    workspace : str or Path
-        Folder of ``datasets/``, ``results/`` and ``reports/``; by default the current one.
+        Name of a data set (``agbench datasets`` lists them), or path of a folder of class folders, or of a table
+        of images and labels (``.csv``, ``.tsv``).
+    workspace : str or Path, optional
+        Folder of ``datasets/``, ``results/`` and ``reports/``; by default that of the environment variable
+        AGBENCH_WORKSPACE, else the current folder.
     nested : bool
         Whether each folder of images is a class, named by its whole path.
     image_column, label_column : str
-        Of a table.
+        Columns of a table that hold the images' paths and their labels.
+    source : str or Path, optional
+        Archive, folder or address to take the data set from, instead of the addresses of its card.
+    accept_unverified : bool
+        Whether a source with another checksum, or another number of images, is accepted.
     drop_small_classes : bool
-        Whether classes that are too small to be split are left out.
+        Whether classes with too few images to be split are left out.
     fresh : bool
         Whether an earlier preparation is replaced.
 
     Returns
     -------
     Dataset
-        Its ``index`` has a row an image: path, label, split, bytes.
+        Its ``index`` is a DataFrame with one row per image: path, label, split, bytes.
 
     Raises
     ------
     UserError
-        If there is none, or it can't be prepared.
+        If there is no such data set, or it can't be prepared.
 
     Examples
     --------
-    >>> agbench.load_dataset("digits").index["split"].value_counts()  # doctest: +SKIP
+    >>> import agbench, tempfile
+    >>> digits = agbench.load_dataset("digits", workspace=tempfile.mkdtemp())
+    >>> digits.parts
+    {'train': 1078, 'test': 359, 'validation': 360}
     """
-    place = Workspace(Path(workspace))
-    known = _known(str(name), place, nested, Columns(image=image_column, label=label_column))
-    request = Request(drop_small_classes=drop_small_classes, fresh=fresh)
-    return prepare(known, place.datasets, request, environment.available_cpus())
+    selection = _selection(
+        name,
+        workspace_at := Workspace.at(workspace),
+        nested=checked("nested", nested, bool, "true or false"),
+        image_column=_filled("image_column", image_column),
+        label_column=_filled("label_column", label_column),
+        source=None if source is None else str(_path("source", source)),
+        accept_unverified=checked("accept_unverified", accept_unverified, bool, "true or false"),
+        drop_small_classes=checked("drop_small_classes", drop_small_classes, bool, "true or false"),
+    )
+    return prepare_images(selection, workspace_at, Progress(), checked("fresh", fresh, bool, "true or false"))
 
 
 def run(
-    dataset: Dataset,
-    studies: Sequence[str] = ("quick",),
+    dataset: AnyDataset,
+    studies: str | Sequence[str] | None = None,
     *,
-    workspace: str | Path = HERE,
-    models: Sequence[str] | None = None,
-    levels: Sequence[float] | None = None,
-    codecs: Sequence[str] | None = None,
-    seeds: Sequence[int] = (0,),
-    budget: Budget = study.QUICK,
-    config: ExecutionConfig | None = None,
+    models: str | Sequence[str] | None = None,
+    levels: float | Sequence[float] | None = None,
+    codecs: str | Sequence[str] | None = None,
+    noise: bool = False,
+    seeds: int | Sequence[int] = 0,
+    quick: bool = False,
+    budget: Budget | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    retries: int = 1,
+    keep_models: bool = False,
     name: str | None = None,
+    fresh: bool = False,
+    workspace: AnyPath | None = None,
 ) -> pd.DataFrame:
-    """Run the trials of studies that are missing.
+    """Run the missing trials of studies, and return all of their trials.
+
+    The same call again runs nothing; interrupted, it goes on where it was.
 
     Parameters
     ----------
-    dataset : Dataset
-        As `load_dataset` gives it.
-    studies : sequence of str
-        Names, or paths of YAML files.
-    workspace : str or Path
-        As in `load_dataset`.
-    models, levels, codecs : sequence, optional
-        Instead of the studies' own.
-    seeds : sequence of int
-        One trial each.
-    budget : Budget
-        What each model may spend; by default minutes rather than hours (``agbench run --quick``).
-    config : ExecutionConfig, optional
-        How trials are run; by default on this machine, as many at once as fit.
+    dataset : Dataset, str or Path
+        Data set, its name, a folder of class folders, or a table of images and labels.
+    studies : str or sequence of str, optional
+        Names of studies, or paths of YAML files; by default compression, storage and tabular, with `quick` the
+        study of that name.
+    models, levels, codecs : optional
+        One or several, instead of the studies' own.
+    noise : bool
+        Whether all images get the paper's noise first (section III-A).
+    seeds : int or sequence of int
+        Seeds, one trial each.
+    quick : bool
+        Whether trials take minutes rather than hours: small images, few epochs, fast learners.
+    budget : Budget, optional
+        Settings of the models; each that is set replaces that of the default, or of `quick`.
+    workers : int, optional
+        Number of concurrent trials; by default as many as cores, GPUs and memory allow.
+    address : str, optional
+        Address of a Ray cluster: ``"auto"``, ``"HOST:PORT"`` or ``"ray://HOST:PORT"``.
+    retries : int
+        Maximum number of further attempts for a trial that crashed or ran out of memory.
+    keep_models : bool
+        Whether fitted models are kept in ``results/models``.
     name : str, optional
-        Groups the trials.
+        Name of the sweep, for `report`, `compare` and `results`.
+    fresh : bool
+        Whether no older result is reused; with `name`, only those of that name are.
+    workspace : str or Path, optional
+        As in `load_dataset`; a `Dataset` knows its own.
 
     Returns
     -------
     DataFrame
-        As `results` gives it, of these trials: the last one of each condition, also where it failed.
+        One row per condition, its last trial, also where it failed; columns as in `results`.
 
     Raises
     ------
     UserError
-        If a study, model, level or codec is unknown, or can't be used here.
-    """
-    from agbench.runner import sweep
-    from agbench.runner.display import Display
-    from agbench.runner.plan import make_plan
-    from agbench.store.store import Store
-    from agbench.store.sweeps import check_sweep_name
+        If a study, model, level or codec is unknown, or can't be used on this machine.
 
-    if name is not None:
-        check_sweep_name(name)
-    chosen = [one for study_name in studies for one in yaml_file.find_studies(study_name)]
-    if models is None:
-        chosen, _ = study.runnable(chosen)
-    conditions = study.conditions(
-        chosen,
-        dataset=dataset.name,
-        fingerprint=dataset.fingerprint,
-        budget=budget,
-        seeds=tuple(seeds),
-        models=None if models is None else tuple(models),
-        levels=None if levels is None else tuple(levels),
-        codecs=None if codecs is None else tuple(codecs),
+    Examples
+    --------
+    >>> import agbench, tempfile
+    >>> digits = agbench.load_dataset("digits", workspace=tempfile.mkdtemp())
+    >>> trials = agbench.run(digits, models="tabular:dct", levels=0.3, quick=True)  # doctest: +SKIP
+    """
+    if budget is not None:
+        checked("budget", budget, Budget, "an agbench.Budget, such as Budget(epochs=3)")
+    request = RunRequest(
+        studies=texts("studies", studies) or (),
+        models=texts("models", models),
+        levels=numbers("levels", levels),
+        codecs=texts("codecs", codecs),
+        noise=checked("noise", noise, bool, "true or false"),
+        seeds=integers("seeds", seeds) or (0,),
+        quick=checked("quick", quick, bool, "true or false"),
+        budget=budget or Budget(),
+        config=ExecutionConfig(workers, address, retries, keep_models),
+        name=name,
+        fresh=checked("fresh", fresh, bool, "true or false"),
     )
-    place = Workspace(Path(workspace))
-    store, started = Store(place.results), int(time.time() * 1000)
-    plan = make_plan(conditions, store.records(dataset.name))
-    if name is not None:
-        store.name([record.run_id for record in plan.done if name not in record.sweeps], name, started)
-    if plan.todo:
-        running = sweep.run(plan.todo, dataset, place, store, config, {} if name is None else {name: started})
-        with Display(len(plan.todo)) as display, closing(running) as events:
-            for event in events:
-                display.show(event)
-    wanted = {condition.id for condition in conditions}
+    images, place = _prepared(dataset, workspace, lambda name: request.conditions(request.chosen(), name, ""))
+    planned = plan_run(request, images, place, Progress().say)
+    execute(planned, Progress().say)
+    wanted = {condition.id for condition in planned.conditions}
     last = {record.condition.id: record for record in read_records(place.results) if record.condition.id in wanted}
     return table_of(last.values())
 
 
-def results(*, workspace: str | Path = HERE, dataset: str | None = None, name: str | None = None) -> pd.DataFrame:
-    """Give all stored trials.
-
-    Parameters
-    ----------
-    workspace : str or Path
-        As in `load_dataset`.
-    dataset, name : str, optional
-        Only of this data set, or of this named sweep.
-
-    Returns
-    -------
-    DataFrame
-        A row a trial, the oldest first: ``condition`` (its id) and its parts, ``status``, ``ending``, ``reason``,
-        ``started``, and what was measured. A trial without a result has a row too, and no accuracy.
-
-    Raises
-    ------
-    UserError
-        If no sweep has that name.
-    """
-    records = read_records(Workspace(Path(workspace)).results, dataset)
-    return table_of(records if name is None else named(records, name))
-
-
-def report(
-    dataset: Dataset | str,
-    *,
-    workspace: str | Path = HERE,
-    formats: Sequence[str] = ("md", "html", "csv"),
-    name: str | None = None,
-) -> Path:
-    """Make a data set's report from the stored results; nothing is run.
-
-    Parameters
-    ----------
-    dataset : Dataset or str
-        Whose results.
-    workspace : str or Path
-        As in `load_dataset`.
-    formats : sequence of str
-        Of ``"md"``, ``"html"``, ``"latex"`` and ``"csv"``.
-    name : str, optional
-        Only of the trials of this named sweep.
-
-    Returns
-    -------
-    Path
-        Its page.
-
-    Raises
-    ------
-    UserError
-        If there are no results, or a format is unknown.
-    """
-    from agbench.reporting import build
-
-    build.check_formats(formats)
-    place = Workspace(Path(workspace))
-    wanted = dataset if isinstance(dataset, str) else dataset.name
-    records = read_records(place.results)
-    own = records if name is None else named(records, name)
-    if wanted not in {record.condition.dataset for record in own}:
-        raise UserError(f"no results of {wanted}: agbench.run makes some")
-    (written,) = build.write_reports(records, place, [wanted], formats, name)
-    return written.path
-
-
 def recommend(
-    dataset: Dataset,
+    dataset: AnyDataset,
+    margin: float = 0.01,
+    codecs: str | Sequence[str] = "jpeg",
     *,
-    workspace: str | Path = HERE,
-    question: Question | None = None,
-    config: ExecutionConfig | None = None,
+    seeds: int | Sequence[int] = 0,
+    model: str = study.PROBE,
+    image_size: int | None = None,
+    budget: float | str | None = None,
+    confirm: bool = False,
+    quick: bool = False,
+    workers: int | None = None,
+    address: str | None = None,
+    workspace: AnyPath | None = None,
 ) -> Recommendation:
-    """Find the smallest level at which a data set loses less than a margin.
+    """Return the smallest level at which a data set is shown to lose less than a margin of accuracy.
 
     Parameters
     ----------
-    dataset : Dataset
-        As `load_dataset` gives it.
-    workspace : str or Path
-        As in `load_dataset`.
-    question : Question, optional
-        Margin, codecs, seeds and more; by default a loss of one point, and JPEG.
-    config : ExecutionConfig, optional
+    dataset : Dataset, str or Path
+        Data set, its name, a folder of class folders, or a table of images and labels.
+    margin : float
+        Smallest loss of accuracy that matters, above 0 and below 1; 0.01 is one point.
+    codecs : str or sequence of str
+        Names of the codecs to try.
+    seeds : int or sequence of int
+        Seeds, one trial a level each.
+    model : str
+        Model that is trained at each level, a ``probe`` or ``tabular`` one.
+    image_size : int, optional
+        Side in pixels to which a probe scales images; by default its backbone's own.
+    budget : float or str, optional
+        Seconds, or a duration such as ``"10m"``, after which no further trial is started.
+    confirm : bool
+        Whether a deep model is fine-tuned at the original and at the level found.
+    quick : bool
+        Whether that model is fine-tuned on small images, for few epochs.
+    workers, address, workspace
         As in `run`.
 
     Returns
     -------
     Recommendation
-        Its ``chosen`` has level, bytes, and the difference with its interval.
+        Its ``chosen`` has the level, the bytes, and the difference with its interval.
 
     Raises
     ------
     UserError
-        If the model can't work here.
-    TrialFailedError
-        If a trial that the answer needs failed.
+        If a value is wrong, a model can't work on this machine, or a trial that the answer needs failed.
+
+    Examples
+    --------
+    >>> import agbench, tempfile
+    >>> patches = agbench.load_dataset("patches", workspace=tempfile.mkdtemp())
+    >>> answer = agbench.recommend(patches, margin=0.05, codecs=["jpeg", "webp"])  # doctest: +SKIP
     """
-    from agbench.recommendation.search import recommend as find
+    started = time.monotonic()
+    question = make_question(
+        margin=margin,
+        codecs=texts("codecs", codecs) or (),
+        seeds=integers("seeds", seeds) or (),
+        model=_filled("model", model),
+        image_size=image_size,
+        confirm=checked("confirm", confirm, bool, "true or false"),
+        quick=checked("quick", quick, bool, "true or false"),
+        budget=_seconds(budget),
+    )
+    config = ExecutionConfig(workers, address)
+    images, place = _prepared(dataset, workspace)
+    return find_level(images, place, question, config, started)
+
+
+def compress(
+    source: AnyPath,
+    out: AnyPath,
+    *,
+    level: float | None = None,
+    target_bytes: float | str | None = None,
+    codec: str = "jpeg",
+    strip_metadata: bool = False,
+    unreadable: Literal["copy", "skip"] = "copy",
+    verify: bool = False,
+    image_column: str = "image",
+    label_column: str = "label",
+    workers: int | None = None,
+) -> Compressed:
+    """Write a compressed copy of a folder of images, or of the images that a table names.
+
+    The same call again goes on where it was interrupted, and makes again what changed in the source since.
+
+    Parameters
+    ----------
+    source : str or Path
+        Folder of images, or table (``.csv``, ``.tsv``) that names them. Nothing in it is changed.
+    out : str or Path
+        Folder of the copy: one that does not exist, an empty one, or an earlier copy of the same source.
+    level : float, optional
+        Quality as a level, 0.01 to 0.99; either this or `target_bytes` is needed.
+    target_bytes : float or str, optional
+        Size that all images may take: a share (0.3) or an amount (``"5GB"``, ``"300MiB"``).
+    codec : str
+        Name of the codec.
+    strip_metadata : bool
+        Whether metadata is dropped, but for the orientation; colours are converted to sRGB.
+    unreadable : {"copy", "skip"}
+        Whether images that can't be decoded are copied or left out.
+    verify : bool
+        Whether every image of the copy is decoded in the end.
+    image_column, label_column : str
+        Columns of a table that hold the images' paths and their labels.
+    workers : int, optional
+        Number of processes; by default one a core.
+
+    Returns
+    -------
+    Compressed
+        Bytes before and after, and what became of every file. A warning is given where files could not be read.
+
+    Raises
+    ------
+    UserError
+        If the source can't be read, the copy can't be written, or a value is wrong.
+
+    Examples
+    --------
+    >>> import agbench, pathlib, tempfile
+    >>> from PIL import Image
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> (folder / "photos").mkdir()
+    >>> Image.effect_noise((64, 64), 50).save(folder / "photos" / "noise.png")
+    >>> done = agbench.compress(folder / "photos", folder / "small", level=0.3, workers=1)
+    >>> done.after < done.before
+    True
+    """
+    done = make_copy(
+        source,
+        out,
+        level=level,
+        target_bytes=target_bytes,
+        codec=codec,
+        strip_metadata=strip_metadata,
+        unreadable=unreadable,
+        verify=verify,
+        image_column=image_column,
+        label_column=label_column,
+        workers=workers,
+    )
+    if done.problem():
+        warnings.warn(done.problem(), stacklevel=2)
+    return done
+
+
+def compare(
+    base: str, new: str, *, threshold: float = THRESHOLD, workspace: AnyPath | None = None
+) -> ComparisonPage:
+    """Return the comparison of a named sweep with an earlier one, condition by condition.
+
+    Parameters
+    ----------
+    base, new : str
+        Names of the earlier and of the later sweep.
+    threshold : float
+        How many times the seconds of the base a model may take on the same hardware, 1 or more.
+    workspace : str or Path, optional
+        As in `load_dataset`.
+
+    Returns
+    -------
+    ComparisonPage
+        Its ``regressions`` is the number of things that got worse.
+
+    Raises
+    ------
+    UserError
+        If no sweep has that name, or the threshold is none.
+
+    Examples
+    --------
+    >>> import agbench
+    >>> agbench.compare("monday", "tuesday")
+    Traceback (most recent call last):
+    ...
+    agbench.core.errors.UserError: no sweep called 'tuesday', and none has a name yet: ...
+    """
+    from agbench.analysis import regressions
+    from agbench.reporting.pages.comparison import ComparisonPage
+
+    for argument, value in (("base", base), ("new", new)):
+        _filled(argument, value)
+    checked("threshold", threshold, (int, float), "a number")
+    records = read_records(Workspace.at(workspace).results)
+    return ComparisonPage(regressions.compare(records, base, new, threshold))
+
+
+def report(
+    dataset: AnyDataset,
+    *,
+    formats: str | Sequence[str] = FORMATS,
+    name: str | None = None,
+    workspace: AnyPath | None = None,
+) -> Report:
+    """Write a data set's report from the stored results; nothing is run.
+
+    Parameters
+    ----------
+    dataset : Dataset or str
+        Data set, or its name.
+    formats : str or sequence of str
+        ``"md"``, ``"html"``, ``"latex"`` or ``"csv"``, one or several.
+    name : str, optional
+        Name of the sweep whose trials alone are used.
+    workspace : str or Path, optional
+        As in `run`.
+
+    Returns
+    -------
+    Report
+        Path of the page, which a report can be used as, and the main table.
+
+    Raises
+    ------
+    UserError
+        If there are no results, or a format is unknown.
+
+    Examples
+    --------
+    >>> import agbench, tempfile
+    >>> agbench.report("patches", workspace=tempfile.mkdtemp())
+    Traceback (most recent call last):
+    ...
+    agbench.core.errors.UserError: no results of patches: run `agbench run --dataset patches` first
+    """
+    wanted = texts("formats", formats) or FORMATS
+    if not isinstance(dataset, (Dataset, str)):
+        raise UserError(f"dataset should be a Dataset or the name of one, got {dataset!r}")
+    dataset_name = dataset.name if isinstance(dataset, Dataset) else _filled("dataset", dataset)
+    (written,) = write_reports(_workspace_of(dataset, workspace), [dataset_name], wanted, name)
+    return written
+
+
+def results(
+    *, dataset: Dataset | str | None = None, name: str | None = None, workspace: AnyPath | None = None
+) -> pd.DataFrame:
+    """Return all stored trials.
+
+    Parameters
+    ----------
+    dataset : Dataset or str, optional
+        Data set, or the name of one, whose trials alone are returned.
+    name : str, optional
+        Name of the sweep whose trials alone are returned.
+    workspace : str or Path, optional
+        As in `run`.
+
+    Returns
+    -------
+    DataFrame
+        One row per trial, the oldest first: ``condition`` (its id) and its parts, ``status``, ``ending``,
+        ``reason``, ``started``, and every metric. A trial without a result has a row too, and no accuracy.
+
+    Raises
+    ------
+    UserError
+        If no sweep has that name.
+
+    Examples
+    --------
+    >>> import agbench, tempfile
+    >>> agbench.results(workspace=tempfile.mkdtemp()).empty
+    True
+    """
+    if dataset is not None and not isinstance(dataset, (Dataset, str)):
+        raise UserError(f"dataset should be a Dataset or the name of one, got {dataset!r}")
+    wanted = dataset.name if isinstance(dataset, Dataset) else dataset and dataset.lower()
+    records = read_records(_workspace_of(dataset, workspace).results, wanted or None)
+    return table_of(records if name is None else named(records, _filled("name", name)))
+
+
+# What follows is shared with the command line, and not public.
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """Conditions that a user asks for, and how they are to be run.
+
+    Parameters
+    ----------
+    studies : tuple of str
+        Names of studies, or paths of YAML files; where there are none, the default ones.
+    models, levels, codecs : tuple, optional
+        Values instead of the studies' own.
+    noise : bool
+        Whether all images get the paper's noise first.
+    seeds : tuple of int
+        Seeds, one condition each.
+    quick : bool
+        Whether small images, few epochs and fast learners are used.
+    budget : Budget
+        Settings that replace those of the default budget, or of the quick one.
+    config : ExecutionConfig
+        How trials are executed.
+    name : str, optional
+        Name of the sweep.
+    fresh : bool
+        Whether no older result is reused.
+
+    Raises
+    ------
+    UserError
+        If the name is none that a sweep can have.
+    """
+
+    studies: tuple[str, ...] = ()
+    models: tuple[str, ...] | None = None
+    levels: tuple[float, ...] | None = None
+    codecs: tuple[str, ...] | None = None
+    noise: bool = False
+    seeds: tuple[int, ...] = (0,)
+    quick: bool = False
+    budget: Budget = field(default_factory=Budget)
+    config: ExecutionConfig = field(default_factory=ExecutionConfig)
+    name: str | None = None
+    fresh: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            check_sweep_name(self.name)
+
+    def chosen(self) -> list[study.Study]:
+        """Return the studies that are asked for, as they are with the model hub."""
+        names = self.studies or (_QUICK_STUDIES if self.quick else _FULL_STUDIES)
+        return [one for name in names for one in yaml_file.find_studies(name)]
+
+    def runnable(self, say: Say) -> list[study.Study]:
+        """Return the studies as they can be run now: with other models where the model hub does not answer."""
+        if self.models is not None:
+            return self.chosen()
+        studies, remark = conditions.runnable(self.chosen())
+        if remark:
+            say(remark)
+        return studies
+
+    def conditions(self, studies: Sequence[study.Study], dataset: str, fingerprint: str) -> list[Condition]:
+        """Return the conditions of studies on a data set; each wrong name or value is a `UserError`."""
+        return conditions.make_conditions(
+            studies,
+            dataset=dataset,
+            fingerprint=fingerprint,
+            budget=self.budget.over(study.QUICK if self.quick else study.STANDARD),
+            seeds=self.seeds,
+            models=self.models,
+            levels=self.levels,
+            noise=study.PAPER_NOISE if self.noise else None,
+            codecs=self.codecs,
+        )
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """Conditions beside what the store has of them.
+
+    Parameters
+    ----------
+    request : RunRequest
+        What was asked for.
+    dataset : Dataset
+        Prepared images.
+    workspace : Workspace
+        Workspace of the data set.
+    store : Store
+        Store of the workspace.
+    conditions : tuple of Condition
+        All conditions of the request.
+    plan : Plan
+        Which of them are done, outdated or to be run.
+    started : int
+        Start of the sweep, in milliseconds since 1970.
+    """
+
+    request: RunRequest
+    dataset: Dataset
+    workspace: Workspace
+    store: Store
+    conditions: tuple[Condition, ...]
+    plan: Plan
+    started: int
+
+    def counts(self) -> str:
+        """Return in a line how many conditions are done and how many are to be run."""
+        again = len(self.plan.outdated)
+        return f"{len(self.conditions)} conditions: {len(self.plan.done)} done, {len(self.plan.todo)} to run" + (
+            f" ({again} of them again: other versions)" if again else ""
+        )
+
+
+def prepare_images(
+    selection: ImageSelection, workspace: Workspace, progress: Progress, fresh: bool = False
+) -> Dataset:
+    """Return the data set that is meant, prepared where that has not been done.
+
+    Parameters
+    ----------
+    selection : ImageSelection
+        Images that are meant.
+    workspace : Workspace
+        Workspace of the data set.
+    progress : Progress
+        Shows the steps.
+    fresh : bool
+        Whether an earlier preparation is replaced.
+    """
+    spec = selection.spec(workspace.datasets)
+    request = selection.request(spec, fresh)
+    with progress:
+        return prepare(spec, workspace.datasets, request, environment.available_cpus(), progress.advance)
+
+
+def plan_run(request: RunRequest, dataset: Dataset, workspace: Workspace, say: Say) -> PlannedRun:
+    """Return what a request comes to: studies, conditions, and what of them is done.
+
+    Parameters
+    ----------
+    request : RunRequest
+        What is asked for.
+    dataset : Dataset
+        Prepared images.
+    workspace : Workspace
+        Workspace of the data set.
+    say : callable
+        Receives a line about each thing that the user should know.
+    """
+    studies = request.runnable(say)
+    for remark in dataset.remarks():
+        say(f"{dataset.name}: {remark}")
+    conditions = request.conditions(studies, dataset.name, dataset.fingerprint)
+    # MLflow takes seconds to import: what is mistyped is refused before that.
+    from agbench.runner.plan import make_plan
+    from agbench.store.store import Store
+
+    store, started = Store(workspace.results), int(time.time() * 1000)
+    records = store.records(dataset.name)
+    reusable = [record for record in records if not request.fresh or request.name in record.sweeps]
+    plan = make_plan(conditions, reusable)
+    return PlannedRun(request, dataset, workspace, store, tuple(conditions), plan, started)
+
+
+def execute(planned: PlannedRun, say: Say) -> list[Ended]:
+    """Run what is left of a plan, show its progress on standard error, and return the trials that failed.
+
+    Parameters
+    ----------
+    planned : PlannedRun
+        Result of `plan_run`.
+    say : callable
+        Receives a line about what is to be run.
+    """
+    plan, name = planned.plan, planned.request.name
+    if name is not None:
+        reused = [record.run_id for record in plan.done if name not in record.sweeps]
+        planned.store.name(reused, name, planned.started)
+    say(planned.counts())
+    if not plan.todo:
+        say("nothing to run")
+        return []
+    from agbench.runner import sweep
     from agbench.runner.display import Display
 
+    sweeps = {} if name is None else {name: planned.started}
+    running = sweep.run(
+        plan.todo, planned.dataset, planned.workspace, planned.store, planned.request.config, sweeps
+    )
+    with Display(len(plan.todo)) as display, closing(running) as events:
+        for event in events:
+            display.show(event)
+    return [event for event, _ in display.failures]
+
+
+def make_question(
+    *,
+    margin: float,
+    codecs: tuple[str, ...],
+    seeds: tuple[int, ...],
+    model: str,
+    image_size: int | None,
+    confirm: bool,
+    quick: bool,
+    budget: float | None,
+) -> Question:
+    """Return the question of a recommendation; names and seeds are checked first.
+
+    Parameters are those of `recommend`, in plain values; `budget` is in seconds.
+    """
+    from agbench.models import weights
+    from agbench.preprocess import codec
+
+    for name in codecs:
+        codec.find_codec(name)
+    conditions.check_seeds(seeds)
+    from agbench.recommendation.question import Question
+
+    deep = (study.AUTOGLUON if weights.hub_answers() else study.OFFLINE) if confirm else None
+    return Question(
+        margin=margin,
+        codecs=codecs,
+        seeds=seeds,
+        model=model,
+        image_size=image_size,
+        budget=budget,
+        confirm=deep,
+        confirm_budget=study.QUICK if quick else study.STANDARD,
+    )
+
+
+def find_level(
+    dataset: Dataset, workspace: Workspace, question: Question, config: ExecutionConfig, started: float
+) -> Recommendation:
+    """Return the answer to a question, and show the progress of its trials on standard error.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Prepared images.
+    workspace : Workspace
+        Workspace of the data set.
+    question : Question
+        What is asked.
+    config : ExecutionConfig
+        How trials are executed.
+    started : float
+        Time on `time.monotonic` from which the question's budget counts.
+    """
+    from dataclasses import replace
+
+    from agbench.recommendation.search import search
+    from agbench.runner.display import Display
+
+    for remark in dataset.remarks():
+        Progress().say(f"{dataset.name}: {remark}")
+    if question.budget is not None:
+        question = replace(question, budget=max(question.budget - (time.monotonic() - started), 0.0))
     with Display(None) as display:
-        return find(dataset, Workspace(Path(workspace)), question, config, display.show)
+        return search(dataset, workspace, question, config, display.show)
 
 
-def _known(name: str, workspace: Workspace, nested: bool, columns: Columns) -> DatasetSpec:
-    catalogue = Catalogue(workspace.datasets)
-    if name.lower() in catalogue.names():
-        return catalogue.find(name)
-    path = files.expanded(name)
+def make_copy(
+    source: Any,
+    out: Any,
+    *,
+    level: Any,
+    target_bytes: Any,
+    codec: Any,
+    strip_metadata: Any,
+    unreadable: Any,
+    verify: Any,
+    image_column: Any,
+    label_column: Any,
+    workers: Any,
+) -> Compressed:
+    """Write a compressed copy and show its progress on standard error; parameters are those of `compress`."""
+    from agbench.compression.compress import compress_folder
+
+    if level is not None:
+        checked("level", level, (int, float), "a number from 0.01 to 0.99")
+    if target_bytes is not None:
+        target_bytes = str(checked("target_bytes", target_bytes, (int, float, str), "a share or an amount"))
+    if unreadable not in ("copy", "skip"):
+        raise UserError(f'unreadable should be "copy" or "skip", got {unreadable!r}')
+    if workers is not None and checked("workers", workers, int, "a whole number") < 1:
+        raise UserError(f"{workers} processes are none: ask for 1 or more")
+    columns = Columns(image=_filled("image_column", image_column), label=_filled("label_column", label_column))
+    with Progress() as progress:
+        return compress_folder(
+            _path("source", source),
+            _path("out", out),
+            level=level,
+            target_bytes=target_bytes,
+            codec=_filled("codec", codec),
+            strip_metadata=checked("strip_metadata", strip_metadata, bool, "true or false"),
+            unreadable=unreadable,
+            verify=checked("verify", verify, bool, "true or false"),
+            columns=columns,
+            workers=workers,
+            on_progress=progress.advance,
+        )
+
+
+def write_reports(
+    workspace: Workspace, datasets: Sequence[str], formats: Sequence[str], name: str | None
+) -> Iterator[Report]:
+    """Write reports of data sets, and the index of all that have results.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace of the results.
+    datasets : sequence of str
+        Names of data sets; where there are none, all that have results.
+    formats : sequence of str
+        Formats of the report.
+    name : str, optional
+        Name of the sweep whose trials alone are used.
+
+    Yields
+    ------
+    Report
+
+    Raises
+    ------
+    UserError
+        If there are no results, or a format or the sweep is unknown.
+    """
+    from agbench.reporting import build
+
+    build.check_formats(formats)
+    records = read_records(workspace.results)
+    own = records if name is None else named(records, _filled("name", name))
+    known = sorted({record.condition.dataset for record in own})
+    missing = [one for one in datasets if one.lower() not in known]
+    if missing or not known:
+        wanted = missing[0] if missing else "any data set"
+        others = f"; there are results of {', '.join(known)}" if known else ""
+        command = f"agbench run --dataset {missing[0] if missing else 'NAME'}"
+        raise UserError(f"no results of {wanted}: run `{command}` first{others}")
+    yield from build.write_reports(records, workspace, [one.lower() for one in datasets] or known, formats, name)
+
+
+def _prepared(
+    dataset: AnyDataset, workspace: AnyPath | None, check: Callable[[str], object] = lambda name: None
+) -> tuple[Dataset, Workspace]:
+    """Return a data set and its workspace; `check` is called with its name before it is downloaded."""
+    place = _workspace_of(dataset, workspace)
+    if isinstance(dataset, Dataset):
+        return dataset, place
+    selection = _selection(dataset, place)
+    check(selection.spec(place.datasets).name)
+    return prepare_images(selection, place, Progress()), place
+
+
+def _workspace_of(dataset: object, workspace: AnyPath | None) -> Workspace:
+    if not isinstance(dataset, Dataset):
+        return Workspace.at(workspace)
+    if workspace is not None and Workspace.at(workspace).folder.resolve() != dataset.workspace.resolve():
+        raise UserError(
+            f"{dataset.name} was prepared in the workspace {dataset.workspace}, not in {workspace}: "
+            "leave out workspace, or load the data set there"
+        )
+    return Workspace(dataset.workspace)
+
+
+def _selection(name: object, workspace: Workspace, **options: Any) -> ImageSelection:
+    """Return the images that a name or path means: a known name first, then a table, then a folder."""
+    if isinstance(name, Dataset):
+        raise UserError(f"{name.name} is loaded already: use it as it is")
+    if not is_path(name):
+        raise UserError(
+            f"dataset should be the name of a data set, or the path of a folder or table, got {name!r}"
+        )
+    text = str(name)
+    is_name = isinstance(name, str) and text.lower() in Catalogue(workspace.datasets).names()
+    if is_name or options.get("source"):
+        return ImageSelection(dataset=text, **options)
+    path = files.expanded(text)
     if path.is_file():
-        return catalogue.own_table(path, columns, None)
-    return catalogue.own_folder(path, nested=nested) if path.is_dir() else catalogue.find(name)
+        return ImageSelection(table=path, **options)
+    if path.is_dir():
+        return ImageSelection(folder=path, **options)
+    return ImageSelection(dataset=text, **options)
+
+
+def _path(argument: str, value: object) -> Path:
+    if not is_path(value):
+        raise UserError(f"{argument} should be a path, got {value!r}")
+    return Path(str(value))
+
+
+def _filled(argument: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{argument} should be a text that is not empty, got {value!r}")
+    return value
+
+
+def _seconds(budget: float | str | None) -> float | None:
+    if budget is None or isinstance(budget, str):
+        return None if budget is None else seconds_of(budget)
+    seconds = checked("budget", budget, (int, float), "seconds, or a duration such as '10m'")
+    if not 0 < seconds < float("inf"):
+        raise UserError(f"{budget!r} is no duration: use 90s, 10m or 1.5h")
+    return float(seconds)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import agbench
 from agbench.core.environment import available_cpus
 from agbench.data.dataset import Dataset
-from agbench.runner.scheduler import ExecutionConfig
+from agbench.runner.config import ExecutionConfig
 from benchmarks.row import Row
 
 DATASET, LEVELS = "patches", (1.0, 0.7, 0.5, 0.3)

@@ -13,10 +13,10 @@ from agbench.core.condition import Condition, Preprocessing
 from agbench.core.workspace import Workspace
 from agbench.models import registry
 from agbench.runner import sweep
+from agbench.runner.config import ExecutionConfig
 from agbench.runner.events import Ended
-from agbench.runner.scheduler import ExecutionConfig
 from agbench.store.store import Store
-from agbench.studies import study
+from agbench.studies import conditions, study
 from benchmarks import bare
 from benchmarks.row import Row
 
@@ -31,7 +31,7 @@ def rows() -> Iterator[Row]:
         dataset = agbench.load_dataset(bare.DATASET, workspace=scratch)
         store = Store(workspace.results)
         budget = study.QUICK.only(registry.find_model(bare.MODEL)[0].reads)
-        name, checkpoint = study.located(bare.MODEL)
+        name, checkpoint = conditions.located(bare.MODEL)
         ours, theirs, same = [], [], True
         with sweep.opened(dataset, workspace, store, ExecutionConfig(1)) as running:
             for seed in range(TRIALS):

@@ -9,7 +9,6 @@ bring. What this prints is in own_images.txt.
 import sys
 
 import agbench
-from agbench.recommendation.question import Question
 
 
 def main(images: str = "patches", workspace: str = "example") -> None:
@@ -19,16 +18,15 @@ def main(images: str = "patches", workspace: str = "example") -> None:
     print(f"{dataset.name}: {len(dataset.index)} images of {len(dataset.classes)} classes")
 
     # A few trials, as a table. Those that have been run are not run again.
-    trials = agbench.run(dataset, workspace=workspace, models=["tabular:dct"], levels=[1.0, 0.3])
+    trials = agbench.run(dataset, models="tabular:dct", levels=[1.0, 0.3], quick=True)
     print(trials[["model", "level", "bytes", "accuracy"]].to_string(index=False))
 
     # The smallest level that is shown to lose less than five points.
-    question = Question(margin=0.05, image_size=64)
-    answer = agbench.recommend(dataset, workspace=workspace, question=question)
-    for look in answer.tests:
-        loss = look.comparison.difference
+    answer = agbench.recommend(dataset, margin=0.05, image_size=64)
+    for test in answer.tests:
+        loss = test.comparison.difference
         print(
-            f"{look.preprocessing}: {loss.value:+.4f} ({loss.low:+.4f} to {loss.high:+.4f}), safe: {look.is_safe}"
+            f"{test.preprocessing}: {loss.value:+.4f} ({loss.low:+.4f} to {loss.high:+.4f}), safe: {test.is_safe}"
         )
     if answer.chosen is None:
         print("no level is shown to be safe")
@@ -36,7 +34,7 @@ def main(images: str = "patches", workspace: str = "example") -> None:
         print(f"safe: {answer.chosen.preprocessing}, which saves {answer.chosen.saved:.1%} of the bytes")
 
     # All trials stand in the report, and in one table.
-    print(agbench.report(dataset, workspace=workspace, formats=["md"]))
+    print(agbench.report(dataset, formats="md"))
     print(f"{len(agbench.results(workspace=workspace))} trials are stored")
 
 

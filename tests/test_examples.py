@@ -11,7 +11,6 @@ import pytest
 import agbench as package
 from agbench.analysis import intervals
 from agbench.core.condition import ORIGINAL_LEVEL
-from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
 from agbench.recommendation.question import LEVELS, Question
 from agbench.store.reader import read_records
@@ -88,13 +87,3 @@ def test_results_are_a_table_with_a_row_a_trial(example, agbench, tmp_path):
     done = agbench("--workspace", workspace.folder, "export", tmp_path / "all.xls")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "end it in .parquet or .csv" in done.stderr
-
-
-def test_errors_in_a_notebook_are_the_users(tmp_path):
-    with pytest.raises(UserError, match="did you mean 'patches'"):
-        package.load_dataset("patchs", workspace=tmp_path)
-    with pytest.raises(UserError, match="no results of patches"):
-        package.report("patches", workspace=tmp_path)
-    with pytest.raises(AttributeError):
-        package.compress_everything()
-    assert {"load_dataset", "run", "results", "report", "recommend"} <= set(dir(package))

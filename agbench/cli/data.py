@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agbench.cli.options import Images, images_options
+from agbench.cli.options import images_options, selection_of
 
 if TYPE_CHECKING:
-    from agbench.core.progress import Progress
     from agbench.core.workspace import Workspace
-    from agbench.data.dataset import Dataset
 
 
 @click.command()
@@ -35,16 +33,10 @@ def prepare(workspace: Workspace, /, fresh: bool, **options: Any) -> None:
 
     The same command again goes on where it was interrupted, and does nothing where the data set is ready.
     """
+    from agbench import api
     from agbench.core.progress import Progress
 
-    dataset = prepared(workspace, Images.taken_from(options), Progress(), fresh)
-    parts = ", ".join(f"{count:,} {part}" for part, count in dataset.parts.items())
-    click.echo(
-        f"{dataset.name} is ready: {len(dataset.classes):,} classes, {len(dataset.index):,} images ({parts})"
-    )
-    click.echo(f"  from {dataset.source.origin} ({dataset.source.state})")
-    for remark in dataset.remarks():
-        click.echo(f"  {remark}")
+    click.echo(api.prepare_images(selection_of(options), workspace, Progress(), fresh).text())
 
 
 @click.command()
@@ -69,19 +61,3 @@ def codecs() -> None:
 
     for name, entry in CODECS.items():
         click.echo(listing.describe_codec(name, entry))
-
-
-def prepared(workspace: Workspace, images: Images, progress: Progress, fresh: bool = False) -> Dataset:
-    """Prepare the data set that is meant, where that has not been done."""
-    from agbench.core import environment
-    from agbench.data.prepare import prepare
-
-    known = images.find(workspace)
-    with progress:
-        return prepare(
-            known,
-            workspace.datasets,
-            images.request(known, fresh),
-            environment.available_cpus(),
-            progress.advance,
-        )

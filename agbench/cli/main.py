@@ -1,34 +1,32 @@
-"""The command line: parse, call, print. Nothing heavy is imported before a command needs it."""
+"""The command ``agbench``. Nothing heavy is imported before a command needs it."""
 
 from __future__ import annotations
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from agbench.cli import compress, data, recommend, report, run, sweeps
+from agbench.cli import compress, data, nightly, recommend, report, run, sweeps
+from agbench.cli.exit import Exit
 from agbench.core import files
 from agbench.core.errors import UserError
 
-if TYPE_CHECKING:
-    pass
-
 
 class _Group(click.Group):
-    """Shows a user's error as one line, without a traceback."""
+    """A group that prints a user's error as one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except UserError as error:
             click.echo(f"agbench: {error}", err=True)
-            ctx.exit(2)
+            ctx.exit(Exit.USER_ERROR)
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends anyway, and with this status
             click.echo("agbench: stopped; the same command goes on from here", err=True)
-            ctx.exit(130)
+            ctx.exit(Exit.INTERRUPTED)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -57,7 +55,7 @@ for _command in (
     report.report,
     sweeps.list_names,
     sweeps.compare,
-    sweeps.nightly,
+    nightly.nightly,
     sweeps.export,
     recommend.recommend,
     compress.compress,

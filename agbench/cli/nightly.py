@@ -1,53 +1,58 @@
-"""The nightly: its name, what it is compared with, and its summary."""
+"""The command ``agbench nightly``."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
-from itertools import count
-from pathlib import Path
 from typing import Any
 
-from agbench.analysis.regressions import SweepComparison, compare
-from agbench.core import files
+import click
+
+from agbench.cli.exit import Exit
+from agbench.cli.options import selection_of
+from agbench.cli.run import run
+from agbench.cli.sweeps import threshold_option
 from agbench.core.errors import UserError
-from agbench.core.workspace import Workspace
-from agbench.reporting import build
-from agbench.reporting.pages import comparison, markdown
-from agbench.reporting.tables.details import trials_without_result
-from agbench.store.reader import read_records
-from agbench.store.record import FINISHED, Record
-from agbench.store.sweeps import datasets_of, last_trials, named, names
 
 BUNDLED = ("--dataset", "patches", "--quick")
-"""What is run where nothing else is asked for."""
-
-REGRESSED, FAILED_TRIALS, NOTHING_MEASURED = 1, 3, 4
-"""Exit statuses."""
+"""Options of ``agbench run`` where no data set is named."""
 
 
-@dataclass(frozen=True)
-class NightlyResult:
-    """What came of a nightly.
+@click.command(context_settings={"ignore_unknown_options": True})
+@threshold_option
+@click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF RUN]...")
+@click.pass_context
+def nightly(ctx: click.Context, threshold: float, options: tuple[str, ...]) -> None:
+    """Run the bundled study afresh, report on it, and compare it with the last green nightly.
 
-    Parameters
-    ----------
-    path : Path
-        Its summary.
-    complaints : tuple of str
-        What is not as it should be, a line each; none where it is green.
-    status : int
-        The exit status: that of the gravest complaint, or 0.
+    Takes the options of `agbench run`; without a data set among them it runs `--dataset patches --quick`. One that
+    was interrupted goes on, on the same day. Its summary is written to reports/nightly/, and added to the file
+    that GITHUB_STEP_SUMMARY names. The exit status is 1 where something got worse, 3 where a trial failed, 4
+    where nothing was measured.
     """
+    from datetime import date
 
-    path: Path
-    complaints: tuple[str, ...]
-    status: int
+    from agbench.analysis.regressions import check_threshold
+    from agbench.reporting import nightly as reporting
+
+    check_threshold(threshold)
+    wanted = _parse_run(ctx, options)
+    if not (wanted.params["dataset"] or wanted.params["table"]):
+        wanted = _parse_run(ctx, (*BUNDLED, *options))
+    _check_options(wanted.params)
+    dataset = selection_of({**wanted.params}).spec(ctx.obj.datasets).name
+    name = reporting.choose_name(ctx.obj, dataset, date.today())
+    click.echo(f"{name} of {dataset}", err=True)
+    wanted.params.update(sweep_name=name, fresh=True)
+    _run(wanted)
+    result = reporting.conclude(ctx.obj, name, threshold)
+    click.echo(result.path)
+    for words in result.complaints.values():
+        click.echo(f"agbench: {words}", err=True)
+    for complaint in result.complaints:
+        ctx.exit(Exit[complaint.name])
 
 
-def check_options(options: Mapping[str, Any]) -> None:
+def _check_options(options: Mapping[str, Any]) -> None:
     """Raise `UserError` for options of a run that a nightly has no use for."""
     if options["sweep_name"] is not None:
         raise UserError("a nightly is named by its date: leave out --name")
@@ -55,115 +60,15 @@ def check_options(options: Mapping[str, Any]) -> None:
         raise UserError("a nightly runs: for a plan use `agbench run --fresh --dry-run` with the same options")
 
 
-def choose_name(workspace: Workspace, dataset: str, day: date) -> str:
-    """Give the name of the nightly to run.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        Where it runs.
-    dataset : str
-        What it runs on.
-    day : date
-        Whose nightly it is.
-
-    Returns
-    -------
-    str
-        ``nightly-YYYY-MM-DD``; with ``.2``, ``.3`` and so on where that has been completed, which its summary
-        shows, or is of another data set.
-    """
-    records = read_records(workspace.results)
-    for number in count(1):
-        name = f"nightly-{day.isoformat()}" + (f".{number}" if number > 1 else "")
-        of = datasets_of(record for record in records if name in record.sweeps)
-        if of in ([], [dataset]) and not _summary(workspace, name).exists():
-            break
-    return name
+def _parse_run(ctx: click.Context, options: tuple[str, ...]) -> click.Context:
+    return run.make_context("run", [*options], parent=ctx.parent)
 
 
-def last_green(records: list[Record], name: str) -> str | None:
-    """Give the last green nightly of the same data sets that has a condition in common with a sweep.
-
-    Parameters
-    ----------
-    records : list of Record
-        All of a store's.
-    name : str
-        The sweep's.
-
-    Returns
-    -------
-    str or None
-        Its name; ``None`` where there is none.
-    """
-    ours = [record for record in records if name in record.sweeps]
-    green = {record.green for record in records} - {"", name}
-    for one in reversed([one for one in names(records) if one in green]):
-        theirs = named(records, one)
-        if datasets_of(theirs) == datasets_of(ours) and last_trials(theirs).keys() & last_trials(ours).keys():
-            return one
-    return None
-
-
-def conclude(workspace: Workspace, name: str, threshold: float) -> NightlyResult:
-    """Report on a nightly that was run, compare it, mark it as green where it is, and write its summary.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        Where it ran.
-    name : str
-        Its name.
-    threshold : float
-        As for `agbench.analysis.regressions.compare`.
-
-    Returns
-    -------
-    NightlyResult
-    """
-    records = read_records(workspace.results)
-    own = [record for record in records if name in record.sweeps]
-    trials = last_trials(own).values()
-    failures = [record for record in trials if record.status != FINISHED]
-    base = last_green(records, name)
-    compared = None if base is None else compare(records, base, name, threshold)
-    complaints = _complaints(name, len(trials), len(failures), compared)
-    reports = [*build.write_reports(records, workspace, datasets_of(own), sweep=name)] if own else []
-    text = markdown.render(
-        "nightly.md.j2",
-        name=name,
-        complaints=list(complaints.values()),
-        conditions=len(trials),
-        finished=len(trials) - len(failures),
-        failures=trials_without_result(failures).markdown() if failures else "",
-        reports=[(report.path.relative_to(workspace.folder).as_posix(), report.main_table) for report in reports],
-        comparison="" if compared is None else comparison.page(compared, heading="##"),
-    )
-    if not complaints:
-        # MLflow takes seconds to import; what is red needs no mark.
-        from agbench.store.store import Store
-
-        Store(workspace.results).mark_green([record.run_id for record in own], name)
-    # Last, as the summary is what tells a complete nightly from one that goes on.
-    files.write(_summary(workspace, name), text)
-    if page := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(page).open("a", encoding="utf-8") as stream:
-            stream.write(f"{text}\n")
-    return NightlyResult(_summary(workspace, name), tuple(complaints.values()), next(iter(complaints), 0))
-
-
-def _complaints(name: str, conditions: int, failures: int, compared: SweepComparison | None) -> dict[int, str]:
-    """Say what is wrong, by exit status, the gravest first."""
-    found = {}
-    if failures == conditions:
-        found[NOTHING_MEASURED] = f"{name} measured nothing: no trial finished"
-    if failures:
-        found[FAILED_TRIALS] = f"{name}: no result for {failures} of {conditions} conditions"
-    if compared is not None and compared.regressions:
-        found[REGRESSED] = f"{name}: {compared.regressions} got worse against {compared.base}"
-    return found
-
-
-def _summary(workspace: Workspace, name: str) -> Path:
-    return workspace.reports / "nightly" / f"{name}.md"
+def _run(ctx: click.Context) -> None:
+    """Run a sweep; failed trials are complained of later, and any other exit ends the nightly too."""
+    try:
+        with ctx:
+            ctx.command.invoke(ctx)
+    except SystemExit as ended:
+        if ended.code != Exit.FAILED_TRIALS:
+            raise

@@ -1,22 +1,20 @@
-"""The options that several commands have: which images they work on, and lists of values."""
+"""Options that several commands share: images, settings of a budget, lists of values."""
 
 from __future__ import annotations
 
-import os
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from agbench.core import files
 from agbench.core.errors import UserError
 
 if TYPE_CHECKING:
-    from agbench.core.workspace import Workspace
-    from agbench.data.catalogue import DatasetSpec
-    from agbench.data.prepare import Request
+    from agbench.core.condition import Budget
+    from agbench.data.selection import ImageSelection
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -45,14 +43,14 @@ _OPTIONS = (
 
 
 class Listed(click.ParamType[tuple[Any, ...]]):
-    """Values separated by commas, each of them once."""
+    """Comma-separated values; duplicates are dropped."""
 
     def __init__(self, kind: Callable[[str], Any], name: str) -> None:
         self.kind = kind
         self.name = name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Part a value at its commas."""
+        """Return the values as a tuple."""
         if isinstance(value, tuple):
             return value
         try:
@@ -64,89 +62,56 @@ class Listed(click.ParamType[tuple[Any, ...]]):
         return tuple(dict.fromkeys(values))
 
 
-@dataclass(frozen=True)
-class Images:
-    """What a user asks for, as typed; see `agbench prepare --help`."""
-
-    dataset: str | None
-    table: Path | None
-    image_column: str
-    label_column: str
-    nested: bool
-    source: str | None
-    accept_unverified: bool
-    drop_small_classes: bool
-
-    @classmethod
-    def taken_from(cls, options: dict[str, Any]) -> Images:
-        """Take what belongs here out of a command's options."""
-        return cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
-
-    def find(self, workspace: Workspace) -> DatasetSpec:
-        """Give the data set that is meant.
-
-        Parameters
-        ----------
-        workspace : Workspace
-            Where to look for its card.
-
-        Returns
-        -------
-        DatasetSpec
-
-        Raises
-        ------
-        UserError
-            If there is none, or the options contradict each other.
-        """
-        from agbench.data.card import Columns, check_source, is_web
-        from agbench.data.catalogue import Catalogue
-
-        catalogue = Catalogue(workspace.datasets)
-        if self.source is not None:
-            check_source(self.source)
-        if self.table is not None:
-            if self.nested or self.source:
-                raise UserError("--csv goes without --nested and --source: the table says what is what")
-            columns = Columns(image=self.image_column, label=self.label_column)
-            return catalogue.own_table(self.table, columns, self.dataset)
-        if not self.dataset:
-            raise UserError("which images? give --dataset NAME, --dataset FOLDER, or --csv FILE")
-        is_name = self.dataset.lower() in catalogue.names()
-        if not is_name and self.source is None and _is_path(self.dataset):
-            return catalogue.own_folder(Path(self.dataset), nested=self.nested)
-        if not is_name and self.source is not None:
-            place = Path(self.source)
-            if not is_web(self.source) and place.is_dir():
-                return catalogue.own_folder(place, self.dataset, self.nested)
-            return catalogue.own_archive(self.source, self.dataset, self.nested)
-        if self.nested and not catalogue.find(self.dataset).card.layout.startswith("nested"):
-            raise UserError(f"--nested is for images of your own; {self.dataset} has a layout already")
-        return catalogue.find(self.dataset)
-
-    def request(self, known: DatasetSpec, fresh: bool = False) -> Request:
-        """Give how the data set is to be prepared; the card of a user's own has its source already."""
-        from agbench.data.prepare import Request
-
-        own = self.source is not None and known.card.addresses[:1] in ((self.source,), (_resolved(self.source),))
-        return Request(
-            source=None if own else self.source,
-            accept_unverified=self.accept_unverified,
-            drop_small_classes=self.drop_small_classes,
-            fresh=fresh,
-        )
-
-
 def images_options(command: F) -> F:
-    """Add the options to a command; it takes them out of its keywords with `Images.taken_from`."""
+    """Add the options to a command; the command collects their values with `selection_of`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def _is_path(text: str) -> bool:
-    return os.sep in text or text.startswith((".", "~")) or Path(text).exists()
+def budget_options(command: F) -> F:
+    """Add an option for each setting of a `Budget`; the command collects their values with `budget_of`."""
+    from agbench.core.condition import Budget
+
+    for setting in reversed(fields(Budget)):
+        limits, kind = setting.metadata, str(setting.type)
+        option_type: click.ParamType[Any]
+        if kind.startswith("tuple"):
+            option_type = Listed(str, setting.name.removesuffix("s"))
+        elif kind.startswith("int"):
+            option_type = click.IntRange(limits["least"])
+        elif kind.startswith("float"):
+            option_type = click.FloatRange(limits["above"], min_open=True)
+        else:
+            option_type = click.STRING
+        name = "--" + setting.name.replace("_", "-")
+        command = click.option(name, type=option_type, help=limits["help"], metavar=limits["metavar"])(command)
+    return command
 
 
-def _resolved(source: str) -> str:
-    return str(files.expanded(source).resolve())
+def budget_of(options: dict[str, Any]) -> Budget:
+    """Return the budget of a command's keywords, and remove its settings from them."""
+    from agbench.core.condition import Budget
+
+    settings = {setting.name: options.pop(setting.name) for setting in fields(Budget)}
+    for name, value in settings.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{value} is no value for --{name.replace('_', '-')}: use a finite number")
+    return Budget(**settings)
+
+
+def selection_of(options: dict[str, Any], folder: str | None = None) -> ImageSelection:
+    """Return the images that a command's keywords mean, and remove these from them.
+
+    Parameters
+    ----------
+    options : dict
+        Keywords of a command with `images_options`.
+    folder : str, optional
+        Folder of class folders that was given as an argument.
+    """
+    from agbench.data.selection import ImageSelection
+
+    names = [one.name for one in fields(ImageSelection) if one.name != "folder"]
+    chosen = {name: options.pop(name) for name in names}
+    return ImageSelection(folder=None if folder is None else Path(folder), **chosen)

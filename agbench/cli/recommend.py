@@ -1,38 +1,32 @@
-"""The command recommend: how far one's own images can be compressed."""
+"""The command ``agbench recommend``."""
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 import time
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from agbench.cli.options import Images, Listed, images_options
-from agbench.core import files
+from agbench.cli.exit import Exit
+from agbench.cli.options import Listed, images_options, selection_of
 from agbench.core.errors import UserError
 
 if TYPE_CHECKING:
     from agbench.core.workspace import Workspace
-
-FAILED_TRIAL = 3
-"""Exit status where a trial failed, and there is no answer."""
-
-_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
 class _Duration(click.ParamType[float]):
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value).strip().lower())
-        if found is None or found[2] not in _UNITS or not float(found[1]):
-            self.fail(f"{value!r} is no duration: use 90s, 10m or 1.5h", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+        from agbench.core.progress import seconds_of
+
+        try:
+            return seconds_of(str(value))
+        except UserError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -58,10 +52,15 @@ class _Duration(click.ParamType[float]):
     metavar="0,1,2",
     help="One trial of a level each. Two to four decide little, as their interval is wide: use one, or five.",
 )
-@click.option("--model", default="probe:efficientnet_lite0", show_default=True, help="What judges.")
+@click.option(
+    "--model", default="probe:efficientnet_lite0", show_default=True, help="Model trained at each level."
+)
 @click.option("--image-size", type=click.IntRange(32), help="Side in pixels that a probe sees.")
 @click.option(
-    "--budget", type=_Duration(), metavar="10m", help="Stop looking so long after the start.  [default: no limit]"
+    "--budget",
+    type=_Duration(),
+    metavar="10m",
+    help="Start no trial so long after the start.  [default: no limit]",
 )
 @click.option("--confirm", is_flag=True, help="Fine-tune a deep model at the original and at the level found.")
 @click.option("--quick", is_flag=True, help="Confirm with small images and few epochs.")
@@ -90,60 +89,31 @@ def recommend(
     level that is shown to lose less than the margin, with its evidence: bytes, accuracies, the difference with its
     interval. Its page goes to reports/.
     """
-    from agbench.core.environment import available_cpus
+    from agbench import api
     from agbench.core.progress import Progress
-    from agbench.data.catalogue import Catalogue
-    from agbench.data.prepare import prepare
-    from agbench.models import weights
-    from agbench.preprocess import codec
-    from agbench.recommendation import page
-    from agbench.studies import study
+    from agbench.runner.config import ExecutionConfig
 
-    if folder is not None:
-        if options["dataset"] or options["table"] or options["source"]:
-            raise UserError("give FOLDER, or --dataset, --csv and --source, not both")
-        if not files.expanded(folder).is_dir():
-            raise UserError(f"{folder} is no folder; for a data set that is known, give --dataset {folder}")
-    started = time.monotonic()
-    command = shlex.join(["agbench", *sys.argv[1:]])
-    for name in codecs:
-        codec.find_codec(name)
-    study.check_seeds(seeds)
-    # MLflow takes seconds to import: what is mistyped so far is answered before that.
-    from agbench.recommendation.question import Question
-    from agbench.recommendation.search import TrialFailedError
-    from agbench.recommendation.search import recommend as find
-    from agbench.runner.display import Display
-    from agbench.runner.scheduler import ExecutionConfig
-
-    deep = (study.AUTOGLUON if weights.hub_answers() else study.OFFLINE) if confirm else None
-    question = Question(
+    started, command = time.monotonic(), shlex.join(["agbench", *sys.argv[1:]])
+    selection = selection_of(options, folder)
+    selection.spec(workspace.datasets)
+    question = api.make_question(
         margin=margin,
         codecs=codecs,
         seeds=seeds,
         model=model,
         image_size=image_size,
-        confirm=deep,
-        confirm_budget=study.QUICK if quick else study.STANDARD,
+        confirm=confirm,
+        quick=quick,
+        budget=budget,
     )
-    images, progress = Images.taken_from(options), Progress()
-    catalogue = Catalogue(workspace.datasets)
-    # A folder is meant as one, also where a data set has its name.
-    known = images.find(workspace) if folder is None else catalogue.own_folder(Path(folder), nested=images.nested)
-    with progress:
-        dataset = prepare(known, workspace.datasets, images.request(known), available_cpus(), progress.advance)
-    for remark in dataset.remarks():
-        progress.say(f"{dataset.name}: {remark}")
-    if budget is not None:
-        question = replace(question, budget=max(budget - (time.monotonic() - started), 0.0))
-    with Display(None) as display:
-        try:
-            answer = find(dataset, workspace, question, ExecutionConfig(workers, address), display.show)
-        except TrialFailedError as error:
-            click.echo(f"agbench: no answer, as a trial gave no result: {error}", err=True)
-            sys.exit(FAILED_TRIAL)
-    for line in page.lines(answer):
-        click.echo(line)
-    for line in page.curve(answer):
-        click.echo(line)
-    click.echo(page.write(answer, workspace.reports, command))
+    dataset = api.prepare_images(selection, workspace, Progress())
+    # MLflow takes seconds to import: what is mistyped is refused before that.
+    from agbench.recommendation.search import TrialFailedError
+
+    try:
+        answer = api.find_level(dataset, workspace, question, ExecutionConfig(workers, address), started)
+    except TrialFailedError as error:
+        click.echo(f"agbench: no answer, as a trial gave no result: {error}", err=True)
+        sys.exit(Exit.FAILED_TRIALS)
+    click.echo(answer.text())
+    click.echo(answer.write(command=command))

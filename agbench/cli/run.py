@@ -1,35 +1,30 @@
-"""The command run."""
+"""The command ``agbench run``."""
 
 from __future__ import annotations
 
-import math
 import sys
-import time
-from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from agbench.cli.data import prepared
-from agbench.cli.options import Images, Listed, images_options
-from agbench.core.errors import UserError
+from agbench.cli.exit import Exit
+from agbench.cli.options import Listed, budget_of, budget_options, images_options, selection_of
 
 if TYPE_CHECKING:
-    from agbench.core.condition import Budget, Condition
+    from agbench.api import PlannedRun
+    from agbench.core.condition import Condition
     from agbench.core.workspace import Workspace
 
-STUDY_HELP = (
-    "compression, model-size, storage, noise, convergence, tabular, transfer, paper, quick, or a YAML file."
-)
 
-FAILED_TRIALS = 3
-"""Exit status of a sweep in which trials failed."""
+def _study_help() -> str:
+    from agbench.studies.study import study_names
+
+    return f"{', '.join(study_names())}, or a YAML file."
 
 
 @click.command()
 @images_options
-@click.option("--study", "studies", multiple=True, metavar="NAME|FILE", help=STUDY_HELP)
+@click.option("--study", "studies", multiple=True, metavar="NAME|FILE", help=_study_help())
 @click.option("--models", type=Listed(str, "model"), metavar="A,B", help="Instead of the study's own.")
 @click.option("--levels", type=Listed(float, "level"), metavar="1.0,0.3", help="Instead of the study's own.")
 @click.option(
@@ -38,15 +33,7 @@ FAILED_TRIALS = 3
 @click.option("--noise", is_flag=True, help="Add the paper's noise to all images first.")
 @click.option("--seeds", type=Listed(int, "seed"), default=(0,), metavar="0,1,2", help="One trial for each.")
 @click.option("--quick", is_flag=True, help="Minutes rather than hours: small images, few epochs, fast learners.")
-@click.option("--epochs", type=click.IntRange(1), help="Epochs of fine-tuning, exactly.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Of fine-tuning.")
-@click.option("--batch-size", type=click.IntRange(1), help="Images an optimiser step.")
-@click.option("--image-size", type=click.IntRange(32), help="Side in pixels that the deep model sees.")
-@click.option("--loaders", type=click.IntRange(0), help="Processes that decode images for the deep model.")
-@click.option("--preset", metavar="NAME", help="AutoGluon's, such as medium_quality or best_quality.")
-@click.option("--learners", type=Listed(str, "learner"), metavar="GBM,CAT,XGB", help="TabularPredictor's.")
-@click.option("--time-limit", type=click.FloatRange(0, min_open=True), metavar="S", help="Seconds for fitting.")
-@click.option("--folds", type=click.IntRange(2), help="Every image out of fold: probe, tabular.")
+@budget_options
 @click.option("--keep-models", is_flag=True, help="Keep fitted models in results/models.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Trials at once.  [default: what fits]")
 @click.option("--address", metavar="RAY", help="Run on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")
@@ -78,89 +65,36 @@ def run(
 
     The same command again runs nothing; killed, it goes on where it was.
     """
+    from agbench import api
     from agbench.core.progress import Progress
     from agbench.data.dataset import is_prepared
-    from agbench.store.sweeps import check_sweep_name
-    from agbench.studies import study, yaml_file
+    from agbench.runner.config import ExecutionConfig
 
-    if sweep_name is not None:
-        check_sweep_name(sweep_name)
-    images = Images.taken_from(options)
-    budget = _budget(study.QUICK if quick else study.STANDARD, options)
-    progress = Progress()
-    chosen = [one for name in studies or _default_studies(quick) for one in yaml_file.find_studies(name)]
-    grid = partial(
-        study.conditions,
-        budget=budget,
-        seeds=seeds,
+    selection, progress = selection_of(options), Progress()
+    request = api.RunRequest(
+        studies=studies,
         models=models,
         levels=levels,
-        noise=1.0 if noise else None,
         codecs=codecs,
+        noise=noise,
+        seeds=seeds,
+        quick=quick,
+        budget=budget_of(options),
+        config=ExecutionConfig(workers, address, retries, keep_models),
+        name=sweep_name,
+        fresh=fresh,
     )
-    name = images.find(workspace).name
-    grid(chosen, dataset=name, fingerprint="")  # a mistyped model or codec is answered before a download
-    dataset = None
-    if not dry_run or is_prepared(name, workspace.datasets):
-        dataset = prepared(workspace, images, progress)
-    if models is None:
-        chosen, said = study.runnable(chosen)
-        if said:
-            progress.say(said)
-    if dataset is None:
-        _print_unprepared(name, grid(chosen, dataset=name, fingerprint=""))
+    name = selection.spec(workspace.datasets).name
+    request.conditions(request.chosen(), name, "")  # a mistyped model or codec is refused before a download
+    if dry_run and not is_prepared(name, workspace.datasets):
+        _print_unprepared(name, request.conditions(request.runnable(progress.say), name, ""))
         return
-    for remark in dataset.remarks():
-        progress.say(f"{dataset.name}: {remark}")
-    conditions = grid(chosen, dataset=dataset.name, fingerprint=dataset.fingerprint)
-    # MLflow takes seconds to import: a mistyped name is answered before that.
-    from agbench.runner import sweep
-    from agbench.runner.plan import make_plan
-    from agbench.runner.scheduler import ExecutionConfig
-    from agbench.store.store import Store
-
-    config = ExecutionConfig(workers, address, retries, keep_models)
-    store = Store(workspace.results)
-    before, started = store.records(dataset.name), int(time.time() * 1000)
-    counted = [record for record in before if not fresh or sweep_name in record.sweeps]
-    plan = make_plan(conditions, counted)
+    dataset = api.prepare_images(selection, workspace, progress)
+    planned = api.plan_run(request, dataset, workspace, progress.say)
     if dry_run:
-        _print_plan(plan, conditions)
-        if plan.todo:
-            click.echo(sweep.allocation(config))
-        return
-    if sweep_name is not None:
-        reused = [record.run_id for record in plan.done if sweep_name not in record.sweeps]
-        store.name(reused, sweep_name, started)
-    progress.say(
-        f"{len(conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run"
-        + (f" ({len(plan.outdated)} of them again: other versions)" if plan.outdated else "")
-    )
-    if not plan.todo:
-        progress.say("nothing to run")
-        return
-    from agbench.runner.display import Display
-
-    named = {} if sweep_name is None else {sweep_name: started}
-    run_all = sweep.run(plan.todo, dataset, workspace, store, config, named)
-    with Display(len(plan.todo)) as display, closing(run_all) as events:
-        for event in events:
-            display.show(event)
-    if display.failures:
-        sys.exit(FAILED_TRIALS)
-
-
-def _default_studies(quick: bool) -> tuple[str, ...]:
-    return ("quick",) if quick else ("compression", "storage", "tabular")
-
-
-def _budget(base: Budget, settings: dict[str, Any]) -> Budget:
-    from dataclasses import replace
-
-    for name, value in settings.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{value} is no value for --{name.replace('_', '-')}: use a finite number")
-    return replace(base, **{name: value for name, value in settings.items() if value is not None})
+        _print_plan(planned)
+    elif api.execute(planned, progress.say):
+        sys.exit(Exit.FAILED_TRIALS)
 
 
 def _print_unprepared(name: str, conditions: list[Condition]) -> None:
@@ -169,10 +103,15 @@ def _print_unprepared(name: str, conditions: list[Condition]) -> None:
     click.echo(f"{len(conditions)} conditions, all to run: {name} is not prepared yet")
 
 
-def _print_plan(plan: Any, conditions: list[Any]) -> None:
+def _print_plan(planned: PlannedRun) -> None:
+    from agbench.runner import sweep
+
+    plan = planned.plan
     done = {record.condition.id for record in plan.done}
     outdated = {record.condition.id for record in plan.outdated}
-    for condition in conditions:
+    for condition in planned.conditions:
         state = "done" if condition.id in done else "again" if condition.id in outdated else "to run"
         click.echo(f"{condition.id}  {state:6}  {condition}: {condition.budget}")
-    click.echo(f"{len(conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run")
+    click.echo(f"{len(planned.conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run")
+    if plan.todo:
+        click.echo(sweep.allocation(planned.request.config))

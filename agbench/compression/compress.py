@@ -30,7 +30,7 @@ COPY_FORMAT = 1
 COLUMNS = Columns(image="image", label="label")
 
 
-def compress(
+def compress_folder(
     folder: str | Path,
     out: str | Path,
     *,
@@ -136,6 +136,9 @@ def compress(
         libraries=tuple(libraries),
         read_back=read_back,
         damaged=unsound,
+        target=target_bytes,
+        stripped=strip_metadata,
+        verified=verify,
     )
 
 

@@ -1,13 +1,16 @@
-"""The values that both sides speak in: what is run, and what a result is a result of."""
+"""Value objects that identify a trial: Preprocessing, Budget, Condition."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from numbers import Integral, Real
 from typing import Any
 
+from agbench.core.arguments import checked, texts
 from agbench.core.errors import UserError
 
 ID_FORMAT = 1
@@ -21,6 +24,9 @@ PROTOCOL = 3
 """
 
 ORIGINAL_LEVEL = 1.0
+
+PAPER_LEVEL = 0.3
+"""Level of the paper's claims and tables (abstract; tables I to IV)."""
 
 JPEG = "jpeg"
 """The paper's codec: what a level means where none is named, and what its claims are about."""
@@ -96,51 +102,96 @@ class Preprocessing:
         return " + ".join(steps) or "original"
 
 
+def _setting(
+    help_text: str, *, least: float | None = None, above: float | None = None, metavar: str | None = None
+) -> Any:
+    """Return the field of a budget's setting, from which its check and its command line option are derived.
+
+    Parameters
+    ----------
+    help_text : str
+        Help of the option.
+    least, above : float, optional
+        Smallest value, or the value that it must exceed.
+    metavar : str, optional
+        Placeholder of the value in the help.
+    """
+    return field(default=None, metadata={"help": help_text, "least": least, "above": above, "metavar": metavar})
+
+
 @dataclass(frozen=True)
 class Budget:
-    """What a model may spend. ``None`` leaves a setting to AutoGluon.
+    """Settings of a model; ``None`` leaves a setting to AutoGluon.
+
+    A new setting is one field here: its option of ``agbench run`` is derived.
 
     Parameters
     ----------
     epochs : int, optional
-        Epochs of fine-tuning: exactly so many, never fewer (``optim.max_epochs``).
+        Epochs of fine-tuning, exactly, never fewer (``optim.max_epochs``).
     learning_rate : float, optional
-        ``optim.lr``.
+        Learning rate of fine-tuning (``optim.lr``).
     batch_size : int, optional
-        Images an optimiser step (``env.batch_size``).
+        Number of images per optimiser step (``env.batch_size``).
     image_size : int, optional
         Side in pixels that images are scaled and cropped to (``model.timm_image.image_size``).
     loaders : int, optional
-        Processes that decode and augment images (``env.num_workers``). They draw the augmentation, so
+        Number of processes that decode and augment images (``env.num_workers``). They draw the augmentation, so
         their number changes the result, and doesn't follow the machine.
     preset : str, optional
         AutoGluon's preset, such as ``"medium_quality"``.
     learners : tuple of str, optional
-        The model families that TabularPredictor trains, by its own keys (``"GBM"``, ``"XGB"``, ...).
+        Model families that TabularPredictor trains, by its own keys (``"GBM"``, ``"XGB"``, ...).
     time_limit : float, optional
         Seconds for fitting. Fine-tuning that can't end its epochs within it is a failed trial;
         TabularPredictor trains what it can.
     folds : int, optional
-        Every image is predicted by a model that was fitted on the other folds, instead of the test images by
-        one that was fitted on the training images. Folds are drawn from the seed, the same at every level.
+        Number of folds: every image is predicted by a model that was fitted on the other folds, instead of the
+        test images by one that was fitted on the training images. Folds are drawn from the seed, the same at
+        every level.
+
+    Raises
+    ------
+    UserError
+        If a value is of another type or out of range.
+
+    Examples
+    --------
+    >>> str(Budget(epochs=3, learners=["RF", "XT"]))
+    'epochs 3, learners RF+XT'
     """
 
-    epochs: int | None = None
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    image_size: int | None = None
-    loaders: int | None = None
-    preset: str | None = None
-    learners: tuple[str, ...] | None = None
-    time_limit: float | None = None
-    folds: int | None = None
+    epochs: int | None = _setting("Epochs of fine-tuning, exactly.", least=1)
+    learning_rate: float | None = _setting("Of fine-tuning.", above=0)
+    batch_size: int | None = _setting("Images an optimiser step.", least=1)
+    image_size: int | None = _setting("Side in pixels that the deep model sees.", least=32)
+    loaders: int | None = _setting("Processes that decode images for the deep model.", least=0)
+    preset: str | None = _setting("AutoGluon's, such as medium_quality or best_quality.", metavar="NAME")
+    learners: tuple[str, ...] | None = _setting("TabularPredictor's.", metavar="GBM,CAT,XGB")
+    time_limit: float | None = _setting("Seconds for fitting.", above=0, metavar="S")
+    folds: int | None = _setting("Every image out of fold: probe, tabular.", least=2)
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            if (value := getattr(self, one.name)) is not None:
+                object.__setattr__(self, one.name, _checked_setting(one.name, value, str(one.type), one.metadata))
+
+    def over(self, base: Budget) -> Budget:
+        """Return another budget with the settings of this one in the place of its own, where they are set.
+
+        Examples
+        --------
+        >>> Budget(epochs=3).over(Budget(epochs=10, loaders=2))
+        Budget(epochs=3, learning_rate=None, batch_size=None, image_size=None, loaders=2, ...)
+        """
+        return replace(base, **self.settings())
 
     def only(self, names: tuple[str, ...]) -> Budget:
-        """Drop what a model doesn't read, so that it can't make two equal conditions differ."""
+        """Return the budget without the settings that a model doesn't read, to be compared."""
         return replace(self, **{field.name: None for field in fields(self) if field.name not in names})
 
     def settings(self) -> dict[str, Any]:
-        """Give what is set, by name."""
+        """Return the settings that are set, by name."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
     def __str__(self) -> str:
@@ -222,6 +273,25 @@ class Condition:
     def __str__(self) -> str:
         tested = "" if self.test is None else f" (tested on {self.test})"
         return f"{self.dataset}, {self.train}{tested}, {self.model}, seed {self.seed}"
+
+
+def _checked_setting(name: str, value: Any, kind: str, limits: Mapping[str, Any]) -> Any:
+    """Return a setting's value as its type, or raise `UserError`."""
+    if kind.startswith("tuple"):
+        chosen = texts(name, value)
+        return chosen if isinstance(value, str) else tuple(value)
+    if kind.startswith("str"):
+        return checked(name, value, str, "a text")
+    number = Integral if kind.startswith("int") else Real
+    checked(name, value, number, "a whole number" if number is Integral else "a number")
+    value = int(value) if number is Integral else float(value)
+    if not math.isfinite(value):
+        raise UserError(f"{value} is no value for {name}: use a finite number")
+    if limits["least"] is not None and value < limits["least"]:
+        raise UserError(f"{value} is no value for {name}: use {limits['least']} or more")
+    if limits["above"] is not None and value <= limits["above"]:
+        raise UserError(f"{value:g} is no value for {name}: use more than {limits['above']}")
+    return value
 
 
 def digest(plain: Any) -> str:

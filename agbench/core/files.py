@@ -88,7 +88,7 @@ def in_memory() -> Iterator[IO[bytes]]:
             yield stream
 
 
-def expanded(path: str | Path) -> Path:
+def expanded(path: str | os.PathLike[str]) -> Path:
     """Give a path that a user typed, with the home folder that a ``~`` at its beginning stands for.
 
     Raises

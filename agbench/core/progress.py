@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from rich import progress
 from rich.console import Console
 from rich.markup import escape
 
+from agbench.core.errors import UserError
 from agbench.core.step import Step
 
 BETWEEN_LINES = 30.0
 """Seconds between two lines on one step, where there is no terminal to draw a bar on."""
 
 BETWEEN_DRAWINGS = 0.1
+
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
 class Progress:
@@ -97,3 +101,32 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of a duration in words.
+
+    Parameters
+    ----------
+    text : str
+        A number with a unit: ``"90s"``, ``"10m"``, ``"10 min"``, ``"1.5h"``; without one it is seconds.
+
+    Returns
+    -------
+    float
+        Above 0.
+
+    Raises
+    ------
+    UserError
+        If it is no duration.
+
+    Examples
+    --------
+    >>> seconds_of("1.5h")
+    5400.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if match is None or match[2] not in _UNITS or not float(match[1]):
+        raise UserError(f"{text!r} is no duration: use 90s, 10m or 1.5h")
+    return float(match[1]) * _UNITS[match[2]]

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
+from agbench.core import files
 from agbench.core.errors import UserError
+
+VARIABLE = "AGBENCH_WORKSPACE"
+"""Environment variable that names the workspace where nothing else does."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,31 @@ class Workspace:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{path} can't be a workspace: {error.strerror}") from error
+
+    @classmethod
+    def at(cls, folder: str | PathLike[str] | None = None) -> Workspace:
+        """Return the workspace at a path.
+
+        Parameters
+        ----------
+        folder : str or Path, optional
+            The workspace's folder, with ``~`` for a home folder; by default the folder that the environment
+            variable AGBENCH_WORKSPACE names, else the current one.
+
+        Returns
+        -------
+        Workspace
+
+        Raises
+        ------
+        UserError
+            If `folder` is no path, or can't be a workspace.
+        """
+        if folder is None:
+            folder = os.environ.get(VARIABLE) or Path()
+        if not isinstance(folder, (str, os.PathLike)):
+            raise UserError(f"workspace should be the path of a folder, got {folder!r}")
+        return cls(files.expanded(folder))
 
     @property
     def datasets(self) -> Path:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,22 @@ class Dataset:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
             said.append(f"files that are none of its images: {reasons}")
         return said
+
+    @property
+    def workspace(self) -> Path:
+        """Folder of the workspace in which it was prepared."""
+        return self.folder.parent.parent
+
+    def text(self) -> str:
+        """Return what ``agbench prepare`` prints: numbers of classes and images, the source, remarks, as lines."""
+        head = f"{self.name} is ready: {len(self.classes):,} classes, {len(self.index):,} images"
+        source = f"  from {self.source.origin} ({self.source.state})"
+        return "\n".join([f"{head} ({_numbers(self.parts)})", source, *(f"  {one}" for one in self.remarks())])
+
+    def _repr_html_(self) -> str:
+        """Return the data set for a notebook: its numbers, the source, remarks."""
+        head, *rest = (escape(line.strip()) for line in self.text().splitlines())
+        return f"<p><b>{head}</b></p><ul>" + "".join(f"<li>{line}</li>" for line in rest) + "</ul>"
 
     def facts(self) -> dict[str, Any]:
         """Give what a result must keep of its data set, as JSON values."""

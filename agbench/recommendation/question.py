@@ -1,4 +1,4 @@
-"""How far one's own images can be compressed: what is asked, and what is answered."""
+"""The question of a recommendation, the levels it is asked of, and the bisection over them."""
 
 from __future__ import annotations
 
@@ -7,36 +7,52 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agbench.analysis.intervals import MARGIN, ONE_SIDED, Comparison, Interval
+from agbench.core.arguments import checked
 from agbench.core.condition import Budget, Preprocessing
 from agbench.core.errors import UserError
 from agbench.models import registry
 from agbench.studies import study
 
 LEVELS = study.PAPER_LEVELS[1:]
+"""Levels that are bisected, from high to low: the paper's without the original."""
+
+SMALLEST_SIDE = 32
+"""Fewest pixels a side of what a backbone sees."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a data set.
+    """What is asked of a data set: the smallest level that loses less than a margin.
 
     Parameters
     ----------
     margin : float
-        The loss of accuracy that counts, 0 to 1.
+        Smallest loss of accuracy that matters, above 0 and below 1; 0.01 is one point.
     codecs : tuple of str
-        Which may be used.
+        Names of the codecs to try.
     seeds : tuple of int
-        One trial each; folds are drawn from the seed.
+        Seeds, one trial a level each; folds are drawn from the seed.
     model : str
-        What judges; a ``probe`` or ``tabular`` one predicts every image out of fold.
+        Name of the model that is trained at each level: a ``probe`` or ``tabular`` one, which predicts every image
+        out of fold.
     image_size : int, optional
-        Side in pixels that a probe sees; by default its backbone's own.
+        Side in pixels to which a probe scales images, 32 or more; by default its backbone's own.
     budget : float, optional
-        Seconds for all of it.
+        Seconds after which no further trial is started; by default there is no limit.
     confirm : str, optional
-        A deep model that is fine-tuned at the original and at the level that was found.
+        Name of a deep model that is fine-tuned at the original and at the level found.
     confirm_budget : Budget
-        What that may spend.
+        Budget of that deep model.
+
+    Raises
+    ------
+    UserError
+        If a value is out of range, or `model` can't predict images out of fold.
+
+    Examples
+    --------
+    >>> Question(codecs=("jpeg", "webp")).tests
+    8
     """
 
     margin: float = MARGIN
@@ -49,6 +65,13 @@ class Question:
     confirm_budget: Budget = study.STANDARD
 
     def __post_init__(self) -> None:
+        checked("margin", self.margin, (int, float), "a number")
+        if self.image_size is not None:
+            checked("image_size", self.image_size, int, "a whole number of pixels")
+            if self.image_size < SMALLEST_SIDE:
+                raise UserError(
+                    f"{self.image_size} is too small an image_size: use {SMALLEST_SIDE} or more pixels"
+                )
         if not 0 < self.margin < 1:
             raise UserError(f"{self.margin:g} is no margin: use a share between 0 and 1, such as 0.01")
         family, _ = registry.find_model(self.model)
@@ -63,35 +86,36 @@ class Question:
 
     @property
     def tests(self) -> int:
-        """How many levels are compared with the original at most."""
+        """Maximum number of levels that are compared with the original."""
         return len(self.codecs) * most_tests(len(LEVELS))
 
     @property
     def one_sided(self) -> float:
-        """Level of the test at each look, so that all tests together keep that of a 95 % interval."""
+        """One-sided significance level of each test, 0 to 1: all tests together keep that of a 95 % interval."""
         return ONE_SIDED / self.tests
 
 
 @dataclass(frozen=True)
 class LevelTest:
-    """A level, compared with the original on the same images.
+    """A level compared with the original on the same images.
 
     Parameters
     ----------
     preprocessing : Preprocessing
         Codec and level.
     base, ours : Interval
-        Accuracy at the original, and at this level.
+        Accuracy at the original and at this level, 0 to 1.
     comparison : Comparison
-        Of the two; its interval has the question's level.
+        Difference of the two, level minus original, with an interval at the question's significance level.
     bytes, bytes_original : int
-        Of all images.
-    image_size : int, optional
-        Side in pixels of what was seen of each image; ``None`` where the model doesn't say it.
+        Bytes of all images' files at this level and at the original.
     is_safe : bool
-        Whether it is shown that less than the margin is lost.
+        Whether a loss of the margin or more is excluded.
+    image_size : int, optional
+        Side in pixels of what the model saw of each image; ``None`` where it does not say.
     more_images, more_seeds : int, optional
-        About so many more would show it, where it is not shown; ``None`` where no number would.
+        Estimated number of further images, or seeds, that would exclude such a loss if the difference stays as it
+        is; ``None`` where the level is safe, or no number would.
     """
 
     preprocessing: Preprocessing
@@ -107,77 +131,54 @@ class LevelTest:
 
     @property
     def saved(self) -> float:
-        """The share of the bytes that is saved."""
+        """Share of the original bytes that is saved, at most 1; negative where files grew."""
         return 1 - self.bytes / self.bytes_original
 
     @property
     def is_harmful(self) -> bool:
-        """Whether it is shown that more than the margin is lost."""
+        """Whether a loss of more than the margin is shown."""
         return self.comparison.difference.high < -self.comparison.margin
 
 
-@dataclass(frozen=True)
-class Recommendation:
-    """The answer.
+def most_tests(levels: int) -> int:
+    """Return the maximum number of levels that a bisection tests.
 
     Parameters
     ----------
-    dataset : str
-        Whose images.
-    question : Question
-        What was asked.
-    tests : tuple of LevelTest
-        What it rests on, in the order of looking.
-    chosen : LevelTest, optional
-        The one of fewest bytes that is safe; ``None`` where none was shown to be.
-    next : LevelTest, optional
-        The highest level below it, of the same codec, that was looked at and not shown to be safe.
-    confirmed : LevelTest, optional
-        The chosen level by the deep model, on test images.
-    is_complete : bool
-        Whether it was looked as far as asked; not so where the time ran out.
-    is_at_chance : bool
-        Whether what judges does not see the classes even at the original: it then says nothing of what is lost.
+    levels : int
+        Number of levels to bisect.
+
+    Examples
+    --------
+    >>> most_tests(9)
+    4
     """
-
-    dataset: str
-    question: Question
-    tests: tuple[LevelTest, ...]
-    chosen: LevelTest | None
-    next: LevelTest | None
-    confirmed: LevelTest | None = None
-    is_complete: bool = True
-    is_at_chance: bool = False
-
-    @property
-    def is_contradicted(self) -> bool:
-        """Whether the deep model is shown to lose more than the margin at the chosen level."""
-        return self.confirmed is not None and self.confirmed.is_harmful
-
-
-def most_tests(levels: int) -> int:
-    """Give how many levels a bisection over so many tests at, at most."""
     return math.ceil(math.log2(levels + 1))
 
 
 def smallest_safe(levels: Sequence[float], is_safe: Callable[[float], bool]) -> float | None:
-    """Bisect for the lowest safe level.
+    """Return the lowest safe level, found by bisection.
 
-    Where every level above a safe one is truly safe too, only levels on one way down the bisection can be called
-    safe wrongly: those that are truly not, each looked at because all safe ones before were found safe. So it is
-    enough to correct the tests for the number of tests on a way.
+    If safety is monotone in the level, only the levels on one path of the bisection can be called safe wrongly:
+    each is tested because all safe ones before were found safe. So the tests are corrected for the length of a
+    path, not for the number of levels.
 
     Parameters
     ----------
     levels : sequence of float
-        From high to low.
+        Levels from high to low.
     is_safe : callable
-        Says whether a level was shown to be safe.
+        Function of a level that returns whether it was shown to be safe.
 
     Returns
     -------
     float or None
-        ``None`` where no level was shown to be.
+        ``None`` where no level was shown to be safe.
+
+    Examples
+    --------
+    >>> smallest_safe([0.9, 0.5, 0.3, 0.1], lambda level: level >= 0.3)
+    0.3
     """
     safe, unsafe = -1, len(levels)
     while unsafe - safe > 1:

@@ -1,4 +1,4 @@
-"""Finding the smallest level that is shown to lose less than a margin: trials, and what they come to."""
+"""Search for the smallest level that is shown to lose less than a margin."""
 
 from __future__ import annotations
 
@@ -13,58 +13,61 @@ import numpy as np
 from agbench.analysis import intervals
 from agbench.analysis.intervals import ONE_SIDED
 from agbench.core.condition import Budget, Condition, Preprocessing
+from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.models import registry
-from agbench.recommendation.question import LEVELS, LevelTest, Question, Recommendation, smallest_safe
+from agbench.recommendation.answer import Recommendation
+from agbench.recommendation.question import LEVELS, LevelTest, Question, smallest_safe
 from agbench.runner import sweep
+from agbench.runner.config import ExecutionConfig
 from agbench.runner.events import Ended, SweepEvent
 from agbench.runner.plan import make_plan
-from agbench.runner.scheduler import ExecutionConfig
 from agbench.store.outcome import Failure
 from agbench.store.record import Record
 from agbench.store.store import Store
-from agbench.studies import study
+from agbench.studies.conditions import located
 
 FOLDS = 5
-"""At most; fewer where a class has fewer different images."""
+"""Maximum number of folds; fewer where a class has fewer different images."""
 
 
-class TrialFailedError(Exception):
-    """A trial that the answer rests on gave no result; the message says which, and why."""
+class TrialFailedError(UserError):
+    """A trial that the answer needs has no result; the message names the trial and the reason."""
 
 
-class OutOfBudgetError(Exception):
-    """The time is spent."""
+class _OutOfBudgetError(Exception):
+    """The question's time is used up."""
 
 
-class AtChanceError(Exception):
-    """What judges is no better than guessing."""
+class _AtChanceError(Exception):
+    """The model is no better than guessing on the originals."""
 
 
-def recommend(
+def search(
     dataset: Dataset,
     workspace: Workspace,
     question: Question | None = None,
     config: ExecutionConfig | None = None,
     on_event: Callable[[SweepEvent], None] = lambda event: None,
 ) -> Recommendation:
-    """Find the smallest level at which a data set loses less than a margin.
+    """Return the smallest level at which a data set is shown to lose less than a margin.
 
-    Its trials go through the ordinary sweep and store: called again, it runs nothing; interrupted, it goes on.
+    Its trials go through the ordinary sweep and store: the same search again runs nothing, and an interrupted one
+    goes on.
 
     Parameters
     ----------
     dataset : Dataset
-        Prepared.
+        Prepared images.
     workspace : Workspace
-        Where everything is.
+        Workspace with the data set, where results are stored.
     question : Question, optional
-        What is asked.
+        Margin, codecs, seeds and model; by default a loss of one point, and JPEG.
     config : ExecutionConfig, optional
-        How trials are run.
+        Number of concurrent trials, and on which machines.
     on_event : callable
-        Told what happens.
+        Called with each event of the sweep.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def recommend(
     Raises
     ------
     UserError
-        If a model can't work here.
+        If a model can't work on this machine.
     TrialFailedError
         If a trial that the answer needs failed.
     """
@@ -86,22 +89,22 @@ def recommend(
         def is_safe(codec: str, level: float) -> bool:
             tests.append(_test_level(dataset, Preprocessing.at(level, codec), asked, trials))
             if tests[-1].base.low <= guessed:
-                raise AtChanceError
+                raise _AtChanceError
             return tests[-1].is_safe
 
         try:
             for codec in asked.codecs:
                 smallest_safe(LEVELS, partial(is_safe, codec))
-        except OutOfBudgetError:
+        except _OutOfBudgetError:
             is_complete = False
-        except AtChanceError:
+        except _AtChanceError:
             is_at_chance = True
         safe = [one for one in tests if one.is_safe and one.saved > 0 and not is_at_chance]
         chosen = min(safe, key=lambda one: one.bytes, default=None)
         if chosen is not None and asked.confirm is not None and is_complete:
             try:
                 confirmed = _confirm(dataset, chosen.preprocessing, asked, asked.confirm, trials)
-            except OutOfBudgetError:
+            except _OutOfBudgetError:
                 is_complete = False
     below = [
         one
@@ -117,6 +120,7 @@ def recommend(
         confirmed=confirmed,
         is_complete=is_complete,
         is_at_chance=is_at_chance,
+        reports=workspace.reports,
     )
 
 
@@ -131,7 +135,10 @@ def _trials(
     config: ExecutionConfig,
     on_event: Callable[[SweepEvent], None],
 ) -> Iterator[_Trials]:
-    """Give what runs conditions and gives their records; workers are started when the first one is missing."""
+    """Yield a function that returns records for conditions and runs the missing ones.
+
+    Workers start on first use.
+    """
     store = Store(workspace.results)
     end = math.inf if asked.budget is None else time.monotonic() + asked.budget
     with ExitStack() as stack:
@@ -141,7 +148,7 @@ def _trials(
             plan = make_plan(conditions, store.records(dataset.name))
             if plan.todo:
                 if not running:
-                    # A look follows from the one before, whose original it shares: one trial a seed.
+                    # Each test follows from the one before, and shares its original: one trial a seed at a time.
                     opened = sweep.opened(dataset, workspace, store, config, most=len(asked.seeds))
                     running.append(stack.enter_context(opened))
                 with closing(running[0](plan.todo)) as events:  # type: ignore[type-var]
@@ -150,7 +157,7 @@ def _trials(
                         if isinstance(event, Ended) and isinstance(event.outcome, Failure):
                             raise TrialFailedError(f"{event.condition}: {event.outcome.reason}")
                         if time.monotonic() > end:
-                            raise OutOfBudgetError
+                            raise _OutOfBudgetError
                 plan = make_plan(conditions, store.records(dataset.name))
             by_id = {record.condition.id: record for record in plan.done}
             return [by_id[condition.id] for condition in conditions]
@@ -179,9 +186,9 @@ def _compared(
     one_sided: float,
     trials: _Trials,
 ) -> LevelTest:
-    """Run a model at the original and at a level, with all seeds, and compare."""
+    """Return the comparison of a level with the original, over all seeds of one model."""
     family, _ = registry.find_model(model)
-    name, checkpoint = study.located(model)
+    name, checkpoint = located(model)
     own = budget.only(family.reads)
     conditions = [
         Condition(dataset.name, dataset.fingerprint, images, name, own, seed, weights=checkpoint)

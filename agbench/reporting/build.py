@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from markdown_it import MarkdownIt
 
 from agbench.analysis import paper
 from agbench.analysis.evidence import Evidence
@@ -36,18 +38,34 @@ FIGURES, TABLES, DOCUMENT = "figures", "tables", "all.tex"
 
 @dataclass(frozen=True)
 class Report:
-    """A report that has been written.
+    """A report that has been written; it can be used as the path of its page.
 
     Parameters
     ----------
     path : Path
-        Its page; its folder where it has none.
+        Path of its page; its folder where it has none.
     main_table : str
         Accuracy over level, in Markdown.
     """
 
     path: Path
     main_table: str
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def text(self) -> str:
+        """Return what ``agbench report --show`` prints: the main table and the path of the page."""
+        return f"{self.main_table}\n\n{self.path}"
+
+    def _repr_html_(self) -> str:
+        """Return the report for a notebook: its main table, and a link to the page."""
+        table = MarkdownIt("commonmark", {"html": False}).enable("table").render(self.main_table)
+        link = f'<a href="{escape(self.path.resolve().as_uri())}">{escape(str(self.path))}</a>'
+        return f"{table}<p>{link}</p>"
 
 
 def check_formats(formats: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from agbench.core.condition import Budget, Condition
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.runner import staging, worker
+from agbench.runner.config import ExecutionConfig
 from agbench.runner.events import (
     Advanced,
     Began,
@@ -47,28 +48,6 @@ GRACE = 10.0
 
 UNTIMED = ("start", "load")
 """Phases that a time limit does not hold for: importing, and compressing what is missing."""
-
-
-@dataclass(frozen=True)
-class ExecutionConfig:
-    """How trials are run.
-
-    Parameters
-    ----------
-    workers : int, optional
-        Trials at once; by default as many as the machines allow.
-    address : str, optional
-        Of a Ray cluster; by default this machine alone.
-    retries : int
-        How often a trial that crashed or ran out of memory is tried again.
-    keep_models : bool
-        Whether fitted models are kept, in ``results/models``.
-    """
-
-    workers: int | None = None
-    address: str | None = None
-    retries: int = 1
-    keep_models: bool = False
 
 
 @dataclass

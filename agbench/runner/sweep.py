@@ -20,9 +20,10 @@ from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.runner import resources, staging, trial
+from agbench.runner.config import ExecutionConfig
 from agbench.runner.events import Preparing, SweepEvent
 from agbench.runner.resources import Allocation
-from agbench.runner.scheduler import ExecutionConfig, Scheduler
+from agbench.runner.scheduler import Scheduler
 from agbench.store.record import SWEEP_PHASES
 from agbench.store.store import Store
 

@@ -31,7 +31,7 @@ from agbench.core.errors import UserError
 from tests import profiles
 from tests.conftest import environment
 
-compress = partial(compressing.compress, workers=1)
+compress = partial(compressing.compress_folder, workers=1)
 
 THEN = 1_600_000_000 * 10**9
 

@@ -17,7 +17,7 @@ budgets = st.builds(
     Budget,
     epochs=st.none() | st.integers(1, 100),
     learning_rate=st.none() | st.floats(1e-6, 1),
-    learners=st.none() | st.lists(texts, max_size=3).map(tuple),
+    learners=st.none() | st.lists(texts, min_size=1, max_size=3).map(tuple),
     time_limit=st.none() | st.floats(1, 1e6),
 )
 conditions = st.builds(

@@ -15,8 +15,8 @@ from scipy.fft import idctn
 from agbench.analysis import intervals
 from agbench.core.condition import Preprocessing
 from agbench.core.errors import UserError
-from agbench.recommendation import page as recommendation
-from agbench.recommendation.question import LEVELS, LevelTest, Question, Recommendation, most_tests, smallest_safe
+from agbench.recommendation.answer import Recommendation
+from agbench.recommendation.question import LEVELS, LevelTest, Question, most_tests, smallest_safe
 
 DRAWS = 1000
 CHANGED = 0.04
@@ -109,7 +109,7 @@ def fine(label, generator, side):
     return gray(128 + pattern + generator.normal(0, 1, (side, side)))
 
 
-def blind(label, generator, side):
+def unrelated(label, generator, side):
     """The class is not in the image."""
     return gray(generator.normal(128, 20, (side, side)))
 
@@ -151,10 +151,10 @@ def test_a_known_tolerance_is_found(agbench, tmp_path, make, expected, seed):
 
 
 def test_what_does_not_see_the_classes_gives_no_answer(agbench, tmp_path):
-    images = write(tmp_path / "photos", blind, images=40)
+    images = write(tmp_path / "photos", unrelated, images=40)
     done = agbench("--workspace", tmp_path / "w", "recommend", images, "--margin", "0.3", "--image-size", "32")
     assert done.returncode == 0, done.stderr
-    assert "no better than always naming the largest class" in done.stdout
+    assert "no better than always predicting the largest class" in done.stdout
     assert "Safe" not in done.stdout
     assert "not inferior" not in done.stdout
     assert "| not inferior" not in (tmp_path / "w" / "reports" / "photos" / "recommendation.md").read_text()
@@ -201,12 +201,12 @@ def look(losses=0, images=60):
 
 def test_what_is_not_decided_says_what_would_decide_it():
     few = look()
-    said = "\n".join(recommendation.lines(Recommendation("photos", Question(), (few,), None, few)))
+    said = Recommendation("photos", Question(), (few,), None, few).text()
     assert "No level is shown to lose less than 1 point of accuracy" in said
-    assert "takes at least 618 images; here are fewer" in said
+    assert "takes at least 618 images; this data set has fewer" in said
     assert "jpeg 0.5: not decided: about 560 more images would" in said
     worse = look(losses=6)
-    said = "\n".join(recommendation.lines(Recommendation("photos", Question(), (worse,), None, worse)))
+    said = Recommendation("photos", Question(), (worse,), None, worse).text()
     assert "more images would hardly help" in said
 
 
@@ -214,8 +214,8 @@ def test_a_level_that_the_deep_model_contradicts_is_not_called_safe():
     chosen, harmful = replace(look(), is_safe=True), look(losses=30)
     assert harmful.is_harmful
     answer = Recommendation("photos", Question(confirm="automm"), (chosen,), chosen, None, confirmed=harmful)
-    said = list(recommendation.lines(answer))
-    assert said[1].startswith("No safe level: jpeg 0.5 loses less than 1 point of accuracy in the eyes of probe")
+    said = answer.text().splitlines()
+    assert said[1].startswith("No safe level: jpeg 0.5 loses less than 1 point of accuracy with probe")
     assert not any(line.startswith("Safe") or "agbench compress" in line for line in said)
 
 

@@ -19,7 +19,7 @@ from agbench.runner import sweep
 from agbench.runner.plan import make_plan
 from agbench.store.record import FAILED, FINISHED, KILLED, RUNNING
 from agbench.store.store import Store
-from agbench.studies import study
+from agbench.studies import conditions, study
 from tests.conftest import SWEEP
 from tests.conftest import environment as users_environment
 
@@ -165,7 +165,7 @@ def test_epochs_that_do_not_fit_into_the_time_are_a_trials_reason_and_the_others
 
 def test_one_sweep_a_workspace_at_a_time(swept):
     dataset = load_prepared("digits", swept.workspace.datasets)
-    todo = study.conditions([study.STUDIES["quick"]], "digits", dataset.fingerprint, study.QUICK)
+    todo = conditions.make_conditions([study.STUDIES["quick"]], "digits", dataset.fingerprint, study.QUICK)
     with (
         sweep._alone(swept.store.folder),
         pytest.raises(UserError, match="another sweep"),

@@ -11,7 +11,7 @@ from agbench.data.dataset import load_prepared
 from agbench.data.prepare import prepare
 from agbench.preprocess.codec import CODECS
 from agbench.runner.trial import Resources, run_trials
-from agbench.studies import study
+from agbench.studies import conditions, study
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def datasets(tmp_path_factory):
 @pytest.fixture(scope="module")
 def condition(datasets):
     fingerprint = prepare(Catalogue(datasets).find("digits"), datasets, workers=2).fingerprint
-    (found,) = study.conditions(
+    (found,) = conditions.make_conditions(
         [study.STUDIES["quick"]], "digits", fingerprint, Budget(learners=("XT",)), (0,), ("tabular:dct",), (0.3,)
     )
     return found

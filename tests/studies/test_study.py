@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.preprocess.codec import CODECS
-from agbench.studies import study, yaml_file
+from agbench.studies import conditions, study, yaml_file
 
 
 def ids(*names, **arguments):
     studies = [study.STUDIES[name] for name in names]
     if arguments.pop("offline", False):
         studies = [one.without_hub() for one in studies]
-    found = study.conditions(studies, "d", "f", arguments.pop("budget", study.STANDARD), **arguments)
+    found = conditions.make_conditions(studies, "d", "f", arguments.pop("budget", study.STANDARD), **arguments)
     return [condition.id for condition in found]
 
 
@@ -44,7 +44,7 @@ def test_a_budget_changes_only_the_models_that_read_it():
 
 
 def test_models_levels_seeds_and_noise_can_be_chosen():
-    found = study.conditions(
+    found = conditions.make_conditions(
         [study.STUDIES["quick"]], "d", "f", study.QUICK, (3, 4), ("tabular:dct",), (1.0, 0.25), noise=1.0
     )
     assert [(one.model, one.train.level, one.seed, one.train.noise) for one in found] == [
@@ -62,7 +62,7 @@ LEVELS = st.lists(st.integers(1, 100).map(lambda level: level / 100), min_size=1
 def test_every_codec_has_every_level_and_all_share_the_original(levels, codecs, noise):
     def found(*names):
         grid = {"levels": tuple(levels), "models": ("tabular:dct",), "noise": noise, "codecs": names or None}
-        return study.conditions([study.STUDIES["quick"]], "d", "f", study.QUICK, **grid)
+        return conditions.make_conditions([study.STUDIES["quick"]], "d", "f", study.QUICK, **grid)
 
     below = [level for level in levels if level < 1]
     written = Counter((one.train.codec, one.train.level, one.train.noise) for one in found(*codecs))
@@ -73,7 +73,10 @@ def test_every_codec_has_every_level_and_all_share_the_original(levels, codecs, 
 
 def test_a_codec_goes_with_noise_and_with_other_levels_for_testing():
     noisy, crossed = (
-        [str(one) for one in study.conditions([study.STUDIES[name]], "d", "f", study.QUICK, codecs=("avif",))]
+        [
+            str(one)
+            for one in conditions.make_conditions([study.STUDIES[name]], "d", "f", study.QUICK, codecs=("avif",))
+        ]
         for name in ("noise", "transfer")
     )
     assert [one.split(", ")[1] for one in noisy] == ["original", "noise", "noise + avif 0.3"]
@@ -92,7 +95,7 @@ def test_a_local_checkpoint_is_part_of_the_condition(tmp_path, monkeypatch):
         (tmp_path / "config.json").write_text("{}")
         (tmp_path / "pytorch_model.bin").write_bytes(content)
         monkeypatch.chdir(tmp_path.parent)
-        (condition,) = study.conditions(
+        (condition,) = conditions.make_conditions(
             [study.STUDIES["quick"]], "d", "f", study.QUICK, models=(f"automm:{tmp_path.name}",), levels=(1.0,)
         )
         assert condition.model == f"automm:{tmp_path}"
@@ -112,7 +115,7 @@ def test_wrong_values_are_refused_before_anything_runs(arguments):
 
 def read(name):
     (found,) = yaml_file.find_studies(str(name))
-    return study.conditions([found], "d", "f", study.QUICK)
+    return conditions.make_conditions([found], "d", "f", study.QUICK)
 
 
 def test_the_papers_studies_together_run_shared_conditions_once():
@@ -125,7 +128,7 @@ def test_the_papers_studies_together_run_shared_conditions_once():
 
 
 def test_noise_is_compared_clean_noisy_and_compressed():
-    found = study.conditions([study.STUDIES["noise"]], "d", "f", study.QUICK)
+    found = conditions.make_conditions([study.STUDIES["noise"]], "d", "f", study.QUICK)
     assert [(one.train.noise, one.train.level, one.test) for one in found] == [
         (None, 1.0, None),
         (1.0, 1.0, None),
@@ -134,7 +137,7 @@ def test_noise_is_compared_clean_noisy_and_compressed():
 
 
 def test_transfer_crosses_four_trainings_with_four_tests():
-    found = study.conditions([study.STUDIES["transfer"]], "d", "f", study.QUICK)
+    found = conditions.make_conditions([study.STUDIES["transfer"]], "d", "f", study.QUICK)
     assert len(found) == 16
     assert len({one.training for one in found}) == 4
     assert {one.id for one in found} > set(ids("quick", budget=study.QUICK, models=("automm",)))
@@ -161,7 +164,7 @@ def test_a_study_of_ones_own_has_its_codecs(tmp_path):
     written = ["original", "jpeg 0.3", "webp 0.3", "noise + avif 0.3", "jpeg 0.5"]
     assert [str(one).split(", ")[1] for one in read(tmp_path / "mine.yaml")] == written
     (found,) = yaml_file.find_studies(str(tmp_path / "mine.yaml"))
-    others = study.conditions([found], "d", "f", study.QUICK, codecs=("jxl",))
+    others = conditions.make_conditions([found], "d", "f", study.QUICK, codecs=("jxl",))
     assert {one.train.codec for one in others} == {None, "jxl"}
 
 

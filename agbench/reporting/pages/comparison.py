@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from markdown_it import MarkdownIt
 from rich import box
 from rich.console import Console
 from rich.markdown import Markdown
@@ -18,59 +20,80 @@ from agbench.reporting.tables.table import Column, Table
 from agbench.store.record import FINISHED, Record
 
 
-def print_to(console: Console, comparison: SweepComparison) -> None:
-    """Print a comparison to a terminal, however narrow: its page, with a table of three columns."""
-    before, after = page(comparison, conditions=_PLACE).split(_PLACE)
-    console.print(Markdown(before))
-    drawn = RichTable(box=box.HORIZONTALS, show_lines=True)
-    for name in ("condition", "measured, base → new", "verdict"):
-        drawn.add_column(name, overflow="fold")
-    titles, *rows = conditions_table(comparison.pairs).texts()
-    for row in rows:
-        said = dict(zip(titles, row, strict=True))
-        measured = [
-            f"accuracy {said['accuracy, base'] or '-'} → {said['accuracy, new'] or '-'}",
-            *([f"difference {said['difference']}, p {said['p']}"] if said["difference"] else []),
-            f"bytes {said['bytes, base'] or '-'} → {said['bytes, new'] or '-'}",
-            *([f"seconds {said['seconds']}"] if said["seconds"] else []),
-        ]
-        condition = f"{said['dataset']}, {said['images']}, {said['model']}, seed {said['seed']}"
-        drawn.add_row(*map(escape, (condition, "\n".join(measured), said["verdict"])))
-    console.print(drawn)
-    console.print(Markdown(after))
-
-
-_PLACE = "THE CONDITIONS"
-
-
-def page(comparison: SweepComparison, heading: str = "#", conditions: str | None = None) -> str:
-    """Give a comparison's page: what changed, what got worse, and a table of all conditions.
+@dataclass(frozen=True)
+class ComparisonPage:
+    """The page of a comparison, for a terminal, a file or a notebook.
 
     Parameters
     ----------
     comparison : SweepComparison
-        What it is about.
-    heading : str
-        Of the page itself, ``"#"`` or, within another page, ``"##"``.
-    conditions : str, optional
-        What stands for the table of conditions; by default it does.
-
-    Returns
-    -------
-    str
+        Comparison of two named sweeps.
     """
-    return markdown.render(
-        "compare.md.j2",
-        comparison=comparison,
-        heading=heading,
-        compared=sum(pair.paired is not None for pair in comparison.pairs),
-        regressions=[pair for pair in comparison.pairs if pair.is_regression],
-        slower=[speed for speed in comparison.speeds if speed.is_regression],
-        conditions=conditions_table(comparison.pairs).markdown() if conditions is None else conditions,
-        seconds=seconds_table(comparison.speeds).markdown() if comparison.speeds else "",
-        floor=f"{FLOOR:g}",
-        judged=all(speed.comparable for speed in comparison.speeds),
-    )
+
+    comparison: SweepComparison
+
+    @property
+    def regressions(self) -> int:
+        """Number of conditions and models that got worse."""
+        return self.comparison.regressions
+
+    def text(self) -> str:
+        """Return what ``agbench compare`` prints: the page in Markdown."""
+        return self.markdown()
+
+    def markdown(self, heading: str = "#") -> str:
+        """Return the page in Markdown: what changed, what got worse, and a table of all conditions.
+
+        Parameters
+        ----------
+        heading : str
+            Heading mark of the page, ``"#"`` or, within another page, ``"##"``.
+        """
+        return "\n".join(self._parts(heading, conditions_table(self.comparison.pairs).markdown()))
+
+    def print_to(self, console: Console) -> None:
+        """Print the page to a terminal, however narrow, with a table of three columns."""
+        before, _, after = self._parts("#", "")
+        console.print(Markdown(before))
+        console.print(self._terminal_table())
+        console.print(Markdown(after))
+
+    def _repr_html_(self) -> str:
+        """Return the page for a notebook."""
+        return MarkdownIt("commonmark", {"html": False}).enable("table").render(self.markdown())  # type: ignore[no-any-return]
+
+    def _parts(self, heading: str, conditions: str) -> tuple[str, str, str]:
+        """Return the page before, in and after the table of conditions."""
+        comparison = self.comparison
+        values = {
+            "comparison": comparison,
+            "heading": heading,
+            "compared": sum(pair.paired is not None for pair in comparison.pairs),
+            "regressions": [pair for pair in comparison.pairs if pair.is_regression],
+            "slower": [speed for speed in comparison.speeds if speed.is_regression],
+            "seconds": seconds_table(comparison.speeds).markdown() if comparison.speeds else "",
+            "floor": f"{FLOOR:g}",
+            "judged": all(speed.comparable for speed in comparison.speeds),
+        }
+        before, after = (markdown.render(f"compare_{part}.md.j2", **values) for part in ("before", "after"))
+        return before, conditions, after
+
+    def _terminal_table(self) -> RichTable:
+        drawn = RichTable(box=box.HORIZONTALS, show_lines=True)
+        for name in ("condition", "measured, base → new", "verdict"):
+            drawn.add_column(name, overflow="fold")
+        titles, *rows = conditions_table(self.comparison.pairs).texts()
+        for row in rows:
+            cells = dict(zip(titles, row, strict=True))
+            measured = [
+                f"accuracy {cells['accuracy, base'] or '-'} → {cells['accuracy, new'] or '-'}",
+                *([f"difference {cells['difference']}, p {cells['p']}"] if cells["difference"] else []),
+                f"bytes {cells['bytes, base'] or '-'} → {cells['bytes, new'] or '-'}",
+                *([f"seconds {cells['seconds']}"] if cells["seconds"] else []),
+            ]
+            condition = f"{cells['dataset']}, {cells['images']}, {cells['model']}, seed {cells['seed']}"
+            drawn.add_row(*map(escape, (condition, "\n".join(measured), cells["verdict"])))
+        return drawn
 
 
 def conditions_table(pairs: Iterable[Pair]) -> Table:

@@ -91,6 +91,13 @@ class Table:
         rule = "| " + " | ".join("-" * width for width in widths) + " |"
         return "\n".join([padded[0], rule, *padded[1:]])
 
+    def html(self) -> str:
+        """Return the table as an HTML ``table`` element, its texts escaped."""
+        heading, *rows = self.texts()
+        lines = ["<table>", "<tr>" + "".join(f"<th>{escape_html(text)}</th>" for text in heading) + "</tr>"]
+        lines += ["<tr>" + "".join(f"<td>{escape_html(text)}</td>" for text in row) + "</tr>" for row in rows]
+        return "\n".join([*lines, "</table>"])
+
     def pieces(self, rows: int) -> list[Table]:
         """Give the table in parts of so many rows, each with the heading: itself where it has no more."""
         if len(self.rows) <= rows:

@@ -1,0 +1,50 @@
+"""How the trials of a sweep are executed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agbench.core.arguments import checked
+from agbench.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class ExecutionConfig:
+    """How the trials of a sweep are executed.
+
+    Parameters
+    ----------
+    workers : int, optional
+        Number of concurrent trials, 1 or more; by default as many as cores, GPUs and memory allow.
+    address : str, optional
+        Address of a Ray cluster: ``"auto"``, ``"HOST:PORT"`` or ``"ray://HOST:PORT"``; by default trials run on
+        this machine.
+    retries : int
+        Maximum number of further attempts for a trial that crashed or ran out of memory, 0 or more.
+    keep_models : bool
+        Whether fitted models are kept in ``results/models``.
+
+    Raises
+    ------
+    UserError
+        If a value is of another type or out of range.
+
+    Examples
+    --------
+    >>> ExecutionConfig(workers=2).retries
+    1
+    """
+
+    workers: int | None = None
+    address: str | None = None
+    retries: int = 1
+    keep_models: bool = False
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and checked("workers", self.workers, int, "a whole number") < 1:
+            raise UserError(f"{self.workers} trials at once are none: ask for 1 or more")
+        if self.address is not None and not checked("address", self.address, str, "the address of a Ray cluster"):
+            raise UserError("--address is empty: use auto, HOST:PORT or ray://HOST:PORT, or leave it out")
+        if checked("retries", self.retries, int, "a whole number") < 0:
+            raise UserError(f"{self.retries} is no number of retries: use 0 or more")
+        checked("keep_models", self.keep_models, bool, "true or false")

@@ -1,0 +1,136 @@
+"""Conditions of studies on a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from agbench.core.condition import Budget, Condition
+from agbench.core.errors import UserError
+from agbench.models import registry, weights
+from agbench.preprocess import codec
+from agbench.studies.study import Study, Treatment, at_levels
+
+LARGEST_SEED = 2**32 - 1
+"""NumPy's and scikit-learn's."""
+
+
+def runnable(studies: Sequence[Study]) -> tuple[list[Study], str]:
+    """Take the models that stand in for the paper's where the model hub can't be reached.
+
+    Parameters
+    ----------
+    studies : sequence of Study
+        As they are with it.
+
+    Returns
+    -------
+    tuple of (list of Study, str)
+        As they can be run now, and what is to be said of it: nothing where they stay as they are.
+    """
+    wanted = dict.fromkeys(model for study in studies if study.offline for model in study.models)
+    if not wanted or weights.hub_answers():
+        return list(studies), ""
+    instead = dict.fromkeys(model for study in studies for model in study.offline if model not in wanted)
+    missed = ", ".join(model for model in wanted if all(model not in study.offline for study in studies))
+    said = f"the model hub doesn't answer: {', '.join(instead)} in place of {missed}"
+    return [study.without_hub() for study in studies], said
+
+
+def make_conditions(
+    studies: Iterable[Study],
+    dataset: str,
+    fingerprint: str,
+    budget: Budget,
+    seeds: tuple[int, ...] = (0,),
+    models: tuple[str, ...] | None = None,
+    levels: tuple[float, ...] | None = None,
+    noise: float | None = None,
+    codecs: tuple[str, ...] | None = None,
+) -> list[Condition]:
+    """Give the conditions of studies, each once, in the order in which they are run.
+
+    Parameters
+    ----------
+    studies : iterable of Study
+        Whose grids.
+    dataset, fingerprint : str
+        The data set's name and fingerprint.
+    budget : Budget
+        What each model may spend; of it, a condition keeps what its model reads.
+    seeds : tuple of int
+        One condition each.
+    models, levels, codecs : tuple, optional
+        Instead of the studies' own; codecs are names in `agbench.preprocess.codec.CODECS`. The original is the
+        same with every codec, and so is run once.
+    noise : float, optional
+        Variance of the noise that all images get first, instead of the studies' own.
+
+    Returns
+    -------
+    list of Condition
+
+    Raises
+    ------
+    UserError
+        If a model, level or codec doesn't exist, a codec can't be used here, a seed is out of range, or levels
+        would replace noise or a test level.
+    """
+    check_seeds(seeds)
+    found: dict[str, Condition] = {}
+    for study in studies:
+        if levels is not None and any(one != Treatment(one.level, codec=one.codec) for one in study.treatments):
+            raise UserError(
+                f"--levels gives levels alone, but the study of {study.summary} has noise or other levels for "
+                "testing: leave it out, or name another study"
+            )
+        treatments = _treatments(study, levels, codecs)
+        for model in models or study.models:
+            family, _ = registry.find_model(model)
+            model, checkpoint = located(model)
+            for treatment in treatments:
+                images = treatment if noise is None else replace(treatment, noise=noise)
+                for seed in seeds:
+                    condition = Condition(
+                        dataset=dataset,
+                        fingerprint=fingerprint,
+                        train=images.train,
+                        test=images.test,
+                        model=model,
+                        budget=budget.only(family.reads),
+                        seed=seed,
+                        weights=checkpoint,
+                    )
+                    found.setdefault(condition.id, condition)
+    return list(found.values())
+
+
+def located(model: str) -> tuple[str, str | None]:
+    """Give a model's name with its local checkpoint's absolute path, and that one's hash; ``None`` without one."""
+    family, variant = registry.find_model(model)
+    checkpoint = None if variant in family.variants else weights.local_digest(variant)
+    if checkpoint is None:
+        return model, None
+    return f"{model.partition(':')[0]}:{Path(variant).resolve()}", checkpoint
+
+
+def check_seeds(seeds: Iterable[int]) -> None:
+    """Raise `UserError` unless all are seeds that every library takes."""
+    wrong = [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]
+    if wrong:
+        raise UserError(f"{wrong[0]} is not a seed: use 0 to {LARGEST_SEED}")
+
+
+def _treatments(
+    study: Study, levels: tuple[float, ...] | None, codecs: tuple[str, ...] | None
+) -> tuple[Treatment, ...]:
+    """Give a study's treatments with other levels or codecs, where these are given, each codec's together."""
+    wanted = codecs or tuple(dict.fromkeys(one.codec for one in study.treatments))
+    for name in wanted:
+        codec.find_codec(name)
+    if levels is not None:
+        return at_levels(*levels, codecs=wanted)
+    if codecs is None:
+        return study.treatments
+    return tuple(replace(one, codec=name) for name in wanted for one in study.treatments)
