@@ -866,7 +866,8 @@ def _workspace_of(dataset: object, workspace: AnyPath | None) -> Workspace:
             f"{dataset.name} was prepared in the workspace {dataset.workspace}, not in {workspace}: "
             "leave out workspace, or load the data set there"
         )
-    return Workspace(dataset.workspace)
+    folder, here = dataset.workspace, Path.cwd()
+    return Workspace(folder.relative_to(here) if folder.is_relative_to(here) else folder)
 
 
 def _selection(name: object, workspace: Workspace, **options: Any) -> ImageSelection:

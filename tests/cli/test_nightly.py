@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from agbench.cli.main import main
-from agbench.cli.nightly import choose_name, last_green
 from agbench.core.workspace import Workspace
+from agbench.reporting.nightly import choose_name, last_green
 from agbench.store.reader import read_records
 from agbench.store.store import Store
 from agbench.store.sweeps import named
