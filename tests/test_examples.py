@@ -13,8 +13,8 @@ from agbench.analysis import intervals
 from agbench.core.condition import ORIGINAL_LEVEL
 from agbench.core.workspace import Workspace
 from agbench.recommendation.question import LEVELS, Question
+from agbench.store.outcome import Status
 from agbench.store.reader import read_records
-from agbench.store.record import FINISHED
 from tests.conftest import environment
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "own_images.py"
@@ -52,7 +52,7 @@ def test_a_full_sweep_confirms_the_answer(example, agbench):
     right = {
         record.condition.train.level: record.correctness.right[None, :]
         for record in read_records(workspace.results)
-        if record.status == FINISHED and record.condition.budget.folds == 5
+        if record.status == Status.FINISHED and record.condition.budget.folds == 5
     }
     assert len(right) == 10
     level = Question(margin=MARGIN).one_sided

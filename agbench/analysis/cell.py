@@ -65,7 +65,8 @@ class Cell:
 
     def measured(self, name: str) -> float | None:
         """Give the median over trials of something that was measured; ``None`` where none has it."""
-        values = [record.metrics[name] for record in self.records if name in record.metrics]
+        found = [record.metric(name) for record in self.records]
+        values = [value for value in found if value is not None]
         return plain.median(values) if values else None
 
 

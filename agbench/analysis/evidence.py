@@ -13,6 +13,8 @@ from agbench.analysis.cell import Cell, paired
 from agbench.analysis.intervals import Comparison
 from agbench.analysis.tolerance import Tolerance
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget, Condition, digest
+from agbench.models.registry import Kind, kind_of
+from agbench.store.metrics import COUNT
 from agbench.store.record import Record
 
 K = TypeVar("K")
@@ -259,17 +261,17 @@ class Evidence:
     @property
     def deep(self) -> list[Series]:
         """The models that see the images themselves."""
-        return [series for series in self.series if series.model.startswith("automm")]
+        return [series for series in self.series if kind_of(series.model) is Kind.DEEP]
 
     @property
     def tabular(self) -> list[Series]:
         """The models that see features of the images, and are tested on the test images."""
-        return [one for one in self.series if one.model.startswith("tabular") and one.budget.folds is None]
+        return [one for one in self.series if kind_of(one.model) is Kind.TABULAR and one.budget.folds is None]
 
     @property
     def probes(self) -> list[Series]:
         """The linear models on a frozen backbone's embeddings, tested on the test images: the middle ground."""
-        return [one for one in self.series if one.model.startswith("probe") and one.budget.folds is None]
+        return [one for one in self.series if kind_of(one.model) is Kind.PROBE and one.budget.folds is None]
 
     @property
     def main(self) -> Series | None:
@@ -296,7 +298,7 @@ class Evidence:
 
     def count(self, name: str) -> int | None:
         """Give the number of classes, images of a part, or quarantined images; ``None`` where no trial says it."""
-        found = (record.metrics.get(f"images_{name}") for record in self.records)
+        found = (record.metric(f"{COUNT}{name}") for record in self.records)
         return next((int(value) for value in found if value is not None), None)
 
     @property

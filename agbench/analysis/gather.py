@@ -11,7 +11,8 @@ from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Seri
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget
 from agbench.models.registry import FAMILIES
 from agbench.preprocess.codec import CODECS
-from agbench.store.record import FAILED, FINISHED, Record, latest
+from agbench.store.outcome import Status
+from agbench.store.record import Record, latest
 
 K = TypeVar("K")
 
@@ -36,7 +37,7 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
     finished = latest(records)
     chosen = {name: record for name, record in finished.items() if record.condition.fingerprint == fingerprint}
     last = {record.condition.id: record for record in records if record.condition.fingerprint == fingerprint}
-    failures = [record for record in last.values() if record.status != FINISHED]
+    failures = [record for record in last.values() if not record.is_finished]
     groups: dict[tuple[str, Budget, str | None], list[Record]] = {}
     for record in (*chosen.values(), *failures):
         groups.setdefault(_model(record), []).append(record)
@@ -122,8 +123,8 @@ def _of(codec: str, records: Iterable[Record]) -> list[Record]:
 
 def _whole(record: Record) -> Record:
     """Give a finished trial whose files are damaged as a failed one."""
-    damage = record.damage() if record.status == FINISHED else ""
-    return replace(record, status=FAILED, reason=damage) if damage else record
+    damage = record.damage() if record.is_finished else ""
+    return replace(record, status=Status.FAILED, reason=damage) if damage else record
 
 
 def _model(record: Record) -> tuple[str, Budget, str | None]:
@@ -149,7 +150,7 @@ def _level(record: Record) -> float:
 def _cells(placed: Iterable[tuple[K, Record]]) -> dict[K, Cell]:
     found: dict[K, list[Record]] = {}
     for place, record in placed:
-        if record.status == FINISHED:
+        if record.is_finished:
             found.setdefault(place, []).append(record)
     return {
         place: Cell(tuple(sorted(records, key=lambda record: record.condition.seed)))
@@ -162,7 +163,7 @@ def _failed(placed: Iterable[tuple[K, Record]], cells: dict[K, Cell]) -> dict[K,
     found: dict[K, str] = {}
     for place, record in placed:
         if place not in cells and found.get(place) != "failed":
-            found[place] = "failed" if record.status == FAILED else "unfinished"
+            found[place] = "failed" if record.status is Status.FAILED else "unfinished"
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,18 @@ SMALLEST = 1e-12
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-NOT_INFERIOR, INFERIOR, NOT_DECIDED = "not inferior", "inferior", "not decided"
+
+class Verdict(str, Enum):
+    """What a comparison decides about a loss of the margin."""
+
+    NOT_INFERIOR = "not inferior"
+    """A loss of the margin or more is excluded."""
+    INFERIOR = "inferior"
+    """A loss of more than the margin is certain."""
+    NOT_DECIDED = "not decided"
+
+    def __str__(self) -> str:
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -75,16 +87,27 @@ class Comparison:
     seeds: int
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """What this comparison alone decides about a loss of the margin."""
         return decide(self.p_not_inferior, self.p_inferior)
 
 
-def decide(p_not_inferior: float, p_inferior: float) -> str:
-    """Give a verdict: ``"not inferior"``, ``"inferior"`` or ``"not decided"``."""
+def decide(p_not_inferior: float, p_inferior: float) -> Verdict:
+    """Return the verdict of two one-sided p-values.
+
+    Parameters
+    ----------
+    p_not_inferior, p_inferior : float
+        p-values of a loss of the margin or more, and of a smaller one, 0 to 1.
+
+    Examples
+    --------
+    >>> str(decide(0.01, 0.99))
+    'not inferior'
+    """
     if p_not_inferior <= ONE_SIDED:
-        return NOT_INFERIOR
-    return INFERIOR if p_inferior <= ONE_SIDED else NOT_DECIDED
+        return Verdict.NOT_INFERIOR
+    return Verdict.INFERIOR if p_inferior <= ONE_SIDED else Verdict.NOT_DECIDED
 
 
 def accuracy(right: float, images: int) -> Interval:

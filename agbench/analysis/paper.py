@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from agbench.core.condition import PAPER_LEVEL
+
 EPOCHS = 10
 """Of its trainings (sections II-B and II-C)."""
 
@@ -217,8 +219,8 @@ def printed(dataset: str) -> list[Printed]:
         cells += [
             Printed("II", "small model", row.small, SMALL, 1.0, "accuracy"),
             Printed("II", "small model, drop", row.small_drop, SMALL, 1.0, "drop"),
-            Printed("II", "compressed input", row.compressed, SMALL, 0.3, "accuracy"),
-            Printed("II", "compressed input, drop", row.compressed_drop, SMALL, 0.3, "drop"),
+            Printed("II", "compressed input", row.compressed, SMALL, PAPER_LEVEL, "accuracy"),
+            Printed("II", "compressed input, drop", row.compressed_drop, SMALL, PAPER_LEVEL, "drop"),
             Printed("II", "large model", row.large, LARGE, 1.0, "accuracy"),
             Printed("II", "large model, drop", row.large_drop, LARGE, 1.0, "drop"),
         ]
@@ -226,10 +228,12 @@ def printed(dataset: str) -> list[Printed]:
         storage = TABLE_3[dataset]
         cells += [
             Printed("III", "original size", storage.original, "", 1.0, "size"),
-            Printed("III", "compressed size", storage.compressed, "", 0.3, "size"),
-            Printed("III", "relative size", storage.relative_size, "", 0.3, "relative size"),
+            Printed("III", "compressed size", storage.compressed, "", PAPER_LEVEL, "size"),
+            Printed("III", "relative size", storage.relative_size, "", PAPER_LEVEL, "relative size"),
             Printed("III", "original accuracy", storage.original_accuracy, SMALL, 1.0, "accuracy"),
-            Printed("III", "compressed accuracy", storage.compressed_accuracy, SMALL, 0.3, "accuracy"),
-            Printed("III", "relative performance", storage.relative_accuracy, SMALL, 0.3, "relative accuracy"),
+            Printed("III", "compressed accuracy", storage.compressed_accuracy, SMALL, PAPER_LEVEL, "accuracy"),
+            Printed(
+                "III", "relative performance", storage.relative_accuracy, SMALL, PAPER_LEVEL, "relative accuracy"
+            ),
         ]
     return cells

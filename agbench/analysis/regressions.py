@@ -10,7 +10,7 @@ from typing import Any
 from agbench.analysis import intervals
 from agbench.core.condition import Condition
 from agbench.core.errors import UserError
-from agbench.store.record import FINISHED, Record
+from agbench.store.record import Record
 from agbench.store.sweeps import last_trials, named
 
 THRESHOLD = 1.5
@@ -22,7 +22,24 @@ FLOOR = 10.0
 SIGNIFICANT = 0.05
 """Of p-values that are corrected for the number of conditions."""
 
-REGRESSION = "regression: "
+
+@dataclass(frozen=True)
+class ChangeVerdict:
+    """What is to be said of one thing that two sweeps measured.
+
+    Parameters
+    ----------
+    words : str
+        What is said of it.
+    is_regression : bool
+        Whether it got worse.
+    """
+
+    words: str
+    is_regression: bool = False
+
+    def __str__(self) -> str:
+        return f"regression: {self.words}" if self.is_regression else self.words
 
 
 @dataclass(frozen=True)
@@ -70,33 +87,35 @@ class Pair:
         return record.condition
 
     @property
-    def verdicts(self) -> tuple[str, ...]:
-        """What is to be said of it, with `REGRESSION` before what got worse; at least one."""
+    def verdicts(self) -> tuple[ChangeVerdict, ...]:
+        """Verdicts on it, at least one."""
         if self.new is None:
-            return ("only in base",)
+            return (ChangeVerdict("only in base"),)
         if self.base is None:
-            return ("only in new",)
-        if self.new.status != FINISHED:
-            if self.base.status != FINISHED:
-                return ("no result in either",)
-            return (f"{REGRESSION}no result ({self.new.reason or 'still running, or its sweep was killed'})",)
-        if self.base.status != FINISHED:
-            return ("no result in base",)
+            return (ChangeVerdict("only in new"),)
+        if not self.new.is_finished:
+            if not self.base.is_finished:
+                return (ChangeVerdict("no result in either"),)
+            reason = self.new.reason or "still running, or its sweep was killed"
+            return (ChangeVerdict(f"no result ({reason})", is_regression=True),)
+        if not self.base.is_finished:
+            return (ChangeVerdict("no result in base"),)
         return (self._accuracy(self.base, self.new), *_bytes(self.base, self.new))
 
     @property
     def is_regression(self) -> bool:
         """Whether anything got worse."""
-        return any(verdict.startswith(REGRESSION) for verdict in self.verdicts)
+        return any(verdict.is_regression for verdict in self.verdicts)
 
-    def _accuracy(self, base: Record, new: Record) -> str:
+    def _accuracy(self, base: Record, new: Record) -> ChangeVerdict:
         if self.paired is None or self.p_value is None:
-            return f"{REGRESSION}other test images"
+            return ChangeVerdict("other test images", is_regression=True)
         if base.correctness.predicted == new.correctness.predicted:
-            return "same predictions"
+            return ChangeVerdict("same predictions")
         if self.p_value > SIGNIFICANT:
-            return "no significant difference"
-        return "better" if self.paired.difference.value > 0 else f"{REGRESSION}accuracy"
+            return ChangeVerdict("no significant difference")
+        better = self.paired.difference.value > 0
+        return ChangeVerdict("better") if better else ChangeVerdict("accuracy", is_regression=True)
 
 
 @dataclass(frozen=True)
@@ -130,14 +149,15 @@ class Speed:
         return self.new / self.base if self.base else math.inf
 
     @property
-    def verdict(self) -> str:
-        """What is to be said of it."""
+    def verdict(self) -> ChangeVerdict:
+        """Verdict on its seconds."""
         if not self.comparable:
-            return "not judged: other hardware"
+            return ChangeVerdict("not judged: other hardware")
         if self.is_regression:
-            return f"{REGRESSION}seconds"
-        small = self.ratio > self.threshold
-        return f"not judged: less than {FLOOR:g} s a trial" if small else f"at most {self.threshold:g} times"
+            return ChangeVerdict("seconds", is_regression=True)
+        if self.ratio > self.threshold:
+            return ChangeVerdict(f"not judged: less than {FLOOR:g} s a trial")
+        return ChangeVerdict(f"at most {self.threshold:g} times")
 
     @property
     def is_regression(self) -> bool:
@@ -216,7 +236,7 @@ def check_threshold(threshold: float) -> None:
 
 
 def _finished(pair: Pair) -> tuple[Record, Record] | None:
-    if pair.base is None or pair.new is None or {pair.base.status, pair.new.status} != {FINISHED}:
+    if pair.base is None or pair.new is None or not (pair.base.is_finished and pair.new.is_finished):
         return None
     return pair.base, pair.new
 
@@ -238,9 +258,11 @@ def _judged(pairs: list[Pair]) -> list[Pair]:
     ]
 
 
-def _bytes(base: Record, new: Record) -> tuple[str, ...]:
+def _bytes(base: Record, new: Record) -> tuple[ChangeVerdict, ...]:
     grown = new.metrics["bytes"] - base.metrics["bytes"]
-    return (f"{REGRESSION}bytes",) if grown > 0 else ("fewer bytes",) if grown < 0 else ()
+    if grown > 0:
+        return (ChangeVerdict("bytes", is_regression=True),)
+    return (ChangeVerdict("fewer bytes"),) if grown < 0 else ()
 
 
 def _speeds(pairs: Iterable[Pair], threshold: float) -> list[Speed]:

@@ -9,7 +9,7 @@ from itertools import takewhile
 import numpy as np
 import numpy.typing as npt
 
-from agbench.analysis.intervals import NOT_INFERIOR, ONE_SIDED, Bools, Comparison, Floats
+from agbench.analysis.intervals import ONE_SIDED, Bools, Comparison, Floats, Verdict
 
 RESAMPLES = 2000
 
@@ -64,7 +64,7 @@ class Tolerance:
         ordered = sorted(levels, reverse=True)
         steps = [1.0, *ordered]
         tested = list(takewhile(lambda level: level in compared, ordered))
-        passed = [compared[level].verdict == NOT_INFERIOR for level in tested]
+        passed = [compared[level].verdict == Verdict.NOT_INFERIOR for level in tested]
         reached = int(_reached(np.array([passed], dtype=bool))[0])
         found, below = steps[reached], (ordered[reached] if reached < len(ordered) else None)
         if not tested:

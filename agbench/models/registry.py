@@ -6,6 +6,7 @@ import importlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,9 +144,20 @@ def predictions(
     return tuple(made)
 
 
+class Kind(Enum):
+    """What a family's models see of an image: it decides in which tables and claims they are."""
+
+    DEEP = "deep"
+    """The image itself, by a network that is fine-tuned."""
+    TABULAR = "tabular"
+    """Features that are computed from it."""
+    PROBE = "probe"
+    """Its embedding by a frozen network."""
+
+
 @dataclass(frozen=True)
 class Family:
-    """Models of one kind.
+    """Models of one kind, made by one library.
 
     Parameters
     ----------
@@ -158,7 +170,9 @@ class Family:
     reads : tuple of str
         The fields of a budget that it reads.
     module : str
-        Where its ``fit_predict(task)`` and ``check(variant, budget)`` are; imported when first used.
+        Module with its ``fit_predict(task)`` and ``check(variant, budget)``; imported when first used.
+    kind : Kind
+        What its models see; a family that does not say it counts as deep.
     """
 
     summary: str
@@ -166,6 +180,7 @@ class Family:
     others: str
     reads: tuple[str, ...]
     module: str
+    kind: Kind = Kind.DEEP
 
     def fit_predict(self, task: Task) -> Fitted:
         """Fit on a task's training images and predict its test images."""
@@ -195,6 +210,7 @@ FAMILIES = {
         others="",
         reads=("preset", "learners", "time_limit", "folds"),
         module="agbench.models.tabular",
+        kind=Kind.TABULAR,
     ),
     "probe": Family(
         summary="TabularPredictor's linear model on a frozen backbone's embeddings of the images",
@@ -202,6 +218,7 @@ FAMILIES = {
         others="any timm backbone, or the path of a checkpoint folder",
         reads=("image_size", "time_limit", "folds"),
         module="agbench.models.probe",
+        kind=Kind.PROBE,
     ),
 }
 
@@ -214,6 +231,23 @@ def families() -> dict[str, Family]:
     """Give all families by name: agbench's own, and those of other packages."""
     others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in FAMILIES}
     return FAMILIES | {name: point.load() for name, point in others.items()}
+
+
+def kind_of(model: str) -> Kind:
+    """Return the kind of a model, by its name.
+
+    Parameters
+    ----------
+    model : str
+        ``family:variant``, or a family's bare name. A family that is not installed counts as deep.
+
+    Examples
+    --------
+    >>> kind_of("tabular:pixels")
+    <Kind.TABULAR: 'tabular'>
+    """
+    family = families().get(model.partition(":")[0])
+    return Kind.DEEP if family is None else family.kind
 
 
 def names() -> list[str]:

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 
 from agbench.analysis import intervals
-from agbench.analysis.intervals import INFERIOR, NOT_DECIDED, NOT_INFERIOR
+from agbench.analysis.intervals import Verdict
 from agbench.core import files
 from agbench.core.errors import UserError
 from agbench.recommendation.question import LevelTest, Question
@@ -269,8 +269,10 @@ def _by_bytes(answer: Recommendation) -> list[LevelTest]:
     return sorted(answer.tests, key=lambda test: test.bytes, reverse=True)
 
 
-def _verdict(test: LevelTest) -> str:
-    return NOT_INFERIOR if test.is_safe else INFERIOR if test.is_harmful else NOT_DECIDED
+def _verdict(test: LevelTest) -> Verdict:
+    if test.is_safe:
+        return Verdict.NOT_INFERIOR
+    return Verdict.INFERIOR if test.is_harmful else Verdict.NOT_DECIDED
 
 
 def _measured(test: LevelTest) -> str:

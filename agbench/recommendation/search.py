@@ -204,7 +204,6 @@ def _compared(
     is_safe = compared.p_not_inferior <= one_sided
     images = base.shape[1]
     more = (None, None) if is_safe else intervals.missing(ours, base, asked.margin, one_sided)
-    side = records[-1].notes.get(registry.IMAGE_SIZE)
     return LevelTest(
         preprocessing=preprocessing,
         base=intervals.accuracy(float(base.sum(axis=1).mean()), images),
@@ -213,7 +212,7 @@ def _compared(
         bytes=int(records[-1].metrics["bytes"]),
         bytes_original=int(records[-1].metrics["bytes_original"]),
         is_safe=is_safe,
-        image_size=None if side is None else int(side),
+        image_size=records[-1].image_size,
         more_images=more[0],
         more_seeds=more[1],
     )

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from agbench.analysis.cell import Cell
 from agbench.analysis.evidence import CrossedSeries, Evidence, Named, NoisySeries, Series
-from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL, Budget
 from agbench.preprocess.codec import CODECS
 from agbench.studies.study import PAPER_NOISE, STUDIES
 
@@ -50,7 +50,7 @@ def missing_noise(evidence: Evidence) -> list[str]:
         wanted = _wanted(evidence, series)
         clean = {} if series.clean is None else {ORIGINAL_LEVEL: series.clean}
         # The clean and the noisy original go with JPEG, to be asked for once.
-        papers = (ORIGINAL_LEVEL, 0.3) if series.codec == JPEG else ()
+        papers = (ORIGINAL_LEVEL, PAPER_LEVEL) if series.codec == JPEG else ()
         for seeds, levels in _lacking(clean, papers[:1], wanted):
             found.append(_for_levels(evidence, series, levels, seeds))
         if series.noise == PAPER_NOISE:

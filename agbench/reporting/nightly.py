@@ -17,7 +17,7 @@ from agbench.reporting.pages import markdown
 from agbench.reporting.pages.comparison import ComparisonPage
 from agbench.reporting.tables.details import trials_without_result
 from agbench.store.reader import read_records
-from agbench.store.record import FINISHED, Record
+from agbench.store.record import Record
 from agbench.store.sweeps import datasets_of, last_trials, named, names
 
 
@@ -115,7 +115,7 @@ def conclude(workspace: Workspace, name: str, threshold: float) -> NightlyResult
     records = read_records(workspace.results)
     own = [record for record in records if name in record.sweeps]
     trials = last_trials(own).values()
-    failures = [record for record in trials if record.status != FINISHED]
+    failures = [record for record in trials if not record.is_finished]
     base = last_green(records, name)
     compared = None if base is None else compare(records, base, name, threshold)
     complaints = _complaints(name, len(trials), len(failures), compared)

@@ -24,7 +24,7 @@ from agbench.runner.config import ExecutionConfig
 from agbench.runner.events import Preparing, SweepEvent
 from agbench.runner.resources import Allocation
 from agbench.runner.scheduler import Scheduler
-from agbench.store.record import SWEEP_PHASES
+from agbench.store.metrics import SWEEP_PHASES
 from agbench.store.store import Store
 
 Running = Callable[[Sequence[Condition]], Iterator[SweepEvent]]

@@ -12,8 +12,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Ending(Enum):
-    """In exactly one of these a trial ends."""
+class Status(str, Enum):
+    """State of a trial, in MLflow's words."""
+
+    SCHEDULED = "SCHEDULED"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Ending(str, Enum):
+    """How a trial ended; each ends in exactly one of these."""
 
     FINISHED = "finished"
     FAILED = "failed"
@@ -25,6 +38,12 @@ class Ending(Enum):
     STOPPED = "stopped"
     """By the user, or with a sweep that was killed."""
 
+    def __str__(self) -> str:
+        return self.value
+
+
+STATUS = {Ending.FINISHED: Status.FINISHED, Ending.STOPPED: Status.KILLED}
+"""Status of an ending; ``Status.FAILED`` for all others."""
 
 RETRIED = (Ending.CRASHED, Ending.OUT_OF_MEMORY)
 """What another try can help; a condition's own exception would come again."""
@@ -49,7 +68,7 @@ class Usage:
     gpu_memory: int = 0
 
     def metrics(self) -> dict[str, float]:
-        """Give what the store keeps, by name."""
+        """Return the metrics to store, by name."""
         named = {"wall_seconds": self.seconds, "memory_peak": self.memory, "gpu_memory_peak": self.gpu_memory}
         return {name: float(value) for name, value in named.items()}
 

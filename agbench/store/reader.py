@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from agbench.core.errors import UserError
-from agbench.store.record import CURVE, DATABASE, LOCKED_FOR, TAG, Record, artifacts_of, record_of
+from agbench.store.metrics import CURVE
+from agbench.store.record import DATABASE, LOCKED_FOR, TAG, Record, artifacts_of, record_of
 
 
 def read_records(folder: Path, dataset: str | None = None) -> list[Record]:

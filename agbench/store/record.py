@@ -9,28 +9,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from agbench.core.condition import Condition
+from agbench.models.registry import IMAGE_SIZE
+from agbench.store.metrics import Metrics, check_name
+from agbench.store.outcome import Ending, Status
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow
-
-FINISHED, FAILED, KILLED, RUNNING = "FINISHED", "FAILED", "KILLED", "RUNNING"
 
 DATABASE = "agbench.db"
 LOCKED_FOR = 300
 """Seconds that another process may lock the database before that is an error."""
 PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
 DATASET, EXAMPLES = "dataset.json", "examples.parquet"
-CURVE = "validation_accuracy"
-STORING = "storing_seconds"
-SWEEP_PHASES = ("sweep_seconds_start", "sweep_seconds_check", "sweep_seconds_variants")
-"""Metrics: what storing a trial took, and what its sweep took before the first one."""
 SAME_ACCURACY = 1e-9
 TAG = "agbench."
 NOTE = f"{TAG}note."
@@ -89,8 +86,8 @@ class Record:
         MLflow's.
     condition : Condition
         What was run.
-    status : str
-        ``"FINISHED"``, ``"FAILED"``, ``"KILLED"`` or ``"RUNNING"``.
+    status : Status
+        State of the trial.
     reason : str
         Why it did not finish; empty where it did.
     owner : str
@@ -99,8 +96,8 @@ class Record:
         Milliseconds since 1970.
     software : str
         Digest of the versions that it ran with.
-    metrics : mapping of str to float
-        The last value of each.
+    metrics : Metrics
+        Last value of each metric.
     notes : mapping of str to str
         What was really used.
     folder : Path
@@ -108,24 +105,50 @@ class Record:
     curve : tuple of float
         Validation accuracy after each epoch; empty for a model without epochs, and where a store gives it
         only one by one (`agbench.store.store.Store.curve`).
-    ending : str
-        How it ended, a value of `agbench.store.outcome.Ending`; empty while it runs.
+    ending : Ending, optional
+        How it ended; ``None`` while it runs.
     """
 
     run_id: str
     condition: Condition
-    status: str
+    status: Status
     reason: str
     owner: str
     started: int
     software: str
-    metrics: Mapping[str, float]
+    metrics: Metrics
     notes: Mapping[str, str]
     folder: Path
     curve: tuple[float, ...] = ()
-    ending: str = ""
+    ending: Ending | None = None
     sweeps: Mapping[str, int] = field(default_factory=dict)
     green: str = ""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has a result."""
+        return self.status is Status.FINISHED
+
+    def metric(self, name: str) -> float | None:
+        """Return a metric by a name that is composed; ``None`` where it was not measured.
+
+        Raises
+        ------
+        KeyError
+            If the schema, `agbench.store.metrics.Metrics`, has none of that name.
+        """
+        value: float | None = self.metrics.get(check_name(name))  # type: ignore[assignment]
+        return value
+
+    def measured(self) -> dict[str, float]:
+        """Return all metrics by name, also those of phases that the schema does not name."""
+        return dict(cast(Mapping[str, float], self.metrics))
+
+    @property
+    def image_size(self) -> int | None:
+        """Side in pixels of what the model saw of each image; ``None`` where it does not say."""
+        side = self.notes.get(IMAGE_SIZE)
+        return None if side is None else int(side)
 
     @property
     def predictions(self) -> pd.DataFrame:
@@ -211,21 +234,23 @@ def record_of(
 ) -> Record:
     """Make a record of what MLflow keeps of a run."""
     reason = tags.get(TAG + "reason", "")
-    if status == FINISHED and not (folder / PREDICTIONS).is_file():
-        status, reason = FAILED, "its predictions are gone from the store"
+    state = Status(status)
+    if state is Status.FINISHED and not (folder / PREDICTIONS).is_file():
+        state, reason = Status.FAILED, "its predictions are gone from the store"
+    ended = tags.get(f"{TAG}ending")
     return Record(
         run_id=run_id,
         condition=Condition.from_dict(json.loads(tags[TAG + "condition"])),
-        status=status,
+        status=state,
         reason=reason,
         owner=tags.get(TAG + "owner", ""),
         started=started,
         software=tags[TAG + "software"],
-        metrics=metrics,
+        metrics=cast(Metrics, metrics),
         notes={name.removeprefix(NOTE): value for name, value in tags.items() if name.startswith(NOTE)},
         folder=folder,
         curve=curve,
-        ending=tags.get(f"{TAG}ending", ""),
+        ending=Ending(ended) if ended else None,
         sweeps={name.removeprefix(SWEEP): int(value) for name, value in tags.items() if name.startswith(SWEEP)},
         green=tags.get(GREEN, ""),
     )
@@ -244,4 +269,4 @@ def latest(records: list[Record]) -> dict[str, Record]:
     dict of str to Record
         By the condition's id.
     """
-    return {record.condition.id: record for record in records if record.status == FINISHED}
+    return {record.condition.id: record for record in records if record.is_finished}

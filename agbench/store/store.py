@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -18,23 +18,18 @@ from filelock import FileLock
 from agbench.core.condition import Condition
 from agbench.core.environment import digest_of_software
 from agbench.core.errors import UserError
-from agbench.store.outcome import Ending, Failure, Result, Usage
+from agbench.store.metrics import CURVE, STORING, of_result
+from agbench.store.outcome import STATUS, Ending, Failure, Result, Status, Usage
 from agbench.store.record import (
-    CURVE,
     DATABASE,
     DATASET,
     ENVIRONMENT,
     EXAMPLES,
-    FAILED,
-    FINISHED,
     GREEN,
-    KILLED,
     LOCKED_FOR,
     LOG,
     NOTE,
     PREDICTIONS,
-    RUNNING,
-    STORING,
     SWEEP,
     TAG,
     Record,
@@ -51,9 +46,6 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 _PAGE = 1000
-
-STATUS = {Ending.FINISHED: FINISHED, Ending.STOPPED: KILLED}
-"""MLflow's word for an ending; ``"FAILED"`` for all others."""
 
 LAST_LINES, LAST_LETTERS = 20, 4000
 """Of a log, what is kept with a trial's reason."""
@@ -143,22 +135,12 @@ class Store:
         log : bytes
             Its log.
         sweep : mapping of str to float, optional
-            What its sweep took before the first trial, by the names in `agbench.store.record.SWEEP_PHASES`.
+            What its sweep took before the first trial, by the names in `agbench.store.metrics.SWEEP_PHASES`.
         """
         started = time.monotonic()
         now = int(time.time() * 1000)
-        values = {
-            "accuracy": result.accuracy,
-            "bytes": result.bytes,
-            "bytes_original": result.bytes_original,
-            **{f"seconds_{phase}": value for phase, value in result.seconds.items()},
-            **{f"images_{part}": value for part, value in result.counts.items()},
-            **result.reading,
-            **result.writing,
-            **usage.metrics(),
-            **(sweep or {}),
-        }
-        metrics = [Metric(name, float(value), now, 0) for name, value in values.items()]
+        values = of_result(result, usage, sweep or {})
+        metrics = [Metric(name, value, now, 0) for name, value in cast(Mapping[str, float], values).items()]
         metrics += [Metric(CURVE, value, now, epoch) for epoch, value in enumerate(result.curve, 1)]
         tags = [RunTag(f"{NOTE}{name}", value) for name, value in result.notes.items()]
         self._client.log_batch(run_id, metrics=metrics, tags=tags)
@@ -212,7 +194,7 @@ class Store:
             Why they did not finish.
         """
         for record in self.records():
-            if record.status == RUNNING and record.owner == self._owner:
+            if record.status is Status.RUNNING and record.owner == self._owner:
                 log = Path(self._client.get_run(record.run_id).data.tags.get(TAG + "log", ""))
                 said = log.read_bytes() if log.is_file() else b""
                 self.fail(record.run_id, Failure(reason, Ending.STOPPED), Usage(), said)
@@ -286,7 +268,7 @@ class Store:
                 path = Path(scratch) / LOG
                 path.write_bytes(log)
                 self._client.log_artifact(run_id, str(path))
-        self._client.set_terminated(run_id, STATUS.get(ending, FAILED))
+        self._client.set_terminated(run_id, STATUS.get(ending, Status.FAILED).value)
 
     def _record(self, run: Run) -> Record:
         return record_of(

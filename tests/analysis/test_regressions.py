@@ -52,7 +52,7 @@ def compared(store, *results, **machine):
 
 
 def verdicts(comparison):
-    return {pair.condition: pair.verdicts for pair in comparison.pairs}
+    return {pair.condition: tuple(map(str, pair.verdicts)) for pair in comparison.pairs}
 
 
 def invoke(store, *arguments):
@@ -158,7 +158,7 @@ def test_seconds_are_judged_on_equal_hardware(store):
     comparison = compared(store, result(ORIGINAL, seconds=SLOW), result(SMALL))
     (speed,) = comparison.speeds
     assert (speed.base, speed.new, speed.conditions) == (8.0, 53.0, 2)
-    assert (speed.verdict, comparison.regressions) == ("regression: seconds", 1)
+    assert (str(speed.verdict), comparison.regressions) == ("regression: seconds", 1)
     assert invoke(store, "base", "new", "--threshold", "6.7").exit_code == 0
     done = invoke(store, "base", "new", "--threshold", "6.6")
     assert done.exit_code == 1
@@ -168,7 +168,7 @@ def test_seconds_are_judged_on_equal_hardware(store):
 def test_seconds_on_other_hardware_are_shown_and_not_judged(store):
     comparison = compared(store, result(ORIGINAL, seconds=SLOW), processor="Another | one")
     (speed,) = comparison.speeds
-    assert (speed.ratio, speed.verdict) == (12.25, "not judged: other hardware")
+    assert (speed.ratio, str(speed.verdict)) == (12.25, "not judged: other hardware")
     assert [change.what for change in comparison.changes] == ["processor"]
     done = invoke(store, "base", "new")
     assert done.exit_code == 0
@@ -180,7 +180,7 @@ def test_seconds_on_other_hardware_are_shown_and_not_judged(store):
 def test_few_seconds_more_are_not_judged(store):
     # The first trial of a worker takes some more than the next ones.
     comparison = compared(store, result(ORIGINAL, seconds={"fit": 13.0, "total": 13.0}))
-    assert comparison.speeds[0].verdict == "not judged: less than 10 s a trial"
+    assert str(comparison.speeds[0].verdict) == "not judged: less than 10 s a trial"
     assert comparison.regressions == 0
 
 

@@ -11,8 +11,9 @@ import pandas as pd
 
 from agbench.core.condition import JPEG, Budget, Condition, Preprocessing
 from agbench.core.environment import describe
-from agbench.store.outcome import Failure, Result, Usage
-from agbench.store.record import ENVIRONMENT, FAILED, FINISHED, PREDICTIONS, SWEEP_PHASES, Record
+from agbench.store.metrics import SWEEP_PHASES
+from agbench.store.outcome import Failure, Result, Status, Usage
+from agbench.store.record import ENVIRONMENT, PREDICTIONS, Record
 from agbench.store.store import Store
 from agbench.studies.study import PAPER_LEVELS
 
@@ -154,9 +155,9 @@ def record(
     (run / ENVIRONMENT).write_text("{}")
     size = 1000 if of.train.is_original else round(1000 * (1 - saved))
     metrics = {"bytes": float(size), "bytes_original": 1000.0, "accuracy": float(np.mean(right))}
-    return Record(of.id, of, FINISHED, "", "", 0, "", metrics, {}, run, curve)
+    return Record(of.id, of, Status.FINISHED, "", "", 0, "", metrics, {}, run, curve)
 
 
 def failed(of: Condition, reason: str = "no memory") -> Record:
     """A trial without a result, as the store would give it."""
-    return Record(of.id + "f", of, FAILED, reason, "", 0, "", {}, {}, Path())
+    return Record(of.id + "f", of, Status.FAILED, reason, "", 0, "", {}, {}, Path())

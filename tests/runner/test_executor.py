@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from agbench.core.workspace import Workspace
+from agbench.store.outcome import Status
 from agbench.store.reader import read_records
-from agbench.store.record import FINISHED
 from tests.conftest import environment
 
 STARTS = 90
@@ -98,7 +98,7 @@ def test_nodes_that_see_the_images_or_not_or_die_give_the_same(agbench, node, pl
 
 
 def predictions(folder):
-    records = [one for one in read_records(Workspace(folder).results) if one.status == FINISHED]
+    records = [one for one in read_records(Workspace(folder).results) if one.status == Status.FINISHED]
     assert len(records) == SEEDS
     assert all("fits" in (record.folder / "log.txt").read_text() for record in records)
     return {record.condition.id: record.predictions.to_csv() for record in records}

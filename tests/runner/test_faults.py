@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from agbench.core.environment import available_cpus
+from agbench.store.outcome import Status
 from agbench.store.reader import read_records
-from agbench.store.record import FAILED, FINISHED, KILLED, RUNNING, Record
+from agbench.store.record import Record
 from tests.conftest import environment
 
 DEADLINE = 120
@@ -90,7 +91,7 @@ def predictions(workspace):
     return {
         record.condition.id: record.predictions.to_csv()
         for record in records(workspace)
-        if record.status == FINISHED
+        if record.status == Status.FINISHED
     }
 
 
@@ -169,8 +170,8 @@ def test_a_killed_sweep_leaves_nothing_running_and_goes_on(started, sweep, works
     before = predictions(workspace)
     done = sweep("fine", "slow", options=("--levels", "1.0,0.3"))
     assert done.returncode == 0, done.stderr
-    assert KILLED in [record.status for record in records(workspace)]
-    assert RUNNING not in [record.status for record in records(workspace)]
+    assert Status.KILLED in [record.status for record in records(workspace)]
+    assert Status.RUNNING not in [record.status for record in records(workspace)]
     resumed = predictions(workspace)
     assert resumed.items() >= before.items()
     assert len(resumed) == 4
@@ -219,7 +220,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(sweep, agbench, wo
     assert "Traceback" not in done.stderr
     assert "No space left on device" in done.stderr.splitlines()[-1]
     assert sweep("fine", options=("--levels", "0.9,0.3")).returncode == 0
-    assert [record.status for record in records(workspace)] == [FINISHED, FINISHED]
+    assert [record.status for record in records(workspace)] == [Status.FINISHED, Status.FINISHED]
 
 
 def test_a_variant_that_was_altered_or_deleted_is_made_anew(sweep, workspace):
@@ -229,6 +230,6 @@ def test_a_variant_that_was_altered_or_deleted_is_made_anew(sweep, workspace):
     second.write_bytes(second.read_bytes()[:-1] + b"x")
     before = predictions(workspace)
     assert sweep("fine", options=("--levels", "0.3", "--fresh")).returncode == 0
-    assert [record.status for record in records(workspace)] == [FINISHED, FINISHED]
-    assert FAILED not in [record.status for record in records(workspace)]
+    assert [record.status for record in records(workspace)] == [Status.FINISHED, Status.FINISHED]
+    assert Status.FAILED not in [record.status for record in records(workspace)]
     assert predictions(workspace) == before

@@ -17,7 +17,7 @@ from agbench.core.workspace import Workspace
 from agbench.data.dataset import load_prepared
 from agbench.runner import sweep
 from agbench.runner.plan import make_plan
-from agbench.store.record import FAILED, FINISHED, KILLED, RUNNING
+from agbench.store.outcome import Status
 from agbench.store.store import Store
 from agbench.studies import conditions, study
 from tests.conftest import SWEEP
@@ -61,7 +61,7 @@ def numbers(workspace):
     return {
         record.condition.id: (record.metrics["accuracy"], record.predictions.to_csv())
         for record in Store(workspace.results).records()
-        if record.status == FINISHED
+        if record.status == Status.FINISHED
     }
 
 
@@ -83,7 +83,7 @@ def test_a_sweep_says_a_line_an_event_with_accuracy_and_time_left(swept):
 
 
 def test_a_sweep_leaves_results_and_no_scratch(swept):
-    assert states(swept.workspace) == [FINISHED] * 4
+    assert states(swept.workspace) == [Status.FINISHED] * 4
     left = {path.name for path in swept.workspace.results.iterdir() if not path.name.endswith(".lock")}
     assert left == {"agbench.db", "artifacts"}
 
@@ -123,7 +123,7 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(swept, agbench):
 def test_a_killed_sweep_loses_the_trial_in_flight_and_changes_no_number(swept, agbench, tmp_path):
     workspace = Workspace(tmp_path)
     with started(workspace, *SWEEP) as process:
-        wait_until(lambda: states(workspace) == [FINISHED, RUNNING], process)
+        wait_until(lambda: states(workspace) == [Status.FINISHED, Status.RUNNING], process)
         wait_until(lambda: any("Epoch" in log.read_text() for log in logs(workspace)), process)
         family = psutil.Process(process.pid).children(recursive=True)
         assert family
@@ -136,7 +136,13 @@ def test_a_killed_sweep_loses_the_trial_in_flight_and_changes_no_number(swept, a
     assert resumed.returncode == 0, resumed.stderr
     assert "4 conditions: 1 done, 3 to run" in resumed.stderr
     records = Store(workspace.results).records()
-    assert [record.status for record in records] == [FINISHED, KILLED, FINISHED, FINISHED, FINISHED]
+    assert [record.status for record in records] == [
+        Status.FINISHED,
+        Status.KILLED,
+        Status.FINISHED,
+        Status.FINISHED,
+        Status.FINISHED,
+    ]
     assert records[0] == before
     assert records[1].reason == "the sweep was killed"
     assert "Epoch" in (records[1].folder / "log.txt").read_text()
@@ -155,7 +161,7 @@ def test_epochs_that_do_not_fit_into_the_time_are_a_trials_reason_and_the_others
     assert ": 2 timed out" in done.stderr
     assert "Traceback" not in done.stderr
     records = Store(tmp_path / "results").records()
-    assert [record.status for record in records] == [FAILED, FAILED]
+    assert [record.status for record in records] == [Status.FAILED, Status.FAILED]
     assert "of 500 epochs" in records[0].reason
     assert "timed out: training ended after" in (records[0].folder / "log.txt").read_text()
     report = agbench("--workspace", tmp_path, "report")

@@ -11,9 +11,9 @@ import pytest
 from agbench.core import environment
 from agbench.core.condition import Budget, Condition, Preprocessing
 from agbench.core.errors import UserError
-from agbench.store.outcome import Ending, Failure, Result, Usage
+from agbench.store.outcome import Ending, Failure, Result, Status, Usage
 from agbench.store.reader import read_records
-from agbench.store.record import DATABASE, FAILED, FINISHED, KILLED, RUNNING, latest
+from agbench.store.record import DATABASE, latest
 from agbench.store.store import Store
 
 CONDITION = Condition("cats, dogs", "f" * 16, Preprocessing.at(0.3), "tabular:dct", Budget(learners=("RF", "XT")))
@@ -50,7 +50,7 @@ def test_a_result_comes_back_as_it_went_in(store):
     run = store.begin(CONDITION, HERE)
     store.finish(run, result(), USAGE, LOG)
     (record,) = store.records()
-    assert (record.run_id, record.condition, record.status) == (run, CONDITION, FINISHED)
+    assert (record.run_id, record.condition, record.status) == (run, CONDITION, Status.FINISHED)
     assert record.metrics["accuracy"] == 0.5
     assert record.metrics["bytes"] == 12345678901
     assert record.metrics["seconds_fit"] == 1.5
@@ -73,8 +73,8 @@ def test_a_trial_is_done_only_when_it_finished(store):
         if number == 1:
             store.fail(run, Failure("stopped by the user", Ending.STOPPED), USAGE, LOG)
     records = store.records()
-    assert [record.status for record in records] == [FAILED, KILLED, RUNNING]
-    assert [record.ending for record in records] == ["out of memory", "stopped", ""]
+    assert [record.status for record in records] == [Status.FAILED, Status.KILLED, Status.RUNNING]
+    assert [record.ending for record in records] == ["out of memory", "stopped", None]
     assert records[0].reason == "no memory"
     assert records[0].metrics["memory_peak"] == 5_000_000_000
     assert (records[0].folder / "log.txt").read_bytes() == LOG
@@ -86,7 +86,7 @@ def test_what_nobody_runs_any_more_was_killed_and_keeps_its_log(store, tmp_path)
     store.begin(CONDITION, HERE, log=str(tmp_path / "log.txt"))
     store.close_abandoned("the sweep was killed")
     (record,) = store.records()
-    assert (record.status, record.reason, record.ending) == (KILLED, "the sweep was killed", "stopped")
+    assert (record.status, record.reason, record.ending) == (Status.KILLED, "the sweep was killed", "stopped")
     assert (record.folder / "log.txt").read_text() == "so far\n"
 
 
@@ -112,7 +112,7 @@ def test_a_store_that_another_process_locks_is_waited_for(store):
         assert other.stdout.readline() == "locked\n"
         store.finish(run, result(), USAGE, LOG)
     assert other.returncode == 0
-    assert store.records()[0].status == FINISHED
+    assert store.records()[0].status == Status.FINISHED
 
 
 def test_the_last_result_of_a_condition_counts(store):
@@ -151,7 +151,7 @@ def test_a_result_without_its_predictions_is_none(store):
     store.finish(store.begin(CONDITION, HERE), result(), USAGE, LOG)
     (store.records()[0].folder / "predictions.parquet").unlink()
     (record,) = store.records()
-    assert (record.status, record.reason) == (FAILED, "its predictions are gone from the store")
+    assert (record.status, record.reason) == (Status.FAILED, "its predictions are gone from the store")
 
 
 def test_a_store_that_is_damaged_is_said(tmp_path):
@@ -165,7 +165,7 @@ def test_another_workspaces_trials_are_left_alone(store, tmp_path, monkeypatch):
     store.begin(CONDITION, HERE)
     monkeypatch.undo()
     store.close_abandoned("the sweep was killed")
-    assert [record.status for record in store.records()] == [RUNNING]
+    assert [record.status for record in store.records()] == [Status.RUNNING]
 
 
 def test_the_store_is_read_without_mlflow_as_with_it(store):

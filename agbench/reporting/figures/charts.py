@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agbench.analysis import paper as published
 from agbench.analysis.evidence import Evidence, Series
-from agbench.core.condition import JPEG, ORIGINAL_LEVEL
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's, which colour-blind readers can tell apart."""
@@ -100,7 +100,7 @@ def over_level(evidence: Evidence) -> Chart:
     lines = [_line(series, {level: level for level in series.cells}) for series in all_series]
     paper = published.TABLE_3.get(evidence.dataset)
     if paper is not None:
-        lines.append(_published(paper, (1.0, 0.3)))
+        lines.append(_published(paper, (ORIGINAL_LEVEL, PAPER_LEVEL)))
     sizes = {level: cell.byte_ratio for series in all_series for level, cell in series.cells.items()}
     return Chart(
         name="accuracy-over-level",

@@ -17,7 +17,7 @@ from agbench.reporting.pages import markdown
 from agbench.reporting.tables import table
 from agbench.reporting.tables.details import images_of
 from agbench.reporting.tables.table import Column, Table
-from agbench.store.record import FINISHED, Record
+from agbench.store.record import Record
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def conditions_table(pairs: Iterable[Pair]) -> Table:
                 "" if pair.p_value is None else pair.p_value,
                 *(_measured(record, "bytes") for record in (pair.base, pair.new)),
                 _ratio(pair.base, pair.new) if both else "",
-                "; ".join(pair.verdicts),
+                "; ".join(map(str, pair.verdicts)),
             )
         )
     columns = (
@@ -147,17 +147,17 @@ def images(pair: Pair) -> str:
 
 
 def _finished(record: Record | None) -> bool:
-    return record is not None and record.status == FINISHED
+    return record is not None and record.is_finished
 
 
 def _accuracy(record: Record | None) -> float | str:
-    if record is None or record.status != FINISHED:
+    if record is None or not record.is_finished:
         return ""
     return float(record.correctness.right.mean())
 
 
 def _measured(record: Record | None, name: str) -> float | str:
-    return "" if record is None or record.status != FINISHED else record.metrics[name]
+    return "" if record is None or not record.is_finished else record.metric(name) or 0.0
 
 
 def _ratio(base: Record | None, new: Record | None) -> float | str:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from agbench.analysis.cell import paired
 from agbench.analysis.evidence import Evidence
+from agbench.core.condition import PAPER_LEVEL
 from agbench.reporting.pages import html_page
 from agbench.reporting.tables import table
 from agbench.reporting.tables.claims import findings
 from agbench.reporting.tables.table import Column, Table
-from agbench.reporting.tables.tables import LEVEL
 
 FILE = "README.md"
 
@@ -46,7 +46,7 @@ def overview_table(evidences: Sequence[Evidence]) -> Table:
     for evidence in evidences:
         main = evidence.main
         original = None if main is None else main.original
-        compressed = None if main is None else main.cells.get(LEVEL)
+        compressed = None if main is None else main.cells.get(PAPER_LEVEL)
         compared = paired(compressed, original)
         tolerance = None if main is None else main.tolerance
         rows.append(
@@ -67,10 +67,10 @@ def overview_table(evidences: Sequence[Evidence]) -> Table:
         Column("data set"),
         *map(Column, _COUNTS),
         Column("original size", table.size),
-        Column(f"relative size at {LEVEL:g}", table.share),
+        Column(f"relative size at {PAPER_LEVEL:g}", table.share),
         Column("deep model"),
         Column("accuracy, original", table.accuracy),
-        Column(f"accuracy at {LEVEL:g}", table.accuracy),
+        Column(f"accuracy at {PAPER_LEVEL:g}", table.accuracy),
         Column("difference", table.difference),
         Column("tolerance", table.level),
         Column("trials without a result"),

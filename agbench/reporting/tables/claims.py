@@ -8,21 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from agbench.analysis import intervals
 from agbench.analysis.cell import paired
+from agbench.analysis.corrected import verdicts_of
 from agbench.analysis.evidence import Evidence
-from agbench.analysis.intervals import INFERIOR, MARGIN, NOT_INFERIOR, Comparison
-from agbench.core.condition import ORIGINAL_LEVEL
+from agbench.analysis.intervals import MARGIN, Comparison, Verdict
+from agbench.core.condition import ORIGINAL_LEVEL, PAPER_LEVEL
 from agbench.reporting import commands
 from agbench.reporting.tables import table
 from agbench.reporting.tables.measures import epochs_by_seed
 from agbench.reporting.tables.table import Column, Table
-from agbench.reporting.tables.tables import LEVEL, corrected
 from agbench.store.record import Record
 from agbench.studies.study import PAPER_LEVELS, PAPER_NOISE, STUDIES, TABULAR
 
-SUPPORTED, NOT_SUPPORTED, NOT_DECIDED, NOT_RUN = "supported", "not supported", "not decided", "not run"
+
+class Support(str, Enum):
+    """Whether results support a claim."""
+
+    SUPPORTED = "supported"
+    NOT_SUPPORTED = "not supported"
+    NOT_DECIDED = "not decided"
+    NOT_RUN = "not run"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+SUPPORTED, NOT_SUPPORTED, NOT_DECIDED, NOT_RUN = Support
 
 SAVED = 0.65
 """The least that the paper saves (table III)."""
@@ -37,8 +51,8 @@ class Finding:
 
     Parameters
     ----------
-    verdict : str
-        ``"supported"``, ``"not supported"``, ``"not decided"`` or ``"not run"``.
+    verdict : Support
+        Whether results support the claim.
     numbers : str
         What it rests on; for what was not run, the command that would run it.
     test : str
@@ -47,7 +61,7 @@ class Finding:
         Whether it rests on trainings with one seed: another seed may say otherwise.
     """
 
-    verdict: str
+    verdict: Support
     numbers: str
     test: str = ""
     one_seed: bool = False
@@ -125,25 +139,35 @@ def _negligible_drop(evidence: Evidence) -> Finding | None:
     if series is None or not series.compared or series.tolerance is None:
         return None
     tolerance = series.tolerance
-    wanted = [level for level in PAPER_LEVELS if LEVEL <= level < ORIGINAL_LEVEL]
+    wanted = [level for level in PAPER_LEVELS if PAPER_LEVEL <= level < ORIGINAL_LEVEL]
     lacking = [level for level in wanted if level not in series.compared]
-    verdicts = {level: verdict for level, verdict in corrected(series).items() if level >= LEVEL}
+    verdicts = {level: verdict for level, verdict in verdicts_of(series).items() if level >= PAPER_LEVEL}
     numbers = f"{series.name}: tolerance {tolerance.level:g} ({tolerance.low:g} to {tolerance.high:g})"
-    if LEVEL in series.compared:
-        numbers += f"; at {LEVEL:g} {_shown(series.compared[LEVEL])}"
-    lost = [level for level, verdict in verdicts.items() if verdict == INFERIOR]
+    if PAPER_LEVEL in series.compared:
+        numbers += f"; at {PAPER_LEVEL:g} {_shown(series.compared[PAPER_LEVEL])}"
+    lost = [level for level, verdict in verdicts.items() if verdict == Verdict.INFERIOR]
     numbers += f"; certainly lost at {_levels(lost)}" if lost else ""
     numbers += f"; without a result: {_levels(lacking)}" if lacking else ""
     one_seed = min(one.seeds for one in series.compared.values()) == 1
-    kept = tolerance.level <= LEVEL and not lacking
+    kept = tolerance.level <= PAPER_LEVEL and not lacking
     if evidence.tiny:
-        test = f"images are tiny here, so: some level from {LEVEL:g} up loses more than {_points()} (Holm)"
-        return Finding(SUPPORTED if lost else NOT_SUPPORTED if kept else NOT_DECIDED, numbers, test, one_seed)
-    return Finding(SUPPORTED if kept else NOT_SUPPORTED if lost else NOT_DECIDED, numbers, "", one_seed)
+        test = f"images are tiny here, so: some level from {PAPER_LEVEL:g} up loses more than {_points()} (Holm)"
+        return Finding(
+            SUPPORTED if lost else NOT_SUPPORTED if kept else NOT_DECIDED,
+            numbers,
+            test,
+            one_seed,
+        )
+    return Finding(
+        SUPPORTED if kept else NOT_SUPPORTED if lost else NOT_DECIDED,
+        numbers,
+        "",
+        one_seed,
+    )
 
 
 def _storage_saved(evidence: Evidence) -> Finding | None:
-    cell = next((series.cells[LEVEL] for series in evidence.series if LEVEL in series.cells), None)
+    cell = next((series.cells[PAPER_LEVEL] for series in evidence.series if PAPER_LEVEL in series.cells), None)
     if cell is None:
         return None
     saved = 1 - cell.byte_ratio
@@ -156,10 +180,10 @@ def _cheaper_than_a_larger_model(evidence: Evidence) -> Finding | None:
     if not evidence.sizes:
         return None
     small, large = evidence.sizes[0], evidence.sizes[-1]
-    one = paired(small.cells.get(LEVEL), large.original, margin=0)
+    one = paired(small.cells.get(PAPER_LEVEL), large.original, margin=0)
     if one is None:
         return None
-    numbers = f"{small.name} at {LEVEL:g} minus {large.name} at 1: {_shown(one)}"
+    numbers = f"{small.name} at {PAPER_LEVEL:g} minus {large.name} at 1: {_shown(one)}"
     return Finding(_sign(one), numbers, "", one.seeds == 1)
 
 
@@ -190,22 +214,25 @@ def _no_faster_convergence(evidence: Evidence) -> Finding | None:
         return Finding(NOT_DECIDED, f"{numbers}; all seeds agree: epochs are too coarse to measure it")
     numbers += f"; {interval.value:+.2f} ({interval.low:+.2f} to {interval.high:+.2f})"
     faster = interval.high <= -1
-    return Finding(NOT_SUPPORTED if faster else SUPPORTED if interval.low > -1 else NOT_DECIDED, numbers)
+    return Finding(
+        NOT_SUPPORTED if faster else SUPPORTED if interval.low > -1 else NOT_DECIDED,
+        numbers,
+    )
 
 
 def _no_gain_for_a_smaller_model(evidence: Evidence) -> Finding | None:
     gains, lacking = [], []
     for place, small in enumerate(evidence.sizes[:-1]):
-        gain = paired(small.cells.get(LEVEL), small.original, margin=0)
+        gain = paired(small.cells.get(PAPER_LEVEL), small.original, margin=0)
         if gain is None:
             lacking.append(small.name)
             continue
         reach = [
-            paired(small.cells.get(LEVEL), large.original)
+            paired(small.cells.get(PAPER_LEVEL), large.original)
             for large in evidence.sizes[place + 1 :]
-            if (before := paired(small.original, large.original, margin=0)) and before.verdict == INFERIOR
+            if (before := paired(small.original, large.original, margin=0)) and before.verdict == Verdict.INFERIOR
         ]
-        gains.append((small, gain, any(one is not None and one.verdict == NOT_INFERIOR for one in reach)))
+        gains.append((small, gain, any(one is not None and one.verdict == Verdict.NOT_INFERIOR for one in reach)))
     if not gains:
         return None
     numbers = "; ".join(f"{small.name} gains {_shown(gain)}" for small, gain, _ in gains)
@@ -222,33 +249,35 @@ def _tabular_below_deep(evidence: Evidence) -> Finding | None:
     deep = evidence.main
     if deep is None:
         return None
-    compared = [(series, paired(series.cells.get(LEVEL), deep.cells.get(LEVEL))) for series in evidence.tabular]
+    compared = [
+        (series, paired(series.cells.get(PAPER_LEVEL), deep.cells.get(PAPER_LEVEL))) for series in evidence.tabular
+    ]
     found = [(series, one) for series, one in compared if one is not None]
     if not found:
         return None
     there = {series.model for series, _ in found}
     lacking = [model for model in TABULAR if model not in there]
     lacking += [series.name for series, one in compared if one is None and series.model not in lacking]
-    numbers = f"against {deep.name} at {LEVEL:g}: "
+    numbers = f"against {deep.name} at {PAPER_LEVEL:g}: "
     numbers += "; ".join(f"{series.name} {_shown(one)}" for series, one in found)
     numbers += f"; without a result: {', '.join(lacking)}" if lacking else ""
     one_seed = min(one.seeds for _, one in found) == 1
     certain = intervals.holm([one.p_not_inferior for _, one in found])
     if any(p <= intervals.ONE_SIDED for p in certain):
         return Finding(NOT_SUPPORTED, numbers, "", one_seed)
-    below = not lacking and all(one.verdict == INFERIOR for _, one in found)
+    below = not lacking and all(one.verdict == Verdict.INFERIOR for _, one in found)
     return Finding(SUPPORTED if below else NOT_DECIDED, numbers, "", one_seed)
 
 
 def _no_rescue_from_noise(evidence: Evidence) -> Finding | None:
     for series in evidence.noisy:
-        gain = paired(series.cells.get(LEVEL), series.noisy)
+        gain = paired(series.cells.get(PAPER_LEVEL), series.noisy)
         loss = paired(series.noisy, series.clean)
         if gain is None or loss is None or series.noise != PAPER_NOISE:
             continue
         numbers = f"{series.name}: noise changes {_shown(loss)}; compressing the noisy {_shown(gain)}"
         one_seed = min(gain.seeds, loss.seeds) == 1
-        if loss.verdict != INFERIOR:
+        if loss.verdict != Verdict.INFERIOR:
             return Finding(NOT_DECIDED, f"{numbers}: noise did not certainly cost {_points()}")
         if gain.difference.high < MARGIN:
             return Finding(SUPPORTED, numbers, "", one_seed)
@@ -256,7 +285,7 @@ def _no_rescue_from_noise(evidence: Evidence) -> Finding | None:
     return None
 
 
-def _sign(one: Comparison) -> str:
+def _sign(one: Comparison) -> Support:
     """Read a comparison without a margin: whether the difference is certainly positive, or negative."""
     if one.difference.low > 0:
         return SUPPORTED
@@ -278,24 +307,25 @@ def _points() -> str:
 
 CLAIMS = (
     Claim(
-        f"negligible drop until level {LEVEL:g}, but not for tiny images",
+        f"negligible drop until level {PAPER_LEVEL:g}, but not for tiny images",
         "II-A, figure 2",
-        f"{LEVEL:g} and each of the paper's levels above lose less than {_points()} (each one-sided at 2.5 %, "
-        "downwards)",
+        f"{PAPER_LEVEL:g} and each of the paper's levels above lose less than {_points()} "
+        "(each one-sided at 2.5 %, downwards)",
         "compression",
         _negligible_drop,
     ),
     Claim(
         "65 to 86 % of storage saved",
         "II-C, table III",
-        f"at {LEVEL:g} at least {100 * SAVED:.0f} % of the bytes are saved (counted)",
+        f"at {PAPER_LEVEL:g} at least {100 * SAVED:.0f} % of the bytes are saved (counted)",
         "storage",
         _storage_saved,
     ),
     Claim(
         "compressing costs less accuracy than going to the larger model at the same epochs",
         "II-B, table II",
-        f"the small model at {LEVEL:g} is more accurate than the largest on originals (95 % interval above 0)",
+        f"the small model at {PAPER_LEVEL:g} is more accurate than the largest on originals "
+        "(95 % interval above 0)",
         "model-size",
         _cheaper_than_a_larger_model,
     ),
@@ -317,7 +347,7 @@ CLAIMS = (
     Claim(
         "tabular classifiers do not reach deep ones on compressed images",
         "abstract",
-        f"every tabular model loses {_points()} or more to the deep one at {LEVEL:g} (95 % intervals below "
+        f"every tabular model loses {_points()} or more to the deep one at {PAPER_LEVEL:g} (95 % intervals below "
         f"-{MARGIN:g}); not supported if one certainly loses less (Holm)",
         "tabular",
         _tabular_below_deep,

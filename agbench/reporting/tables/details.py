@@ -10,6 +10,7 @@ from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Seri
 from agbench.core.condition import Budget, Condition
 from agbench.reporting.tables import table
 from agbench.reporting.tables.table import Column, Table
+from agbench.store.metrics import PHASE
 from agbench.store.record import Record
 
 
@@ -35,9 +36,9 @@ def trials_table(evidence: Evidence) -> Table:
     rows = []
     for record in evidence.records:
         phases = {
-            name.removeprefix("seconds_"): value
-            for name, value in sorted(record.metrics.items())
-            if name.startswith("seconds_")
+            name.removeprefix(PHASE): value
+            for name, value in sorted(record.measured().items())
+            if name.startswith(PHASE)
         }
         rows.append(
             (
@@ -69,7 +70,7 @@ def trials_without_result(records: Iterable[Record]) -> Table:
             record.condition.model,
             images_of(record.condition),
             record.condition.seed,
-            record.ending or record.status.lower(),
+            str(record.ending or record.status.lower()),
             record.reason or "still running, or its sweep was killed",
             record.run_id,
         )

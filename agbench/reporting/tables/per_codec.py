@@ -84,6 +84,6 @@ def codec_table(evidence: Evidence) -> Table:
 
 def _an_image(records: Iterable[Record], seconds: str, images: str) -> float | str:
     """Give the median over trials of the seconds an image took."""
-    measured = [one.metrics for one in records if {seconds, images} <= one.metrics.keys()]
-    found = [metrics[seconds] / metrics[images] for metrics in measured if metrics[images]]
+    measured = [(one.metric(seconds), one.metric(images)) for one in records]
+    found = [taken / count for taken, count in measured if taken is not None and count]
     return statistics.median(found) if found else NOT_MEASURED

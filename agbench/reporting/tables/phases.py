@@ -6,10 +6,11 @@ from agbench.analysis.evidence import Evidence
 from agbench.core.condition import Condition
 from agbench.reporting.tables import table
 from agbench.reporting.tables.table import Column, Table
-from agbench.store.record import STORING, SWEEP_PHASES, Record
+from agbench.store.metrics import PHASE, STORING, SWEEP_PHASES
+from agbench.store.record import Record
 
 _SWEEP = ("starting workers", "importing, and looking for weights", "compressing")
-"""In the order of `agbench.store.record.SWEEP_PHASES`."""
+"""In the order of `agbench.store.metrics.SWEEP_PHASES`."""
 
 _TRIAL = {
     "load": "checking the images, and compressing what is missing",
@@ -27,7 +28,7 @@ def phases_table(evidence: Evidence) -> Table:
     training, counts once.
     """
     records = [record for record in evidence.records if record.metrics.get("wall_seconds")]  # or an older release
-    sweeps = {tuple(record.metrics.get(name, 0.0) for name in SWEEP_PHASES) for record in records}
+    sweeps = {tuple(record.metric(name) or 0.0 for name in SWEEP_PHASES) for record in records}
     sums = {words: sum(sweep[place] for sweep in sweeps) for place, words in enumerate(_SWEEP)}
     sums |= _of_trials(records)
     total = sum(sums.values())
@@ -42,9 +43,9 @@ def _of_trials(records: list[Record]) -> dict[str, float]:
         wall = record.metrics["wall_seconds"]
         spent = trainings.setdefault((record.condition.training, wall), dict.fromkeys(_TRIAL, 0.0))
         for phase in _TRIAL:
-            taken = record.metrics.get(f"seconds_{phase}", 0.0)
+            taken = record.metric(f"{PHASE}{phase}") or 0.0
             spent[phase] = taken + (spent[phase] if phase == "predict" else 0.0)
     sums = {words: sum(spent[phase] for spent in trainings.values()) for phase, words in _TRIAL.items()}
     sums[_REST] = sum(wall for _, wall in trainings) - sum(sums.values())
-    sums[_STORING] = sum(record.metrics.get(STORING, 0.0) for record in records)
+    sums[_STORING] = sum(record.metric(STORING) or 0.0 for record in records)
     return sums

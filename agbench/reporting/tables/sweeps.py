@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from agbench.reporting.tables.table import Column, Table
-from agbench.store.record import FAILED, FINISHED, Record
+from agbench.store.outcome import Status
+from agbench.store.record import Record
 from agbench.store.sweeps import datasets_of, last_trials, named, names
 
 PACKAGES = {"AutoGluon": "autogluon.multimodal", "torch": "torch", "agbench": "agbench"}
@@ -31,7 +32,7 @@ def names_table(records: list[Record]) -> Table:
     for name in names(records):
         its_own = named(records, name)
         states = [record.status for record in last_trials(its_own).values()]
-        finished, failed = states.count(FINISHED), states.count(FAILED)
+        finished, failed = states.count(Status.FINISHED), states.count(Status.FAILED)
         began = datetime.fromtimestamp(min(record.sweeps[name] for record in its_own) / 1000)
         rows.append(
             (

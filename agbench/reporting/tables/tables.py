@@ -6,19 +6,16 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
-from agbench.analysis import intervals
 from agbench.analysis.cell import Cell, paired
+from agbench.analysis.corrected import correct, verdicts_of
 from agbench.analysis.evidence import Evidence, Series
-from agbench.analysis.intervals import Comparison, Interval
-from agbench.core.condition import JPEG, ORIGINAL_LEVEL
+from agbench.analysis.intervals import Comparison, Interval, Verdict
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
 from agbench.reporting.tables import table
 from agbench.reporting.tables.per_codec import table_by_place
 from agbench.reporting.tables.table import Column, Remarked, Table
 
 K = TypeVar("K")
-
-LEVEL = 0.3
-"""The paper's level for all but figures 2 and 3."""
 
 
 def accuracy_table(evidence: Evidence) -> Table:
@@ -92,9 +89,9 @@ def tolerance_table(evidence: Evidence) -> Table:
 def _why_stopped(series: Series, level: float) -> str:
     """Say why a level ends the tolerance, with the same verdict as the table of differences."""
     if level in series.compared:
-        verdict = corrected(series)[level]
+        verdict = verdicts_of(series)[level]
         # Not shown by itself either, or there would be no end here.
-        return intervals.NOT_DECIDED if verdict == intervals.NOT_INFERIOR else verdict
+        return Verdict.NOT_DECIDED if verdict is Verdict.NOT_INFERIOR else verdict
     return series.failed.get(level, "it has no seed that the original has")
 
 
@@ -104,12 +101,12 @@ def size_table(evidence: Evidence) -> Table:
     rows = []
     for large in sizes[1:]:
         small = sizes[0]
-        compressed = small.cells.get(LEVEL)
+        compressed = small.cells.get(PAPER_LEVEL)
         rows.append(
             (
                 small.name,
                 _accuracy(small, ORIGINAL_LEVEL),
-                _accuracy(small, LEVEL),
+                _accuracy(small, PAPER_LEVEL),
                 _difference(paired(compressed, small.original)),
                 large.name,
                 _accuracy(large, ORIGINAL_LEVEL),
@@ -120,12 +117,12 @@ def size_table(evidence: Evidence) -> Table:
     columns = (
         Column("small"),
         Column("accuracy of small", table.accuracy),
-        Column(f"small at {LEVEL:g}", table.accuracy),
-        Column(f"drop at {LEVEL:g}", table.difference),
+        Column(f"small at {PAPER_LEVEL:g}", table.accuracy),
+        Column(f"drop at {PAPER_LEVEL:g}", table.difference),
         Column("large"),
         Column("accuracy of large", table.accuracy),
         Column("drop of large", table.difference),
-        Column(f"small at {LEVEL:g} minus large", table.difference),
+        Column(f"small at {PAPER_LEVEL:g} minus large", table.difference),
     )
     return Table("model-size", columns, tuple(rows))
 
@@ -135,11 +132,11 @@ def size_difference_table(evidence: Evidence) -> Table:
     compared = []
     for place, large in enumerate(evidence.sizes):
         small = evidence.sizes[0]
-        pairs = [(f"{large.name} at {LEVEL:g}", large.cells.get(LEVEL), large.name, large.original)]
+        pairs = [(f"{large.name} at {PAPER_LEVEL:g}", large.cells.get(PAPER_LEVEL), large.name, large.original)]
         if place:
             pairs += [
                 (large.name, large.original, small.name, small.original),
-                (f"{small.name} at {LEVEL:g}", small.cells.get(LEVEL), large.name, large.original),
+                (f"{small.name} at {PAPER_LEVEL:g}", small.cells.get(PAPER_LEVEL), large.name, large.original),
             ]
         for name, cell, base_name, base in pairs:
             one = paired(cell, base)
@@ -268,20 +265,17 @@ _JUDGED = (
 
 
 def _judged(compared: list[tuple[tuple[Any, ...], Comparison]]) -> tuple[tuple[Any, ...], ...]:
-    """Add to each row its comparison, corrected for the number of all of them."""
-    exact = iter(intervals.holm([p for _, one in compared for p in one.p_values]))
-    not_inferior = intervals.holm([one.p_not_inferior for _, one in compared])
-    inferior = intervals.holm([one.p_inferior for _, one in compared])
+    """Return rows with their comparisons, corrected for the number of all of them, in the columns `_JUDGED`."""
     return tuple(
         (
-            *row,
-            one.difference,
-            tuple(next(exact) for _ in one.p_values),
-            not_inferior[place],
-            intervals.decide(not_inferior[place], inferior[place]),
-            one.seeds,
+            *one.key,
+            one.comparison.difference,
+            one.p_values,
+            one.p_not_inferior,
+            one.verdict,
+            one.comparison.seeds,
         )
-        for place, (row, one) in enumerate(compared)
+        for one in correct(compared)
     )
 
 
@@ -312,9 +306,3 @@ def _marked(cell: Cell | None, seeds: tuple[int, ...]) -> Interval | None:
 
 def _difference(comparison: Comparison | None) -> Interval | None:
     return None if comparison is None else comparison.difference
-
-
-def corrected(series: Series) -> dict[float, str]:
-    """Give the verdict on each of a model's levels, corrected for their number."""
-    rows = _judged([((level,), one) for level, one in series.compared.items()])
-    return {row[0]: row[4] for row in rows}
