@@ -38,7 +38,7 @@ class Cell:
         return intervals.accuracy(float(right.sum(axis=1).mean()), right.shape[1])
 
     def right(self, seeds: Iterable[int]) -> Bools:
-        """Tell which images were predicted rightly, as an array of shape (seeds, images)."""
+        """Return which images were predicted correctly: an array of bool of shape (seeds, images)."""
         wanted = set(seeds)
         return np.stack([record.correctness.right for record in self.records if record.condition.seed in wanted])
 
@@ -64,7 +64,7 @@ class Cell:
         return self.bytes / self.bytes_original
 
     def measured(self, name: str) -> float | None:
-        """Give the median over trials of something that was measured; ``None`` where none has it."""
+        """Return the median over trials of a metric; ``None`` where no trial has it."""
         found = [record.metric(name) for record in self.records]
         values = [value for value in found if value is not None]
         return plain.median(values) if values else None
@@ -84,7 +84,7 @@ def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comp
 
 
 def common(ours: Cell, base: Cell) -> tuple[float, float] | None:
-    """Give the accuracies of two cells over the seeds that both have; ``None`` where there are none."""
+    """Return the accuracies of two cells over the seeds that both have; ``None`` where there are none."""
     seeds = set(ours.seeds) & set(base.seeds)
     if not seeds:
         return None

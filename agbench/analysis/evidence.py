@@ -28,7 +28,7 @@ def _seeds(cells: Iterable[Cell]) -> tuple[int, ...]:
 
 
 def codec_of(condition: Condition) -> str | None:
-    """Give the codec of a condition's images, for training and for testing; ``None`` where no codec is at work."""
+    """Return the codec of a condition's images, for training and testing; ``None`` where none is at work."""
     used = dict.fromkeys((condition.train.codec, condition.test_preprocessing.codec))
     return " / ".join(codec for codec in used if codec is not None) or None
 
@@ -44,7 +44,7 @@ class Named:
     model : str
         The model's.
     budget : Budget
-        What it could spend.
+        Budget of the model.
     codec : str
         What wrote the images below level 1.0. The original, which no codec wrote, is in the series of every one.
     """
@@ -228,7 +228,7 @@ class Evidence:
         return list(dict.fromkeys((JPEG, *(one.codec for one in all_series))))
 
     def levels(self, codec: str) -> list[float]:
-        """Give all levels of a codec that any model was run at, the original first, which goes with JPEG's."""
+        """Return all levels of a codec that any model was run at, the original first, which goes with JPEG's."""
         found = {level for one in self.series if one.codec == codec for level in (*one.cells, *one.failed)}
         return sorted(found if codec == JPEG else found - {ORIGINAL_LEVEL}, reverse=True)
 
@@ -243,7 +243,7 @@ class Evidence:
         return self.written_by(JPEG)
 
     def written_by(self, codec: str) -> Evidence:
-        """Give what there is on the images that one codec wrote, and on the original."""
+        """Return what there is on the images that one codec wrote, and on the original."""
         return replace(
             self,
             series=tuple(one for one in self.series if one.codec == codec),
@@ -297,7 +297,7 @@ class Evidence:
         return found if len(found) > 1 else []
 
     def count(self, name: str) -> int | None:
-        """Give the number of classes, images of a part, or quarantined images; ``None`` where no trial says it."""
+        """Return the number of classes, images of a part, or quarantined images; ``None`` where unknown."""
         found = (record.metric(f"{COUNT}{name}") for record in self.records)
         return next((int(value) for value in found if value is not None), None)
 

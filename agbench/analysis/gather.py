@@ -66,7 +66,7 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
 
 
 def _series(label: str, model: str, budget: Budget, own: list[Record], codecs: Iterable[str]) -> Iterator[Series]:
-    """Give a model's series of each codec that any model was run with, so that what it lacks is seen."""
+    """Return a model's series of each codec that any model was run with, so that what it lacks is seen."""
     clean = [record for record in own if _is_plain(record, noise=None)]
     for codec in codecs if clean else ():
         placed = [(_level(record), record) for record in _of(codec, clean)]
@@ -104,12 +104,12 @@ def _crossed(label: str, model: str, budget: Budget, own: list[Record]) -> Itera
 
 
 def _is_plain(record: Record, noise: float | None) -> bool:
-    """Tell whether a trial's images have that noise, and are the same for training and testing."""
+    """Return whether a trial's images have that noise, and are the same for training and testing."""
     return record.condition.test is None and record.condition.train.noise == noise
 
 
 def _codecs(records: Iterable[Record]) -> list[str]:
-    """Give JPEG, and what else wrote the images of trials, in the order of the codecs' own list."""
+    """Return JPEG, and what else wrote the images of trials, in the order of the codecs' own list."""
     known = [*CODECS]
     used = {codec_of(record.condition) for record in records} - {None, JPEG}
     others = sorted(filter(None, used), key=lambda one: (known.index(one) if one in known else len(known), one))
@@ -117,12 +117,12 @@ def _codecs(records: Iterable[Record]) -> list[str]:
 
 
 def _of(codec: str, records: Iterable[Record]) -> list[Record]:
-    """Give the trials on what a codec wrote, and on what none did."""
+    """Return the trials on what a codec wrote, and on what none did."""
     return [record for record in records if codec_of(record.condition) in (None, codec)]
 
 
 def _whole(record: Record) -> Record:
-    """Give a finished trial whose files are damaged as a failed one."""
+    """Return a record, as a failed one where a finished trial's files are damaged."""
     damage = record.damage() if record.is_finished else ""
     return replace(record, status=Status.FAILED, reason=damage) if damage else record
 
@@ -159,7 +159,7 @@ def _cells(placed: Iterable[tuple[K, Record]]) -> dict[K, Cell]:
 
 
 def _failed(placed: Iterable[tuple[K, Record]], cells: dict[K, Cell]) -> dict[K, str]:
-    """Say of each place that was run and has no result why."""
+    """Return why there is no result, for each place that was run and has none."""
     found: dict[K, str] = {}
     for place, record in placed:
         if place not in cells and found.get(place) != "failed":

@@ -75,7 +75,7 @@ class Comparison:
     margin : float
         The loss that counts.
     images, seeds : int
-        What it rests on.
+        Numbers of test images and of seeds.
     """
 
     difference: Interval
@@ -111,7 +111,7 @@ def decide(p_not_inferior: float, p_inferior: float) -> Verdict:
 
 
 def accuracy(right: float, images: int) -> Interval:
-    """Give an accuracy with its Wilson interval.
+    """Return an accuracy with its Wilson interval.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def accuracy(right: float, images: int) -> Interval:
 
 
 def mean(values: Sequence[float]) -> Interval | None:
-    """Give the mean of independent values, such as one a seed, with Student's interval; ``None`` below two."""
+    """Return the mean of independent values, such as one a seed, with Student's interval; ``None`` below two."""
     if len(values) < 2:
         return None
     value = float(np.mean(values))
@@ -192,7 +192,7 @@ def compare(ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float =
 def missing(
     ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float = ONE_SIDED
 ) -> tuple[int | None, int | None]:
-    """Say about how much more evidence of the same kind would show that nothing of the margin is lost.
+    """Return about how much more evidence of the same kind would exclude a loss of the margin.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def missing(
 
 
 def fewest_images(margin: float = MARGIN, one_sided: float = ONE_SIDED) -> int:
-    """Give how many images it takes at least to show that less than the margin is lost: so many, none lost."""
+    """Return the smallest number of images that can exclude a loss of the margin, if none is lost."""
     # There the lower end of Tango's interval is -z^2 / (n + z^2).
     square = _normal(one_sided) ** 2
     return math.floor(square * (1 - margin) / margin) + 1
@@ -256,17 +256,17 @@ def _mcnemar(gained: int, lost: int) -> float:
 
 
 def _normal(alpha: float) -> float:
-    """Give what a standard normal value exceeds with so much probability."""
+    """Return the upper `alpha` quantile of the standard normal."""
     return -float(special.ndtri(alpha))
 
 
 def _student(alpha: float, freedom: int) -> float:
-    """Give the same of Student's t."""
+    """Return the upper `alpha` quantile of Student's t."""
     return -float(special.stdtrit(freedom, alpha))
 
 
 def _wilson(right: float, images: float, z: float) -> tuple[float, float]:
-    """Give Wilson's interval, z standard deviations wide (J. of the American Statistical Association 22, 1927)."""
+    """Return Wilson's interval, `z` standard deviations wide (J. Am. Stat. Assoc. 22, 1927)."""
     share, square = right / images, z * z / images
     centre = (share + square / 2) / (1 + square)
     half = math.sqrt(max(square * share * (1 - share) + square * square / 4, 0)) / (1 + square)
@@ -274,7 +274,7 @@ def _wilson(right: float, images: float, z: float) -> tuple[float, float]:
 
 
 def _score(gained: float, lost: float, images: float, difference: float) -> float:
-    """Give Tango's score: standard errors between the found difference and a supposed one."""
+    """Return Tango's score: standard errors between the found difference and a supposed one."""
     middle = gained + lost - difference * (2 * images - gained + lost)
     root = math.sqrt(max(middle * middle + 8 * images * lost * difference * (1 - difference), 0))
     # The share of lost images that is most likely where the difference is the supposed one.
@@ -285,7 +285,7 @@ def _score(gained: float, lost: float, images: float, difference: float) -> floa
 
 
 def _score_reach(table: Floats, z: float, side: int) -> float:
-    """Say how far the score interval reaches from the difference, to the one side (-1) or the other (1)."""
+    """Return how far the score interval extends below (side -1) or above (1) the difference."""
     _, gained, lost, _ = map(float, table)
     images = float(table.sum())
     value = (gained - lost) / images
@@ -300,13 +300,13 @@ def _score_reach(table: Floats, z: float, side: int) -> float:
 
 
 def _over_seeds(ours: Bools, base: Bools) -> tuple[float, float]:
-    """Give mean and standard deviation of the difference over seeds; one of them has no spread."""
+    """Return mean and standard deviation of the difference over seeds; one of them has no spread."""
     per_seed = (ours.mean(axis=1) - base.mean(axis=1)).tolist()
     return float(np.mean(per_seed)), float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else 0.0
 
 
 def _seeds_reach(spread: float, seeds: int, alpha: float) -> float:
-    """Say how far Student's interval over so many seeds reaches from their mean; not at all with one of them."""
+    """Return the half-width of the t interval over seeds; 0 for one seed."""
     return _student(alpha, seeds - 1) * spread / math.sqrt(seeds) if seeds > 1 else 0.0
 
 

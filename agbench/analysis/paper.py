@@ -122,7 +122,7 @@ class Disagreement:
     table : str
         ``"I"``, ``"II"`` or ``"III"``.
     dataset : str
-        Whose row.
+        Name of the data set.
     column : str
         Which cell.
     printed, derived : float
@@ -209,7 +209,7 @@ SMALL, LARGE = "automm:efficientnet_b0", "automm:efficientnet_b4"
 
 
 def printed(dataset: str) -> list[Printed]:
-    """Give the cells of a data set's rows in Tables I to III; none for a data set that the paper has not."""
+    """Return the cells of a data set's rows in Tables I to III; none for a data set that the paper has not."""
     cells = []
     if dataset in TABLE_1:
         counts = asdict(TABLE_1[dataset])

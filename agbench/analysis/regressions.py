@@ -173,7 +173,7 @@ class SweepComparison:
     Parameters
     ----------
     base, new : str
-        Their names.
+        Names of the two sweeps.
     changes : tuple of Change
         Versions, hardware and commit that are not the same.
     pairs : tuple of Pair
@@ -284,7 +284,7 @@ def _speeds(pairs: Iterable[Pair], threshold: float) -> list[Speed]:
 
 
 def _hardware(environment: dict[str, Any]) -> dict[str, str]:
-    """Give what decides on seconds: not the system, which changes with every update of a kernel."""
+    """Return the hardware that decides on seconds, by name; not the system: a kernel update changes it."""
     machine = {name: str(value) for name, value in environment.get("machine", {}).items() if name != "system"}
     return machine | {f"{name} of a trial": str(value) for name, value in environment.get("trial", {}).items()}
 
@@ -303,7 +303,7 @@ def _changes(base: Iterable[Record], new: Iterable[Record]) -> list[Change]:
 
 
 def _facts(records: Iterable[Record]) -> dict[str, set[str]]:
-    """Give every value of what trials ran with: versions, hardware, commit."""
+    """Return every value of what trials ran with: versions, hardware, commit."""
     found: dict[str, set[str]] = {}
     for environment in (record.environment for record in records):
         commit = {"commit of agbench": environment["commit"]} if environment.get("commit") else {}

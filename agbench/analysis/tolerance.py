@@ -52,7 +52,7 @@ class Tolerance:
         differences : mapping of float to ndarray, shape (images,)
             The same by image, as means over seeds.
         seed : int
-            Of the resampling.
+            Seed of the resampling.
 
         Returns
         -------

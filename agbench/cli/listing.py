@@ -15,14 +15,14 @@ WIDTH = 100
 
 
 def describe(name: str, catalogue: Catalogue) -> str:
-    """Give a data set's paragraph: counts beside the paper's, state, licence, citation.
+    """Return a data set's paragraph: counts beside the paper's, state, licence, citation.
 
     Parameters
     ----------
     name : str
         One of the catalogue's.
     catalogue : Catalogue
-        Where its card is.
+        Catalogue with its card.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def describe(name: str, catalogue: Catalogue) -> str:
 
 
 def describe_codec(name: str, entry: Codec) -> str:
-    """Give a codec's paragraph: its files, what a level means to it, and its library, or what to install.
+    """Return a codec's paragraph: its files, what a level means to it, and its library, or what to install.
 
     Parameters
     ----------

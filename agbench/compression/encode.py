@@ -87,7 +87,7 @@ def recode(data: bytes, recipe: EncodeSettings) -> Recoded:
     data : bytes
         The file.
     recipe : EncodeSettings
-        How.
+        Codec, quality, and whether metadata is dropped.
 
     Returns
     -------
@@ -169,7 +169,7 @@ class _Coloured:
 
 
 def _coloured(image: Image.Image, keep: bool) -> _Coloured:
-    """Give the pixels and a profile that is about them: gray or RGB, as they are."""
+    """Return the pixels and a profile that is about them: gray or RGB, as they are."""
     pixels, profile = images.faithful(image), as_bytes(image.info.get("icc_profile"))
     if not profile:
         return _Coloured(pixels)

@@ -74,11 +74,11 @@ class Made:
     in_srgb: bool = False
 
     def is_of(self, root: Path) -> bool:
-        """Tell whether the source is still what it was."""
+        """Return whether the source is still what it was."""
         return stamp(root / self.source) == (self.before, self.modified)
 
     def is_in(self, out: Path) -> bool:
-        """Tell whether the copy still has it as it was made."""
+        """Return whether the copy still has the file as it was made."""
         path = out / self.name
         return not self.name or (stamp(path) == (self.after, self.stamp) and not path.is_symlink())
 
@@ -105,7 +105,7 @@ class Ledger:
         return self.out / HOME / _HALF_MADE
 
     def settings(self) -> dict[str, Any]:
-        """Give how the copy is made; nothing where no file of it was."""
+        """Return the settings of the copy; empty where no file of it was made."""
         return _read(self.out / HOME / _SETTINGS)
 
     def settle(self, settings: dict[str, Any]) -> None:
@@ -113,7 +113,7 @@ class Ledger:
         files.write(self.out / HOME / _SETTINGS, json.dumps(settings, indent=2) + "\n")
 
     def measured(self, of: str) -> dict[int, int]:
-        """Give the sizes that were measured of the same images, by quality."""
+        """Return the sizes that were measured of the same images, by quality."""
         return {int(quality): size for quality, size in _read(self.out / HOME / _MEASURED).get(of, {}).items()}
 
     def measure(self, of: str, sizes: dict[int, int]) -> None:
@@ -220,7 +220,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
-    """Give a file's size and time of modification; nothing where it isn't there."""
+    """Return a file's size and time of modification; nothing where it isn't there."""
     try:
         status = path.stat()
     except OSError:

@@ -48,12 +48,12 @@ def found(image: Image.Image) -> Metadata:
 
 
 def kept(said: Metadata, writer: Codec, strip: bool) -> tuple[Metadata, tuple[str, ...]]:
-    """Give what of it a codec's file can hold, and the names of what it lacks.
+    """Return the metadata that the codec can store, and the names of the fields dropped.
 
     Parameters
     ----------
     said : Metadata
-        What the source says.
+        Metadata of the source.
     writer : Codec
         Of the file.
     strip : bool
@@ -77,7 +77,7 @@ def kept(said: Metadata, writer: Codec, strip: bool) -> tuple[Metadata, tuple[st
 
 
 def bare(said: Metadata) -> tuple[Metadata, tuple[str, ...]]:
-    """Give the least of it, orientation and profile, and the names of what is left out."""
+    """Return the orientation and the colour profile alone, and the names of the fields dropped."""
     least = replace(Metadata.of_orientation(orientation_in(said.exif)), icc=said.icc)
     return least, tuple(name for field, name in _NAMES.items() if getattr(said, field))
 
@@ -111,7 +111,7 @@ def lacking(image: Image.Image, data: bytes) -> tuple[str, ...]:
 
 
 def orientation_in(exif: bytes) -> int:
-    """Give the orientation in an EXIF block, 1 to 8."""
+    """Return the orientation in an EXIF block, 1 to 8."""
     tags = Image.Exif()
     with suppress(Exception):  # damaged: upright, as a viewer has it
         tags.load(exif)
@@ -120,7 +120,7 @@ def orientation_in(exif: bytes) -> int:
 
 
 def turned(exif: bytes, orientation: int) -> bytes:
-    """Give an EXIF block with another orientation; one that is damaged is kept as it is."""
+    """Return an EXIF block with another orientation; one that is damaged is kept as it is."""
     exif = exif if exif.startswith(_PREFIX) else _PREFIX + exif
     tags = Image.Exif()
     with suppress(Exception):
@@ -134,7 +134,7 @@ def turned(exif: bytes, orientation: int) -> bytes:
 
 
 def as_bytes(value: object) -> bytes:
-    """Give bytes of what Pillow gives as bytes or text; none where it gives neither."""
+    """Return bytes of what Pillow gives as bytes or text; none where it gives neither."""
     return value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
 
 

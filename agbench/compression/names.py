@@ -13,7 +13,7 @@ from agbench.core import images
 
 
 def new_names(paths: Sequence[str], others: Iterable[str], suffix: str) -> dict[str, str]:
-    """Give every image the name that it has when it is compressed.
+    """Return every image the name that it has when it is compressed.
 
     It is its own name with the codec's suffix. Where that is the name of something else, or would be that of
     two, the suffix comes after the old one: ``a.png`` beside ``a.jpg`` becomes ``a.png.jpg``. Whichever of
@@ -24,7 +24,7 @@ def new_names(paths: Sequence[str], others: Iterable[str], suffix: str) -> dict[
     paths : sequence of str
         The images, relative to the folder, with forward slashes.
     others : iterable of str
-        What else lies there and comes along.
+        Paths of the other files, which keep their names.
     suffix : str
         The codec's.
 
@@ -59,7 +59,7 @@ def _plain(path: str, suffix: str) -> str:
 
 
 def alike(name: str) -> str:
-    """Give a name as file systems compare it that are easily pleased."""
+    """Return a name normalised (NFC, casefold): names that a file system may take for one become equal."""
     # Some file systems don't tell A from a, or one way of writing an accent from the other.
     return unicodedata.normalize("NFC", name).casefold()
 

@@ -35,7 +35,7 @@ class CopyTask:
     root : Path
         The source.
     half_made : Path
-        Where files are written.
+        Folder for files that are not complete yet.
     recipe : EncodeSettings
         How images are compressed.
     skip_unreadable : bool
@@ -49,7 +49,7 @@ class CopyTask:
 
 
 def measure(task: CopyTask, path: str) -> int:
-    """Give the bytes that an image takes in the copy, without writing it."""
+    """Return the bytes that an image takes in the copy, without writing it."""
     made, data = _decide(task, path, path)
     return made.before if made.name and data is None else len(data or b"")
 
@@ -60,16 +60,16 @@ def make_image(task: CopyTask, path: str, renamed: str) -> tuple[Made, Path | No
     Parameters
     ----------
     task : CopyTask
-        What is to be done.
+        Settings of the copy.
     path : str
         The image's, in the source.
     renamed : str
-        What it is called if it is compressed.
+        Its path in the copy, if it is compressed.
 
     Returns
     -------
     Made
-        What it has become.
+        What became of the file.
     Path or None
         Where that is for now; ``None`` where it is left out.
     """
@@ -99,7 +99,7 @@ def written(made: Made, task: CopyTask, data: bytes | None) -> tuple[Made, Path 
     Made
         With its size and time.
     Path or None
-        Where it is for now.
+        Path of the file until it is renamed.
     """
     if not made.name:
         return made, None
@@ -146,7 +146,7 @@ def _decide(task: CopyTask, path: str, renamed: str) -> tuple[Made, bytes | None
 
 
 def looked_at(task: CopyTask, path: str, state: str) -> Made:
-    """Give what is known of a file before it is copied, to its own name."""
+    """Return what is known of a file before it is copied, to its own name."""
     try:
         status = (task.root / path).stat()
     except OSError as error:
@@ -162,7 +162,7 @@ def check_copy(path: Path, made: Made) -> str:
     path : Path
         The file.
     made : Made
-        What it should be.
+        What became of the file.
 
     Returns
     -------

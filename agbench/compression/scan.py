@@ -44,7 +44,7 @@ class Tree:
 
 
 def scan(place: Path, columns: Columns, suffix: str) -> Tree:
-    """Look at all that is to be copied.
+    """Return all files that are to be copied.
 
     Parameters
     ----------

@@ -51,12 +51,12 @@ class Copied:
         return by_name
 
     def named(self, cell: str, folder: str) -> str | None:
-        """Give the image that a cell of a table names.
+        """Return the image that a cell of a table names.
 
         Parameters
         ----------
         cell : str
-            Of the table.
+            Text of the cell.
         folder : str
             The table's, relative to the root, with a slash at its end; empty for the root.
 
@@ -88,7 +88,7 @@ class Copied:
         return ending[0] if len(becoming) == 1 else None
 
     def may_name(self, text: str) -> bool:
-        """Tell whether a text has an image's name in it that is another in the copy, in whatever case."""
+        """Return whether a text contains, ignoring case, the name of an image that is renamed in the copy."""
         text = alike(text)
         for end in (found.end() for found in self._suffixes.finditer(text)) if self._renamed else ():
             begins = range(max(end - _LONGEST_NAME, 0), end)
@@ -107,7 +107,7 @@ class Copied:
         return re.compile("(?:" + "|".join(map(re.escape, sorted(ends))) + r")(?![^\W_])")
 
     def rewritten(self, cell: str, path: str) -> str:
-        """Give what a cell says that names an image: its last part changes, or all of it where it is absolute."""
+        """Return the new text of a cell that names an image: all of an absolute path, else its last part."""
         old, new = _split(path)[1], self.names[path]
         begin, end = len(cell) - len(cell.lstrip()), cell.rindex(old) + len(old)
         if cell.startswith("/", begin):
@@ -145,7 +145,7 @@ class Rewritten:
         return bool(self.rows or self.removed)
 
     def words(self) -> str:
-        """Say what was done; nothing where nothing was, and nothing is left to do."""
+        """Return a one-line summary; empty if the table was unchanged and unambiguous."""
         parts = [f"rows rewritten: {self.rows:,}"] if self.rows else []
         parts += [f"rows removed with the image that they name: {self.removed:,}"] if self.removed else []
         parts += [f"rows that may still name files of the source: {self.doubtful:,}"] if self.doubtful else []
@@ -195,18 +195,18 @@ def rewrite(data: bytes, path: str, copied: Copied) -> Rewritten:
 
 
 def _split(path: str) -> tuple[str, str]:
-    """Give what is before the last part, with its slash, and the last part; much faster than a Path."""
+    """Return a path's folder, with its slash, and its last part; much faster than a Path."""
     name = path[path.rfind("/") + 1 :]
     return path[: len(path) - len(name)], name
 
 
 def _as_path(cell: str) -> str:
-    """Give what a cell says as a path: Windows writes backslashes, and some writers a space after the comma."""
+    """Return what a cell says as a path: Windows writes backslashes, and some writers a space after the comma."""
     return cell.strip().replace("\\", "/")
 
 
 def _records(text: str, delimiter: str) -> tuple[list[tuple[str, list[str]]], str]:
-    """Give every row with its own text; none where it is no table, as where a quote never ends, and why."""
+    """Return every row with its own text, and why there is none where the file is no table."""
     lines = list(io.StringIO(text, newline=""))
     reader = csv.reader(iter(lines), delimiter=delimiter, strict=True)
     records, begun = [], 0
@@ -223,7 +223,7 @@ def _records(text: str, delimiter: str) -> tuple[list[tuple[str, list[str]]], st
 
 
 def _replaced(raw: str, row: list[str], new: list[str], delimiter: str) -> str:
-    """Give a row's text with other cells. All else keeps its bytes: readers differ about quotes and spaces."""
+    """Return a row's text with other cells. All else keeps its bytes: readers differ about quotes and spaces."""
     end = raw[len(raw.rstrip("\r\n")) :]
     field = re.compile(rf'"(?:[^"]|"")*"|[^{re.escape(delimiter)}\r\n]*')
     parts, place = [], 0

@@ -21,7 +21,7 @@ class Target:
     Parameters
     ----------
     text : str
-        As it was asked for.
+        Target as it was given.
     amount : int
         In bytes; 0 where it is a share.
     share : float
@@ -65,7 +65,7 @@ class Target:
         raise UserError(f"{text!r} is no size: use a share below 1, such as 0.3, or bytes, such as 5GB or 500kB")
 
     def limit(self, before: int) -> int:
-        """Give it in bytes, of so many."""
+        """Return the target in bytes, for a source of `before` bytes."""
         return self.amount or int(self.share * before)
 
 

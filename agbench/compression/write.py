@@ -28,7 +28,7 @@ def make(task: CopyTask, found: Tree, memory: Ledger, pool: ProcessPoolExecutor,
     Parameters
     ----------
     task : CopyTask
-        What is done to every file.
+        Settings of the copy.
     found : Tree
         The source.
     memory : Ledger
@@ -123,7 +123,7 @@ def verify_copy(
 
 
 def with_progress(results: Iterable[T], what: str, total: int, on_progress: OnProgress) -> Iterator[T]:
-    """Give results as they come, and tell of each."""
+    """Yield results as they come, and report the progress."""
     for done, result in enumerate(results, 1):
         on_progress(Step(what, done, total, "images"))
         yield result

@@ -58,7 +58,7 @@ class Preprocessing:
 
     @classmethod
     def at(cls, level: float, codec: str = JPEG, noise: float | None = None) -> Preprocessing:
-        """Give the preprocessing at one of the paper's compression ratios.
+        """Return the preprocessing at one of the paper's compression ratios.
 
         Parameters
         ----------
@@ -213,15 +213,15 @@ class Condition:
     fingerprint : str
         Hash over its images, labels and split.
     train : Preprocessing
-        Of training and validation images.
+        Preprocessing of training and validation images.
     model : str
         family:variant, such as ``"automm:efficientnet_lite0"``.
     budget : Budget
-        What the model may spend.
+        Settings of the model.
     seed : int
-        Of training, and of the noise.
+        Seed of the training, and of the noise.
     test : Preprocessing, optional
-        Of test images; by default that of training.
+        Preprocessing of test images; by default that of training.
     weights : str, optional
         Hash of a local checkpoint that the model starts from.
     """
@@ -251,7 +251,7 @@ class Condition:
         return digest({"protocol": ID_FORMAT, **self.to_dict()})  # the key's first name, so that ids stay
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the condition as JSON values, without what is not set."""
+        """Return the condition as JSON values, without what is not set."""
         plain: dict[str, Any] = _without_none(asdict(self))
         return plain
 

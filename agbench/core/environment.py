@@ -35,7 +35,7 @@ DECISIVE = (
 
 
 def software() -> dict[str, str]:
-    """Give the versions of the decisive packages that are installed, Python's, and that of the protocol."""
+    """Return the versions of the decisive packages that are installed, Python's, and that of the protocol."""
     versions = {"python": platform.python_version(), "protocol": str(PROTOCOL)}
     for name in DECISIVE:
         try:
@@ -56,7 +56,7 @@ def describe(cpus: int, gpus: int) -> dict[str, Any]:
     Parameters
     ----------
     cpus, gpus : int
-        What a trial may use.
+        Numbers of cores and GPUs of a trial.
 
     Returns
     -------

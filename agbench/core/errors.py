@@ -1,4 +1,4 @@
-"""The errors that are somebody else's: a user's, or the data's."""
+"""Errors that a user can mend, and messages for unknown names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     kind : str
         What the name should have named, such as ``"data set"``.
     name : str
-        What was asked for.
+        Name that was asked for.
     known : iterable of str
         The names that would be right.
 
@@ -40,16 +40,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def look_up(kind: str, name: str, entries: Mapping[str, T]) -> T:
-    """Give the entry of a name.
+    """Return the entry of a name.
 
     Parameters
     ----------
     kind : str
         What the entries are, such as ``"codec"``.
     name : str
-        What is asked for.
+        Name that is asked for.
     entries : mapping of str to object
-        What there is.
+        Entries by name.
 
     Returns
     -------

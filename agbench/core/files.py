@@ -44,14 +44,14 @@ class Content:
         return cls(status.st_size, status.st_mtime_ns, digests(path, ["sha256"])["sha256"])
 
     def is_exactly_that_of(self, path: Path) -> bool:
-        """Tell whether a file still holds this, by its bytes: a disk's fault changes neither size nor time."""
+        """Return whether a file still holds this, by its bytes: a disk's fault changes neither size nor time."""
         try:
             return path.stat().st_size == self.bytes and digests(path, ["sha256"])["sha256"] == self.sha256
         except FileNotFoundError:
             return False
 
     def is_that_of(self, path: Path) -> bool:
-        """Tell whether a file still holds this; its bytes are only read where its size or time differ."""
+        """Return whether a file still holds this; its bytes are only read where its size or time differ."""
         try:
             status = path.stat()
         except FileNotFoundError:
@@ -89,7 +89,7 @@ def in_memory() -> Iterator[IO[bytes]]:
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """Give a path that a user typed, with the home folder that a ``~`` at its beginning stands for.
+    """Return a path that a user typed, with the home folder that a ``~`` at its beginning stands for.
 
     Raises
     ------

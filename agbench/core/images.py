@@ -47,7 +47,7 @@ class UnreadableImageError(Exception):
 
 
 def looks_like_one(path: Path) -> bool:
-    """Tell whether a file is called like an image, or begins like one."""
+    """Return whether a file is called like an image, or begins like one."""
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return True
     with path.open("rb") as stream:
@@ -105,7 +105,7 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
 
 
 def reads_faithfully(image: Image.Image) -> bool:
-    """Tell whether AutoMM's ``convert("RGB")`` gives what a viewer would show.
+    """Return whether AutoMM's ``convert("RGB")`` gives what a viewer would show.
 
     It doesn't for 16-bit images (all white), floating point, and where alpha hides colour.
     """
@@ -115,7 +115,7 @@ def reads_faithfully(image: Image.Image) -> bool:
 
 
 def faithful(image: Image.Image) -> Image.Image:
-    """Give the pixels as a viewer would show them, gray or RGB, not turned.
+    """Return the pixels as a viewer would show them, gray or RGB, not turned.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def faithful(image: Image.Image) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """Give the EXIF orientation, 1 (upright) to 8; upright where the EXIF block is damaged, as viewers have it."""
+    """Return the EXIF orientation, 1 (upright) to 8; 1 where the EXIF block is damaged, as viewers have it."""
     value = _UPRIGHT
     if image.format == "JXL" and not getattr(image, "jpeg", False):
         return value  # its codestream has an orientation of its own, which the decoder has followed
@@ -164,7 +164,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def has_transparency(image: Image.Image) -> bool:
-    """Tell whether a viewer sees through any of its pixels."""
+    """Return whether any of its pixels is transparent."""
     if not image.has_transparency_data:
         return False
     return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)

@@ -51,14 +51,14 @@ def threads(workers: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def in_order(executor: Executor, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
-    """Give results in the order of tasks, as ``executor.map`` does, but never hold more than a few of them.
+    """Yield results in the order of tasks, as ``executor.map`` does, holding only a few of them at a time.
 
     Parameters
     ----------
     executor : Executor
-        What runs them.
+        Pool that runs the tasks.
     function : callable
-        What is done to each task.
+        Function of a task.
     tasks : iterable
         Taken one by one, `AHEAD` of the results.
 
@@ -123,7 +123,7 @@ def _end_with(parent: BaseProcess) -> None:
 
 
 def outlive() -> None:
-    """Have all that this process has started by now killed when it ends, however it ends."""
+    """Kill everything that this process has started by now when it ends, however it ends."""
     me = psutil.Process()
     known = [f"{one.pid}:{one.create_time()}" for one in (me, *me.children(recursive=True))]
     # Not by multiprocessing, which would run the script of whoever calls agbench once more.
@@ -148,7 +148,7 @@ def _kill_after(parent: str, *started: str) -> None:
 
 
 def _alive(known: str) -> psutil.Process | None:
-    """Give a process that `outlive` saw, if it is there still."""
+    """Return a process that `outlive` saw, if it is there still."""
     pid, created = known.split(":")
     with suppress(psutil.Error):
         process = psutil.Process(int(pid))

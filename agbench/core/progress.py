@@ -40,7 +40,7 @@ class Progress:
         self._console.print(escape(words))
 
     def advance(self, step: Step) -> None:
-        """Tell how far a step of preparing is: a bar on a terminal, a line now and then elsewhere."""
+        """Show the progress of a step: a bar on a terminal, a line now and then elsewhere."""
         now, whole = time.monotonic(), step.total is not None and step.done >= step.total
         is_new = step.what != self._step
         if not (is_new or whole or now - self._said >= self._pause):
@@ -95,7 +95,7 @@ def _share(step: Step) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Give seconds in words, such as ``"3 min 20 s"``."""
+    """Return seconds in words, such as ``"3 min 20 s"``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -34,4 +34,4 @@ OnProgress = Callable[[Step], None]
 
 
 def no_progress(step: Step) -> None:
-    """Tell nobody."""
+    """Ignore a step."""

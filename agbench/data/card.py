@@ -46,7 +46,7 @@ class PaperCounts(_Strict):
     Parameters
     ----------
     classes, images, train, test, validation : int
-        As printed there.
+        Counts as the paper prints them.
     """
 
     classes: Count
@@ -117,7 +117,7 @@ class Card(_Strict):
 
 
 def is_web(address: str) -> bool:
-    """Tell whether an address is to be downloaded."""
+    """Return whether an address is to be downloaded."""
     return address.lower().startswith(("http://", "https://"))
 
 
@@ -131,7 +131,7 @@ def check_source(source: str) -> None:
 
 
 def file_name(address: str) -> str:
-    """Give the last part of an address."""
+    """Return the last part of an address."""
     path = unquote(urlsplit(address).path) if is_web(address) else address
     return PurePosixPath(path).name or "archive"
 
@@ -171,6 +171,6 @@ def read_card(file: Path) -> Card:
 
 
 def write_card(card: Card) -> str:
-    """Give a card as YAML, without what it leaves to the defaults."""
+    """Return a card as YAML, without what it leaves to the defaults."""
     plain = card.model_dump(mode="json", exclude_defaults=True)
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

@@ -29,7 +29,7 @@ class DatasetSpec:
     name : str
         In lower case.
     card : Card
-        What is known of it.
+        Card of the data set.
     layout : Layout
         How its images lie.
     new : bool
@@ -43,7 +43,7 @@ class DatasetSpec:
 
 
 def shipped() -> Path:
-    """Give the folder of the cards that come with agbench: in a wheel, or in a checkout beside the package."""
+    """Return the folder of the cards that come with agbench: in a wheel, or in a checkout beside the package."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "cards"
     return installed if installed.is_dir() else package.parent / "datasets"
@@ -62,7 +62,7 @@ class Catalogue:
     folder: Path
 
     def names(self) -> list[str]:
-        """Give the names of all data sets, in lower case, sorted."""
+        """Return the names of all data sets, in lower case, sorted."""
         return sorted(self._entries())
 
     def card(self, name: str) -> Card:
@@ -85,7 +85,7 @@ class Catalogue:
         return self.find(name).card
 
     def find(self, name: str) -> DatasetSpec:
-        """Give a data set by its name.
+        """Return a data set by its name.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Catalogue:
         return DatasetSpec(name, card, layout)
 
     def own_folder(self, folder: Path, name: str | None = None, nested: bool = False) -> DatasetSpec:
-        """Give a user's folder of class folders as a data set.
+        """Return a user's folder of class folders as a data set.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class Catalogue:
         return self._own(name or place.name, Card(title=place.name, layout=layout, addresses=(str(place),)))
 
     def own_table(self, file: Path, columns: Columns, name: str | None = None) -> DatasetSpec:
-        """Give a user's table of images and labels as a data set.
+        """Return a user's table of images and labels as a data set.
 
         Parameters
         ----------
@@ -174,14 +174,14 @@ class Catalogue:
         return self._own(name or place.stem, card)
 
     def own_archive(self, source: str, name: str, nested: bool = False) -> DatasetSpec:
-        """Give an archive of class folders, on disk or on the web, as a data set.
+        """Return an archive of class folders, on disk or on the web, as a data set.
 
         Parameters
         ----------
         source : str
             Its address or path.
         name : str
-            What to call it.
+            Name of the data set.
         nested : bool
             As for `own_folder`.
 
@@ -222,7 +222,7 @@ class Catalogue:
 
 
 def slug(name: str) -> str:
-    """Give a name that is fit for folders and command lines: lower-case letters, digits, dots, dashes.
+    """Return a name that is fit for folders and command lines: lower-case letters, digits, dots, dashes.
 
     Parameters
     ----------

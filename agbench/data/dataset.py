@@ -38,7 +38,7 @@ class Dataset:
     name : str
         Its card's name.
     card : Card
-        What is known of it.
+        Card of the data set.
     folder : Path
         Where its index lies, and its variants.
     index : DataFrame
@@ -49,7 +49,7 @@ class Dataset:
     fingerprint : str
         Hash over ids, labels, split and contents.
     source : Source
-        Where it came from.
+        Where its images came from.
     deviation : str
         In what it differs from its card; empty where it doesn't.
     dropped : dict of str to int
@@ -96,7 +96,7 @@ class Dataset:
         return [list(group) for _, group in twice.groupby("sha256", sort=False)["image_id"]]
 
     def remarks(self) -> list[str]:
-        """Give, in words, all that whoever reads its results must know."""
+        """Return remarks that a reader of its results must know, one line each."""
         said = []
         if self.card.checksums and not self.source.state.startswith("verified"):
             said.append(f"source: {self.source.origin} ({self.source.state})")
@@ -146,7 +146,7 @@ class Dataset:
         return f"<p><b>{head}</b></p><ul>" + "".join(f"<li>{line}</li>" for line in rest) + "</ul>"
 
     def facts(self) -> dict[str, Any]:
-        """Give what a result must keep of its data set, as JSON values."""
+        """Return what a result must keep of its data set, as JSON values."""
         return {
             "title": self.card.title,
             "note": self.card.note,
@@ -163,7 +163,7 @@ class Dataset:
 
 
 def load_prepared(name: str, datasets: Path) -> Dataset:
-    """Give a data set that has been prepared.
+    """Return a data set that has been prepared.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def load_prepared(name: str, datasets: Path) -> Dataset:
 
 
 def is_prepared(name: str, datasets: Path) -> bool:
-    """Tell whether a data set has been prepared, whole."""
+    """Return whether a data set has been prepared, whole."""
     return (datasets / name / MARKER).is_file()
 
 
@@ -245,7 +245,7 @@ def _is_as_it_was(row: Mapping[Any, Any]) -> bool:
 
 
 def _check_listing(known: DatasetSpec, index: pd.DataFrame, marker: dict[str, Any]) -> None:
-    """Notice images that were added or relabelled where they are used in place."""
+    """Raise `UserError` where images that are used in place were added or relabelled."""
     if marker["listed_from"] is None:
         return
     place = Path(marker["listed_from"])

@@ -151,7 +151,7 @@ class _Part:
         files.write(self.note, json.dumps({"address": self.address, "validator": validator}))
 
     def finish(self) -> dict[str, str]:
-        """Give the whole file its name."""
+        """Rename the whole file to its final name."""
         self.path.replace(self.target)
         self.note.unlink(missing_ok=True)
         return {name: one.hexdigest() for name, one in self._hashes.items()}
@@ -204,7 +204,7 @@ def _receive(client: httpx.Client, address: str, part: _Part, title: str, on_pro
 
 
 def _agree(response: httpx.Response, part: _Part) -> int | None:
-    """Give the whole file's size, with `part` being what the response goes on from."""
+    """Return the whole file's size, with `part` being what the response goes on from."""
     status = response.status_code
     if status == HTTPStatus.PARTIAL_CONTENT:
         start, size = _content_range(response)

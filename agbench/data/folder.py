@@ -27,7 +27,7 @@ class Listing:
     Parameters
     ----------
     root : Path
-        What their paths are relative to.
+        Folder that the paths are relative to.
     rows : tuple of (str, str)
         Path with forward slashes, and label; in a stable order.
     skipped : tuple of (str, str)
@@ -56,7 +56,7 @@ class Walked:
 
 
 def walk(root: Path, everything: bool = False) -> Iterator[Walked]:
-    """Give everything below a folder, sorted by name.
+    """Yield everything below a folder, sorted by name.
 
     Hidden names and whatever isn't a file are not opened. Links are followed where they stay inside.
 
@@ -228,7 +228,7 @@ def _delimiter(names: str, columns: Columns) -> str:
 
 
 def as_text(path: str) -> str:
-    """Give a path as text that any table can store; bytes that are no UTF-8 become escapes."""
+    """Return a path as text that any table can store; bytes that are no UTF-8 become escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -253,7 +253,7 @@ def check_labels(labels: Iterable[str]) -> None:
 
 
 def look_alikes(labels: Iterable[str]) -> list[tuple[str, ...]]:
-    """Give labels that are different, but look the same: in another Unicode normal form, or with other spaces."""
+    """Return different labels that look the same: in another Unicode normal form, or with other spaces."""
     seen: dict[str, list[str]] = {}
     for label in sorted(labels):
         seen.setdefault(" ".join(unicodedata.normalize("NFKC", label).split()), []).append(label)

@@ -41,7 +41,7 @@ class Layout:
 
 
 def building(build: Builder, package: str = "") -> Layout:
-    """Give the layout of a data set that needs no source.
+    """Return the layout of a data set that needs no source.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _built(build: Builder, images: Path) -> Listing:
 
 
 def _published(roots: tuple[str, ...], pattern: str, example: str) -> Layout:
-    """Give the layout of a published archive.
+    """Return the layout of a published archive.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ def prepare(
     workers: int = 1,
     on_progress: OnProgress = no_progress,
 ) -> Dataset:
-    """Give a data set, and prepare it first where that has not been done.
+    """Return a data set, and prepare it first where that has not been done.
 
     Interrupted at any moment, the next call goes on: a download from its last byte, the rest from its last
     whole step.
@@ -76,7 +76,7 @@ def prepare(
     datasets : Path
         The workspace's ``datasets`` folder.
     request : Request, optional
-        How.
+        How it is to be prepared.
     workers : int
         Threads for checking images.
     on_progress : callable

@@ -49,7 +49,7 @@ class Obtained:
     place : Path
         A folder, or a table.
     source : Source
-        Where it came from.
+        Origin, state and checksum of the images.
     in_place : bool
         Whether it is the user's own and stays where it is; otherwise it is ours, and may be moved.
     """

@@ -48,7 +48,7 @@ def split(labels: pd.Series, contents: pd.Series, seed: int = SPLIT_SEED) -> pd.
     contents : Series of str
         Content hash by image, aligned with `labels`.
     seed : int
-        Of the shuffle.
+        Seed of the shuffle.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def folds(labels: pd.Series, contents: pd.Series, count: int, seed: int) -> pd.S
     count : int
         Of folds, 2 or more.
     seed : int
-        Of the shuffle.
+        Seed of the shuffle.
 
     Returns
     -------

@@ -33,7 +33,7 @@ class Extractor:
     Parameters
     ----------
     names : tuple of str
-        Of its values.
+        Names of its values.
     values : callable
         Gives them, float32 and in this order, for an image in mode ``"RGB"``.
     """
@@ -43,7 +43,7 @@ class Extractor:
 
 
 def pixels(image: Image.Image) -> Floats:
-    """Give the image's own values, scaled to 32x32.
+    """Return the image's own values, scaled to 32x32.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def pixels(image: Image.Image) -> Floats:
 
 
 def dct(image: Image.Image) -> Floats:
-    """Give statistics of the coefficients of the image's 8x8 blocks, as JPEG cuts them.
+    """Return statistics of the coefficients of the image's 8x8 blocks, as JPEG cuts them.
 
     The coefficients are computed from the decoded pixels at every level, never taken from a file: a
     file's own hold exact zeros where these hold rounding noise. Their means and deviations follow from the means

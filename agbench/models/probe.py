@@ -105,7 +105,7 @@ class Backbone:
 
 
 def embed(paths: Sequence[Path], backbone: Backbone, cpus: int, gpus: int) -> npt.NDArray[np.float32]:
-    """Give a frozen backbone's embeddings of images.
+    """Return a frozen backbone's embeddings of images.
 
     AutoMM's own feature extraction can't load a checkpoint folder (AutoGluon 1.6.3), so timm is asked.
 
@@ -114,9 +114,9 @@ def embed(paths: Sequence[Path], backbone: Backbone, cpus: int, gpus: int) -> np
     paths : sequence of Path
         Images that convert to RGB faithfully.
     backbone : Backbone
-        What embeds them.
+        Frozen network that computes the embeddings.
     cpus, gpus : int
-        What may be used.
+        Numbers of cores and of GPUs.
 
     Returns
     -------

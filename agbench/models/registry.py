@@ -1,4 +1,4 @@
-"""The families of models, and what a trial and a family say to each other."""
+"""Families of models: the contract between a trial and a family, and a table of all families."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OutOfTimeError(ModelError):
 
 @dataclass(frozen=True)
 class Task:
-    """What a family is asked to fit and to predict.
+    """Images to fit a model on, and images to predict.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ class Task:
     tests : tuple of DataFrame
         The same of the test images, once for each preprocessing that they are tested under.
     budget : Budget
-        What it may spend.
+        Settings of the model.
     seed : int
-        Of everything random in it.
+        Seed of everything random in it.
     folder : Path
         Scratch space; what it leaves under ``model`` is the fitted model.
     cpus, gpus : int
-        What it may use.
+        Numbers of cores and of GPUs.
     halvings : int
         How often the batch that is on a GPU at a time is halved, because it did not fit. Gradients are
         accumulated to the batch of the budget.
@@ -94,7 +94,7 @@ class Prediction:
     probabilities : DataFrame
         A row a test image in the task's order, a column a label.
     seconds : float
-        What it took.
+        Seconds for predicting.
     """
 
     probabilities: pd.DataFrame
@@ -112,7 +112,7 @@ IMAGE_SIZE = "image size"
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a family gives back.
+    """Predictions of a fitted model, with what was measured on the way.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ ENTRY_POINTS = "agbench.models"
 
 
 def families() -> dict[str, Family]:
-    """Give all families by name: agbench's own, and those of other packages."""
+    """Return all families by name: agbench's own, and those of other packages."""
     others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in FAMILIES}
     return FAMILIES | {name: point.load() for name, point in others.items()}
 
@@ -251,7 +251,7 @@ def kind_of(model: str) -> Kind:
 
 
 def names() -> list[str]:
-    """Give the names of the models that lists show."""
+    """Return the names of the models that lists show."""
     return [
         f"{family}:{variant}" if variant else family
         for family, entry in families().items()
@@ -260,7 +260,7 @@ def names() -> list[str]:
 
 
 def find_model(model: str) -> tuple[Family, str]:
-    """Give a model's family, and its variant.
+    """Return a model's family, and its variant.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ LABEL = "label"
 
 
 def images_of(task: Task) -> list[Path]:
-    """Give the paths of all of a task's images, each once."""
+    """Return the paths of all of a task's images, each once."""
     parts = (task.train, task.validation, *task.tests)
     return [Path(path) for path in dict.fromkeys(path for part in parts for path in part["image"])]
 
@@ -31,7 +31,7 @@ def fit_predict(
     Parameters
     ----------
     task : Task
-        What to fit.
+        Images to fit and to predict.
     table : DataFrame of float32
         A row an image, by its path.
     learners : tuple of str, optional

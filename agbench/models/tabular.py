@@ -28,7 +28,7 @@ def fit_predict(task: Task) -> Fitted:
     Parameters
     ----------
     task : Task
-        What to fit.
+        Images to fit and to predict.
 
     Returns
     -------

@@ -64,7 +64,7 @@ def state_dict(packaged: Packaged) -> dict[str, object]:
     Parameters
     ----------
     packaged : Packaged
-        Which.
+        Name and package of the weights.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def state_dict(packaged: Packaged) -> dict[str, object]:
 
 
 def checkpoint(backbone: str, folder: Path) -> str:
-    """Give what ``model.timm_image.checkpoint_name`` takes for a backbone.
+    """Return what ``model.timm_image.checkpoint_name`` takes for a backbone.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def local_digest(backbone: str) -> str | None:
 
 
 def hub_answers() -> bool:
-    """Tell whether the model hub gives the paper's smallest backbone."""
+    """Return whether the model hub gives the paper's smallest backbone."""
     import httpx
     from huggingface_hub import constants, hf_hub_url
 

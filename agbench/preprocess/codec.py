@@ -46,7 +46,7 @@ class Metadata:
 
     @classmethod
     def of_orientation(cls, orientation: int) -> Metadata:
-        """Give what makes a viewer turn the copy as it turns the original: nothing where that is upright."""
+        """Return the metadata by which a viewer turns the copy as the original; empty where that is upright."""
         if orientation == 1:
             return cls()
         exif = Image.Exif()
@@ -54,7 +54,7 @@ class Metadata:
         return cls(exif=exif.tobytes())
 
     def options(self) -> dict[str, Any]:
-        """Give those of ``Image.save``."""
+        """Return the keyword arguments for ``Image.save``."""
         some = {"xmp": self.xmp, "dpi": self.dpi, "comment": self.comment}
         # Left out, those of the image that it was made from would be kept by some of Pillow's writers.
         return {"exif": self.exif, "icc_profile": self.icc, **{name: kept for name, kept in some.items() if kept}}
@@ -70,7 +70,7 @@ class Codec:
     Parameters
     ----------
     suffix : str
-        Of its files.
+        Suffix of its files, with the dot.
     settings : str
         What it does beside the quality, in words for the manifest.
     library : callable
@@ -195,7 +195,7 @@ LOSSLESS = Codec(
 
 
 def find_codec(name: str) -> Codec:
-    """Give a codec that can be used here.
+    """Return a codec that can be used here.
 
     Parameters
     ----------

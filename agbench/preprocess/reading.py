@@ -33,7 +33,7 @@ class Reading:
         For reading their bytes, and for decoding them to RGB as a model's loader does. Whether the system
         had the files in its cache is not known.
     bytes : int
-        Their size.
+        Size of the files in bytes.
     header : int, optional
         How many of these bytes are no picture data; ``None`` where a format is neither JPEG nor PNG.
     """
@@ -45,7 +45,7 @@ class Reading:
     header: int | None
 
     def metrics(self) -> dict[str, float]:
-        """Give what a result keeps."""
+        """Return the metrics to store, by name."""
         kept = {"images": self.images, "seconds_read": self.seconds_read, "seconds_decode": self.seconds_decode}
         share = {} if self.header is None else {"header_share": self.header / max(self.bytes, 1)}
         return {f"reading_{name}": float(value) for name, value in (kept | share).items()}

@@ -56,7 +56,7 @@ class Variant:
         return int(self.index["bytes"].sum())
 
     def writing(self) -> dict[str, float]:
-        """Give what a result keeps of how it was written; nothing where no codec was at work, or no time taken."""
+        """Return the metrics of encoding, by name; empty where no codec was at work, or no time was measured."""
         if self.manifest["preprocessing"]["codec"] is None or "seconds_encode" not in self.manifest:
             return {}
         kept = {"images": self.manifest["files"], "seconds_encode": self.manifest["seconds_encode"]}
@@ -77,7 +77,7 @@ def make_missing(
     source : DataFrame
         ``image_id``, ``image`` (absolute path), ``bytes`` and ``sha256``, one row an image.
     fingerprint : str
-        Of the data set.
+        Fingerprint of the data set.
     recipes : sequence of VariantRecipe
         The variants wanted.
     folder : Path
@@ -106,7 +106,7 @@ def make_missing(
 def materialise(
     source: pd.DataFrame, fingerprint: str, recipes: Sequence[VariantRecipe], folder: Path, workers: int
 ) -> dict[VariantRecipe, Variant]:
-    """Give variants of a data set, after making those that aren't there.
+    """Return variants of a data set, after making those that aren't there.
 
     Parameters and errors are those of `make_missing`.
 
@@ -125,7 +125,7 @@ def _name(recipe: VariantRecipe, fingerprint: str) -> str:
 
 
 def _identity(recipe: VariantRecipe, fingerprint: str) -> dict[str, Any]:
-    """Say, as JSON has it, what a variant is."""
+    """Return what identifies a variant, as JSON values."""
     of_codec = {"library": recipe.writer.library(), "settings": recipe.writer.settings}
     identity: dict[str, Any] = json.loads(json.dumps({**asdict(recipe), "fingerprint": fingerprint, **of_codec}))
     return identity
@@ -144,7 +144,7 @@ def _check_unchanged(source: pd.DataFrame, workers: int) -> None:
 
 
 def _hold(files_: Iterable[tuple[Path, Content]], workers: int) -> Iterator[bool]:
-    """Tell of each file whether it holds exactly what it should."""
+    """Return of each file whether it holds exactly what it should."""
     with processes.threads(workers) as pool:  # hashing lets go of Python's lock
         for done in processes.in_order(pool, _are_held, _chunks(files_)):
             yield from done
@@ -161,7 +161,7 @@ def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
 
 
 def _is_whole(home: Path, recipe: VariantRecipe, source: pd.DataFrame, fingerprint: str, workers: int) -> bool:
-    """Tell whether a variant is there, of these images, and every file exactly what it was made."""
+    """Return whether a variant is there, of these images, and every file exactly what it was made."""
     try:
         manifest = json.loads((home / MANIFEST).read_text())
         said = {**_identity(recipe, fingerprint), **sums(home / INDEX)}
@@ -173,7 +173,7 @@ def _is_whole(home: Path, recipe: VariantRecipe, source: pd.DataFrame, fingerpri
 
 
 def _expected(home: Path, source: pd.DataFrame) -> Iterator[tuple[Path, Content]]:
-    """Give a variant's files, and what they must hold, as its index says."""
+    """Return a variant's files, and what they must hold, as its index says."""
     for row, image_id in zip(read_index(home / INDEX), source["image_id"], strict=True):
         if row.image_id != image_id:
             raise ValueError(f"{home} is of other images")

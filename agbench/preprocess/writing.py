@@ -27,7 +27,7 @@ class VariantRecipe:
     Parameters
     ----------
     preprocessing : Preprocessing
-        What is done.
+        Preprocessing of the images.
     seed : int, optional
         Of the noise; ``None`` without noise, so that seeds share the variant.
     """
@@ -37,7 +37,7 @@ class VariantRecipe:
 
     @classmethod
     def of(cls, preprocessing: Preprocessing, seed: int) -> VariantRecipe:
-        """Give the recipe for a condition's preprocessing and seed."""
+        """Return the recipe for a condition's preprocessing and seed."""
         return cls(preprocessing, None if preprocessing.noise is None else seed)
 
     @property

@@ -88,7 +88,7 @@ def write_reports(
     records : sequence of Record
         All of a store's.
     workspace : Workspace
-        Where reports go.
+        Workspace of the reports.
     names : sequence of str
         Whose reports; each must have trials.
     formats : iterable of str
@@ -126,9 +126,9 @@ def write_report(
     Parameters
     ----------
     evidence : Evidence
-        What it is about.
+        Results of the data set.
     workspace : Workspace
-        Where the report goes.
+        Workspace of the report.
     formats : iterable of str
         Of `REPORT_FORMATS`.
     sweep : str, optional
@@ -275,7 +275,7 @@ _STUDIES = ("compression", "model-size", "storage", "noise", "convergence", "tab
 
 
 def _card(evidence: Evidence, workspace: Workspace) -> dict[str, Any]:
-    """Give what the data set's card says of the images, where no result says it."""
+    """Return what the data set's card says of the images, where no result says it."""
     from agbench.data.catalogue import Catalogue
 
     told: dict[str, Any] = {"remarks": [], "source": None, "quarantined": []}

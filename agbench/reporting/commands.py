@@ -19,7 +19,7 @@ SHARED = ("preset", "time_limit")
 
 
 def for_study(evidence: Evidence, study: str) -> str:
-    """Give the command that runs a study with the budgets that the results have; two where one can't say both."""
+    """Return the command that runs a study with the budgets of the results; two where one can't name both."""
     seeds = _seeds({record.condition.seed for record in evidence.records})
     models = STUDIES[study].models
     by_family = {family: _budget(evidence, family) for family in (model.partition(":")[0] for model in models)}
@@ -34,7 +34,7 @@ def for_study(evidence: Evidence, study: str) -> str:
 
 
 def missing(evidence: Evidence) -> list[str]:
-    """Give commands for each model that lacks a level which another one has, or a seed that it has elsewhere."""
+    """Return commands for each model that lacks a level which another one has, or a seed that it has elsewhere."""
     found = []
     for codec in evidence.codecs:
         for series in evidence.written_by(codec).series:
@@ -44,7 +44,7 @@ def missing(evidence: Evidence) -> list[str]:
 
 
 def missing_noise(evidence: Evidence) -> list[str]:
-    """Give commands for what noisy images lack: clean ones, noisy ones, or their compressed copies."""
+    """Return commands for what noisy images lack: clean ones, noisy ones, or their compressed copies."""
     found = []
     for series in evidence.noisy:
         wanted = _wanted(evidence, series)
@@ -62,7 +62,7 @@ def missing_noise(evidence: Evidence) -> list[str]:
 
 
 def missing_transfer(evidence: Evidence) -> list[str]:
-    """Give commands for pairs of levels that a model which was tested at other levels lacks."""
+    """Return commands for pairs of levels that a model which was tested at other levels lacks."""
     found = []
     for series in evidence.crossed:
         levels = {level for pair in (*series.cells, *series.failed) for level in pair}
@@ -76,7 +76,7 @@ def missing_transfer(evidence: Evidence) -> list[str]:
 
 
 def _wanted(evidence: Evidence, series: Series | NoisySeries | CrossedSeries) -> tuple[int, ...]:
-    """Give the seeds that a model was run with, with or without a result."""
+    """Return the seeds that a model was run with, with or without a result."""
     own = (
         record.condition.seed
         for record in (*evidence.records, *evidence.failures)
@@ -88,7 +88,7 @@ def _wanted(evidence: Evidence, series: Series | NoisySeries | CrossedSeries) ->
 def _lacking(
     cells: Mapping[K, Cell], places: Iterable[K], wanted: tuple[int, ...]
 ) -> list[tuple[tuple[int, ...], list[K]]]:
-    """Give the places that lack seeds, by the seeds that they lack."""
+    """Return the places that lack seeds, by the seeds that they lack."""
     found: dict[tuple[int, ...], list[K]] = {}
     for place in places:
         there = cells[place].seeds if place in cells else ()
@@ -120,7 +120,7 @@ def _seeds(seeds: Iterable[int]) -> list[str]:
 
 
 def _budget(evidence: Evidence, family: str) -> Budget | None:
-    """Give the budget that a family's trials have; of several that of the claims, or the last one."""
+    """Return the budget that a family's trials have; of several that of the claims, or the last one."""
     main = evidence.main
     if main is not None and main.model.partition(":")[0] == family:
         return main.budget
@@ -133,7 +133,7 @@ def _budget(evidence: Evidence, family: str) -> Budget | None:
 
 
 def _options(budgets: Iterable[Budget | None]) -> list[str]:
-    """Give the options that make the first budget's settings, then those that only later ones have."""
+    """Return the options that make the first budget's settings, then those that only later ones have."""
     known = [budget for budget in budgets if budget is not None]
     settings = {name: value for budget in reversed(known) for name, value in budget.settings().items()}
     options = []

@@ -77,7 +77,7 @@ class Display:
             self._summarise()
 
     def show(self, event: SweepEvent) -> None:
-        """Tell of an event."""
+        """Show an event."""
         if isinstance(event, Preparing):
             self._bar.update(self._task, description=escape(event.what))
             if not self._console.is_terminal:

@@ -1,4 +1,4 @@
-"""What happens in a sweep, as it is told: by trials to their sweep, and by the sweep to whoever watches."""
+"""Events sent by workers to the scheduler, and by the scheduler to its caller."""
 
 from __future__ import annotations
 
@@ -111,11 +111,11 @@ class Ended:
     Parameters
     ----------
     condition : Condition
-        What was run.
+        Condition that was run.
     number, total : int
         Its place in the sweep.
     outcome : Result or Failure
-        What came of it.
+        Result, or why there is none.
     seconds_left : float or None
         What the rest will take, by the mean of like trials; ``None`` where there were none.
     """

@@ -46,7 +46,7 @@ PATIENCE = 5.0
 
 
 class RayExecutor:
-    """Runs orders on workers, and hears what happens there."""
+    """Runs jobs on the workers of a Ray cluster."""
 
     def __init__(self) -> None:
         # On the head node, without which there is no cluster: any other may die.
@@ -56,7 +56,7 @@ class RayExecutor:
 
     @property
     def machines(self) -> list[Machine]:
-        """What there is for trials."""
+        """Machines of the cluster."""
         found = [one["Resources"] for one in ray.nodes() if one["Alive"]]
         return [Machine(*(int(one.get(name, 0)) for name in ("CPU", "GPU", "memory"))) for one in found]
 
@@ -68,7 +68,7 @@ class RayExecutor:
         models : sequence of (str, Budget)
             Models with their budgets.
         workers, cpus : int
-            How many look at the same time, and the cores of each: whoever has looked is warm.
+            Number of concurrent checks and cores per check. Each imports the model's stack, which warms a worker.
         """
         look = _check_models.options(num_cpus=cpus)
         for reason in ray.get([look.remote(list(models)) for _ in range(workers)]):
@@ -76,31 +76,31 @@ class RayExecutor:
                 raise UserError(reason)
 
     def submit(self, job: Job, dataset: Dataset) -> Any:
-        """Hand a job to whichever worker is free first, and give what stands for its result."""
+        """Submit a job to the first free worker, and return a reference to its result."""
         if dataset.fingerprint not in self._datasets:
             self._datasets[dataset.fingerprint] = ray.put(dataset)
         task = _work.options(num_cpus=job.resources.cpus, num_gpus=job.resources.gpus, name=str(job.conditions[0]))
         return task.remote(job, self._datasets[dataset.fingerprint], self._events)
 
     def wait(self, pending: Sequence[Any], seconds: float) -> list[Any]:
-        """Wait until something has ended, or for a while, and give what has."""
+        """Return the jobs that have ended, after waiting for one of them at most some seconds."""
         done, _ = ray.wait(list(pending), num_returns=1, timeout=seconds)
         return list(done)
 
     def events(self, patience: float | None = None) -> list[tuple[str, TrialEvent]]:
-        """Give what was told since the last time: the number of the order, and what happened."""
+        """Return the events since the last call: each with the number of its job."""
         queue = self._events.actor
         count = ray.get(queue.qsize.remote(), timeout=patience)
         return list(ray.get(queue.get_nowait_batch.remote(count), timeout=patience))
 
     def last_events(self) -> list[tuple[str, TrialEvent]]:
-        """Give what was told at the end of a sweep, as far as its workers can still say."""
+        """Return the events at the end of a sweep, as far as workers still answer."""
         with suppress(ray.exceptions.RayError):
             return self.events(PATIENCE)
         return []
 
     def result(self, reference: Any) -> JobResult | str:
-        """Give a job's result, or the id of the node that lacks its data set."""
+        """Return a job's result, or the id of the node that lacks its data set."""
         try:
             job_result: JobResult | str = ray.get(reference)
         except ray.exceptions.OutOfMemoryError as error:
@@ -123,7 +123,7 @@ class RayExecutor:
             ray.cancel(reference, force=True)
 
     def has(self, dataset: Dataset, node_id: str) -> bool:
-        """Tell whether a data set was sent to a node."""
+        """Return whether a data set was sent to a node."""
         return (dataset.fingerprint, node_id) in self._brought
 
     def bring(self, dataset: Dataset, node_id: str) -> None:

@@ -38,7 +38,7 @@ class Allocation:
     workers : int
         Trials at once.
     resources : Resources
-        Of each.
+        Resources of each trial.
     why : str
         How that came about.
     """
@@ -64,12 +64,11 @@ def allocate(machines: Sequence[Machine], wanted: int | None, most: int | None =
     Parameters
     ----------
     machines : sequence of Machine
-        What there is.
+        Machines of the cluster.
     wanted : int, optional
-        Trials at once on all of them together, instead.
+        Number of concurrent trials on all machines together, in the place of the default.
     most : int, optional
-        Trials that will ever be asked for at once: where there is no GPU, cores that more of them would take go
-        to these.
+        Upper bound on concurrent trials; spare cores are shared among them (CPU only).
 
     Returns
     -------

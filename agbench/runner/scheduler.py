@@ -1,4 +1,4 @@
-"""The trials of a sweep on their way: handed to workers, heard of, recorded."""
+"""Schedule a sweep's trials: submit, follow events, store results, retry."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from agbench.runner.resources import Allocation
 
 POLL_SECONDS = 0.3
-"""Seconds between two looks at what workers tell."""
+"""Seconds between two polls of the workers' events."""
 
 GRACE = 10.0
 """Seconds beyond a tenth more than its time limit, after which a phase is ended from outside."""
@@ -67,7 +67,7 @@ class TrialRun:
     overdue: str = ""
 
     def handle_event(self, event: TrialEvent) -> None:
-        """Take note of what a worker tells."""
+        """Update the state by a worker's event."""
         now = time.monotonic()
         if isinstance(event, Began):
             self.began, self.since = event, now
@@ -77,7 +77,7 @@ class TrialRun:
             self.usage = event.usage
 
     def is_overdue(self) -> str:
-        """Say how the trial exceeds its time limit; nothing where it does not."""
+        """Return how the trial exceeds its time limit; empty where it does not."""
         limit = self.group[0].budget.time_limit
         if limit is None or not self.phase or self.phase in UNTIMED:
             return ""
@@ -85,7 +85,7 @@ class TrialRun:
         return f"{self.phase} took more than {limit:g} s" if passed > 1.1 * limit + GRACE else ""
 
     def taken(self) -> Usage:
-        """Give what it has taken by now."""
+        """Return what it has taken by now."""
         return replace(self.usage, seconds=time.monotonic() - self.since if self.began else 0.0)
 
 
@@ -121,7 +121,7 @@ class Scheduler:
         self._submit_waiting()
 
     def run(self, check_stop: Callable[[], None] = lambda: None) -> Iterator[SweepEvent]:
-        """Hear and record until all trials have ended, or `check_stop`, called now and then, raises."""
+        """Process events until all trials have ended; `check_stop` is polled and may raise."""
         while self._running:
             check_stop()
             done = self._executor.wait(list(self._running), POLL_SECONDS)
@@ -134,7 +134,7 @@ class Scheduler:
                     self._executor.stop([reference])
 
     def stop(self, reason: str) -> None:
-        """End what is still on its way, and record why."""
+        """Stop all running trials, and store the reason."""
         self._waiting.clear()
         if not self._running:
             return
@@ -222,7 +222,7 @@ class Scheduler:
         shutil.rmtree(self._home.scratch / run.job.number, ignore_errors=True)
 
     def _begin_unannounced(self, run: TrialRun) -> None:
-        """Begin what has ended before it was heard to begin."""
+        """Create runs for a trial that ended before its start event arrived."""
         if not run.run_ids:
             surroundings = environment.describe(self._share.resources.cpus, self._share.resources.gpus)
             run.run_ids = [self._store.begin(one, surroundings, self._names) for one in run.group]

@@ -29,7 +29,7 @@ class NotHereError(Exception):
 
 @dataclass(frozen=True)
 class DriverPaths:
-    """Where the driver has things.
+    """Folders of the driver.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class DriverPaths:
 
 @dataclass(frozen=True)
 class NodePaths:
-    """Where a trial finds things on its node.
+    """Folders of a trial on its node.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class NodePaths:
 
 
 def host() -> str:
-    """Tell machines apart, and nodes of one machine that have caches of their own."""
+    """Return a name of this node; nodes of one machine with caches of their own have different ones."""
     return " ".join(filter(None, (platform.node(), os.environ.get(CACHE))))
 
 
@@ -74,9 +74,9 @@ def resolve_dataset(home: DriverPaths, dataset: Dataset) -> NodePaths:
     Parameters
     ----------
     home : DriverPaths
-        Where the driver has it.
+        Folders of the driver.
     dataset : Dataset
-        As the driver loaded it.
+        Data set with the driver's paths.
 
     Returns
     -------
@@ -111,12 +111,12 @@ def resolve_dataset(home: DriverPaths, dataset: Dataset) -> NodePaths:
 
 
 def variants_of(dataset: Dataset) -> Path:
-    """Give where the driver's machine has a data set's variants."""
+    """Return where the driver's machine has a data set's variants."""
     return dataset.folder / "variants"
 
 
 def cache_folder() -> Path:
-    """Give the folder in which a node other than the driver's keeps things."""
+    """Return the folder in which a node other than the driver's keeps things."""
     named = os.environ.get(CACHE)
     return Path(named).resolve() if named else platformdirs.user_cache_path("agbench")
 
@@ -130,9 +130,9 @@ class Sent:
     file : str
         Its path below the data set's folder there.
     content : bytes
-        What is in it.
+        Bytes of the file.
     sha256 : str
-        What must be in it.
+        Hash that the bytes must have.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""A sweep: what is left of a plan, handed to workers, and recorded. The only writer of results."""
+"""Run the missing trials of a plan. The only writer of results."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run(
     Parameters
     ----------
     todo : sequence of Condition
-        What to run.
+        Conditions to run.
     dataset, workspace, store, config, names
         As in `opened`.
 
@@ -79,17 +79,17 @@ def opened(
     Parameters
     ----------
     dataset : Dataset
-        Theirs.
+        Prepared images.
     workspace : Workspace
-        Where everything is.
+        Workspace of the data set.
     store : Store
-        Where results go.
+        Store of the results.
     config : ExecutionConfig, optional
-        How.
+        How trials are executed.
     names : mapping of str to int, optional
-        Names that the trials get, and when their sweeps began, in milliseconds since 1970.
+        Names of sweeps that the trials belong to, with their starts in milliseconds since 1970.
     most : int, optional
-        Trials that will ever be asked for at once, as `agbench.runner.resources.allocate` takes it.
+        Upper bound on concurrent trials, as `agbench.runner.resources.allocate` takes it.
 
     Yields
     ------
@@ -137,7 +137,7 @@ def opened(
                     reason = "stopped by the user"
                     raise
                 except GeneratorExit:
-                    reason = "stopped, as its sweep was asked for no more"
+                    reason = "cancelled: the caller stopped iterating the sweep"
                     raise
                 finally:
                     scheduler.stop(reason)
@@ -147,7 +147,7 @@ def opened(
 
 
 def allocation(config: ExecutionConfig) -> Allocation:
-    """Say how a sweep would allocate the machines among trials."""
+    """Return how a sweep would allocate the machines to trials."""
     from agbench.runner import executor
 
     with executor.connected(config.address) as workers:

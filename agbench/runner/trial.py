@@ -63,7 +63,7 @@ def _wanted(conditions: Sequence[Condition]) -> list[VariantRecipe]:
 
 
 def _recipes(condition: Condition) -> tuple[VariantRecipe, VariantRecipe]:
-    """Give those of its training and validation images, and of its test images."""
+    """Return the recipes of its training and validation images, and of its test images."""
     return (
         VariantRecipe.of(condition.train, condition.seed),
         VariantRecipe.of(condition.test_preprocessing, condition.seed),
@@ -85,13 +85,13 @@ def run_trials(
     conditions : sequence of Condition
         What to run; equal but for their test images (`Condition.training` is the same for all).
     dataset : Dataset
-        Theirs.
+        Data set of the conditions.
     variants_folder : Path
         Where its variants lie; those that are missing are made.
     folder : Path
         Scratch space.
     resources : Resources
-        What they may use.
+        Cores and GPUs of the trial.
     on_event : callable
         Called with each phase and epoch.
 
@@ -184,12 +184,12 @@ def run_trials(
 
 
 def examples(dataset: Dataset, variant: Variant) -> pd.DataFrame:
-    """Give a few of the test images as they are at a condition's level, the same for every condition.
+    """Return a few of the test images as they are at a condition's level, the same for every condition.
 
     Parameters
     ----------
     dataset : Dataset
-        Whose images.
+        Data set of the images.
     variant : Variant
         Its images at that level.
 

@@ -1,4 +1,4 @@
-"""What a worker does with a trial: its chatter goes to a log, its memory is watched, its end is named."""
+"""Run one job in a worker: redirect output to a log, sample memory, classify how it ended."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OnEvent = Callable[[TrialEvent], None]
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is asked to run.
+    """Trials that share a fit, as a worker is given them.
 
     Parameters
     ----------
@@ -51,11 +51,11 @@ class Job:
     conditions : tuple of Condition
         Equal but for their test images.
     home : DriverPaths
-        Where the driver has things.
+        Folders of the driver.
     software : str
         Digest of the driver's versions.
     resources : Resources
-        What the trial may use.
+        Cores and GPUs of the trial.
     alone : bool
         Whether no other trial shares the machine.
     """
@@ -84,7 +84,7 @@ class JobResult:
     outcome : list of Result, or Failure
         The failure is that of all its conditions.
     usage : Usage
-        What it took.
+        Seconds and memory of the job.
     log : bytes
         The log.
     """
@@ -95,13 +95,13 @@ class JobResult:
 
 
 def start() -> None:
-    """Silence a fresh process: what it prints between trials is nobody's."""
+    """Redirect a new worker's output to /dev/null until its first trial."""
     with Path(os.devnull).open("w") as nowhere:
         _redirect(nowhere.fileno())
 
 
 def check_models(models: list[tuple[str, Budget]]) -> str:
-    """Say why one of these models, with its budget, can't work on this machine; nothing where all can."""
+    """Return why one of these models, with its budget, can't work on this machine; empty where all can."""
     for model, budget in models:
         family, variant = registry.find_model(model)
         try:
@@ -117,9 +117,9 @@ def work(job: Job, dataset: Dataset, node_id: str, on_event: OnEvent) -> JobResu
     Parameters
     ----------
     job : Job
-        What to run.
+        Job to run.
     dataset : Dataset
-        As the driver has it.
+        Data set with the driver's paths.
     node_id : str
         Ray's id of this node.
     on_event : callable
@@ -228,7 +228,7 @@ def _flush() -> None:
 
 
 class _MemoryMonitor:
-    """Looks at the memory of this process and its children from time to time."""
+    """Samples the memory of this process and its children from time to time."""
 
     def __init__(self, on_event: OnEvent) -> None:
         self._on_event = on_event
@@ -237,7 +237,7 @@ class _MemoryMonitor:
         self._started = time.monotonic()
 
     def usage(self) -> Usage:
-        """Give what it has taken so far."""
+        """Return what it has taken so far."""
         gpu = 0
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def table_of(records: Iterable[Record]) -> pd.DataFrame:
-    """Give trials as a table.
+    """Return trials as a table.
 
     Parameters
     ----------
     records : iterable of Record
-        Which.
+        Records to tabulate.
 
     Returns
     -------

@@ -128,9 +128,9 @@ def of_result(result: Result, usage: Usage, sweep: Mapping[str, float]) -> Metri
     Parameters
     ----------
     result : Result
-        What it measured.
+        Result of the trial.
     usage : Usage
-        What it took.
+        Seconds and memory of the trial.
     sweep : mapping of str to float
         What its sweep took before the first trial, by the names of `SWEEP_PHASES`.
     """

@@ -99,7 +99,7 @@ class Result:
     Parameters
     ----------
     condition : Condition
-        What was run.
+        Condition that was run.
     accuracy : float
         Share of test images whose class was predicted, 0 to 1.
     predictions : DataFrame
@@ -113,7 +113,7 @@ class Result:
     bytes, bytes_original : int
         Of all the data set's images, under the preprocessing and as they came.
     notes : dict of str to str
-        What was really used.
+        What the model really used, by name.
     dataset : dict
         Where its images came from, and what is to be known of them, as JSON values.
     reading : dict of str to float

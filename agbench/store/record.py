@@ -68,7 +68,7 @@ class Example:
     size : int
         Bytes of its file at the level.
     file : bytes
-        What a model reads.
+        Bytes of the file.
     """
 
     image_id: str
@@ -85,7 +85,7 @@ class Record:
     run_id : str
         MLflow's.
     condition : Condition
-        What was run.
+        Condition that was run.
     status : Status
         State of the trial.
     reason : str
@@ -99,7 +99,7 @@ class Record:
     metrics : Metrics
         Last value of each metric.
     notes : mapping of str to str
-        What was really used.
+        What the model really used, by name.
     folder : Path
         Where predictions, log and environment are.
     curve : tuple of float
@@ -184,7 +184,7 @@ class Record:
         return Correctness(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()))
 
     def damage(self) -> str:
-        """Say what is wrong with a finished trial's files; nothing where they are whole."""
+        """Return what is wrong with a finished trial's files; empty where they are complete."""
         try:
             right = self.correctness.right
             found = json.loads((self.folder / ENVIRONMENT).read_text())
@@ -219,7 +219,7 @@ def _columns(file: Path, names: list[str]) -> pyarrow.Table:
 
 
 def artifacts_of(folder: Path, run_id: str) -> Path:
-    """Give where a run's files are below a ``results`` folder."""
+    """Return where a run's files are below a ``results`` folder."""
     return folder / "artifacts" / run_id / "artifacts"
 
 
@@ -257,7 +257,7 @@ def record_of(
 
 
 def latest(records: list[Record]) -> dict[str, Record]:
-    """Give the last finished trial of each condition.
+    """Return the last finished trial of each condition.
 
     Parameters
     ----------

@@ -86,13 +86,13 @@ class Store:
         Parameters
         ----------
         condition : Condition
-            What is run.
+            Condition that is run.
         environment : dict
             As `agbench.core.environment.describe` gives it.
         sweeps : mapping of str to int, optional
             Names of sweeps that it counts to, and when these began, in milliseconds since 1970.
         log : str
-            Where its log is while it runs.
+            Path of its log while it runs.
 
         Returns
         -------
@@ -131,7 +131,7 @@ class Store:
         result : Result
             The trial's.
         usage : Usage
-            What it took.
+            Seconds and memory of the trial.
         log : bytes
             Its log.
         sweep : mapping of str to float, optional
@@ -200,7 +200,7 @@ class Store:
                 self.fail(record.run_id, Failure(reason, Ending.STOPPED), Usage(), said)
 
     def records(self, dataset: str | None = None) -> list[Record]:
-        """Give all trials, the oldest first.
+        """Return all trials, the oldest first.
 
         Parameters
         ----------
@@ -228,11 +228,11 @@ class Store:
         return sorted(records, key=lambda record: (record.started, record.run_id))
 
     def datasets(self) -> list[str]:
-        """Give the names of the data sets that have results, sorted."""
+        """Return the names of the data sets that have results, sorted."""
         return sorted({record.condition.dataset for record in self.records()})
 
     def curve(self, record: Record) -> tuple[float, ...]:
-        """Give a trial's validation accuracy after each epoch."""
+        """Return a trial's validation accuracy after each epoch."""
         history = self._client.get_metric_history(record.run_id, CURVE)
         return tuple(metric.value for metric in sorted(history, key=lambda metric: metric.step))
 
@@ -256,7 +256,7 @@ class Store:
         return str(self._client.create_experiment(dataset, artifact_location=place))
 
     def _after_all_others(self, experiment: str) -> int:
-        """Give a start in milliseconds that is later than all others': a clock may have been put back."""
+        """Return a start in milliseconds that is later than all others': a clock may have been put back."""
         found = self._client.search_runs([experiment], max_results=1, order_by=["attributes.start_time DESC"])
         newest = max((run.info.start_time for run in found), default=0)
         return max(int(time.time() * 1000), newest + 1)

@@ -19,12 +19,12 @@ def check_sweep_name(name: str) -> None:
 
 
 def last_trials(records: Iterable[Record]) -> dict[str, Record]:
-    """Give the last trial of each condition, by the condition's id; of records with the oldest first."""
+    """Return the last trial of each condition, by the condition's id; of records with the oldest first."""
     return {record.condition.id: record for record in records}
 
 
 def names(records: Iterable[Record]) -> list[str]:
-    """Give the names of all sweeps, the oldest first."""
+    """Return the names of all sweeps, the oldest first."""
     began: dict[str, int] = {}
     for record in records:
         for name, started in record.sweeps.items():
@@ -33,12 +33,12 @@ def names(records: Iterable[Record]) -> list[str]:
 
 
 def datasets_of(records: Iterable[Record]) -> list[str]:
-    """Give the data sets of trials, sorted."""
+    """Return the data sets of trials, sorted."""
     return sorted({record.condition.dataset for record in records})
 
 
 def named(records: list[Record], name: str) -> list[Record]:
-    """Give the trials of a named sweep.
+    """Return the trials of a named sweep.
 
     Parameters
     ----------

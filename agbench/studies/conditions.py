@@ -22,7 +22,7 @@ def runnable(studies: Sequence[Study]) -> tuple[list[Study], str]:
     Parameters
     ----------
     studies : sequence of Study
-        As they are with it.
+        Studies as they are with the model hub.
 
     Returns
     -------
@@ -49,12 +49,12 @@ def make_conditions(
     noise: float | None = None,
     codecs: tuple[str, ...] | None = None,
 ) -> list[Condition]:
-    """Give the conditions of studies, each once, in the order in which they are run.
+    """Return the conditions of studies, each once, in the order in which they are run.
 
     Parameters
     ----------
     studies : iterable of Study
-        Whose grids.
+        Studies whose conditions are returned.
     dataset, fingerprint : str
         The data set's name and fingerprint.
     budget : Budget
@@ -107,7 +107,7 @@ def make_conditions(
 
 
 def located(model: str) -> tuple[str, str | None]:
-    """Give a model's name with its local checkpoint's absolute path, and that one's hash; ``None`` without one."""
+    """Return a model's name with its checkpoint's absolute path, and the checkpoint's hash, if it has one."""
     family, variant = registry.find_model(model)
     checkpoint = None if variant in family.variants else weights.local_digest(variant)
     if checkpoint is None:
@@ -125,7 +125,7 @@ def check_seeds(seeds: Iterable[int]) -> None:
 def _treatments(
     study: Study, levels: tuple[float, ...] | None, codecs: tuple[str, ...] | None
 ) -> tuple[Treatment, ...]:
-    """Give a study's treatments with other levels or codecs, where these are given, each codec's together."""
+    """Return a study's treatments with other levels or codecs, where these are given, each codec's together."""
     wanted = codecs or tuple(dict.fromkeys(one.codec for one in study.treatments))
     for name in wanted:
         codec.find_codec(name)

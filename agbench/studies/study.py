@@ -79,7 +79,7 @@ class Study:
     models : tuple of str
         Names of models.
     treatments : tuple of Treatment
-        What is done to the images.
+        Preprocessings of the images, one condition each.
     offline : tuple of str
         Models that stand in for `models` where the model hub can't be reached; by default there are none.
     of_paper : bool
@@ -97,17 +97,17 @@ class Study:
     section: str = ""
 
     def without_hub(self) -> Study:
-        """Give the study that can be run without the model hub."""
+        """Return the study that can be run without the model hub."""
         return replace(self, models=self.offline or self.models, offline=())
 
 
 def at_levels(*levels: float, codecs: Iterable[str] = (JPEG,)) -> tuple[Treatment, ...]:
-    """Give one treatment a level and codec, without noise."""
+    """Return one treatment per level and codec, without noise."""
     return tuple(Treatment(level, codec=codec) for codec in codecs for level in levels)
 
 
 def crossed(*levels: float) -> tuple[Treatment, ...]:
-    """Give each level for training with each for testing."""
+    """Return each level for training with each level for testing."""
     return tuple(Treatment(train, test_level=test) for train in levels for test in levels)
 
 

@@ -77,7 +77,7 @@ class _Study(_Strict):
 
 
 def find_studies(name: str) -> list[Study]:
-    """Give the studies that a name stands for.
+    """Return the studies that a name stands for.
 
     Parameters
     ----------

@@ -55,11 +55,11 @@ class Chart:
     Parameters
     ----------
     name : str
-        Of its files.
+        Name of the figure's files.
     title, x_label, y_label : str
         With units.
     lines : tuple of Line
-        What is drawn.
+        Lines to draw.
     ticks : dict of float to str
         On the horizontal axis; by default they are left to whoever draws.
     above : dict of float to str
@@ -69,7 +69,7 @@ class Chart:
     falling : bool
         Whether the horizontal axis falls from left to right, so that the original is on the left.
     y_range : tuple of float
-        Of the vertical axis.
+        Ends of the vertical axis.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Chart:
 
 
 def charts(evidence: Evidence) -> list[Chart]:
-    """Give the charts that the results allow."""
+    """Return the charts that the results allow."""
     found = [over_level(evidence), over_bytes(evidence)] if any(one.cells for one in evidence.jpeg.series) else []
     found += by_codec(evidence)
     main = evidence.main
@@ -126,7 +126,7 @@ def over_bytes(evidence: Evidence) -> Chart:
 
 
 def by_codec(evidence: Evidence) -> list[Chart]:
-    """Give a chart for each model that was run with another codec than JPEG: a line for each of its codecs.
+    """Return a chart for each model that was run with another codec than JPEG: a line for each of its codecs.
 
     Over the achieved size, as a level of one codec is not that of another.
     """
@@ -185,7 +185,7 @@ def over_epochs(evidence: Evidence, series: Series) -> Chart:
 
 
 def _range(lines: list[Line]) -> tuple[float, float]:
-    """Give a range of accuracies that holds all points and intervals, from a whole tenth to 1."""
+    """Return a range of accuracies that holds all points and intervals, from a whole tenth to 1."""
     lowest = min((value for line in lines for value in (*line.y, *line.low)), default=0.0)
     return max(min(math.floor(10 * lowest) / 10, 0.8), 0.0), 1.02
 
@@ -196,7 +196,7 @@ def _published(paper: published.Storage, places: tuple[float, float]) -> Line:
 
 
 def _sizes(series: Series) -> dict[float, float]:
-    """Give the achieved size of each level, in percent of the original's bytes."""
+    """Return the achieved size of each level, in percent of the original's bytes."""
     return {level: 100 * cell.byte_ratio for level, cell in series.cells.items()}
 
 

@@ -15,7 +15,7 @@ MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "star"
 
 
 def library() -> str:
-    """Give plotly's own JavaScript, so that a page needs no network."""
+    """Return plotly's own JavaScript, so that a page needs no network."""
     from plotly.offline import get_plotlyjs
 
     source: str = get_plotlyjs()
@@ -23,12 +23,12 @@ def library() -> str:
 
 
 def division(chart: Chart) -> str:
-    """Give a chart as an HTML element that plotly's JavaScript fills.
+    """Return a chart as an HTML element that plotly's JavaScript fills.
 
     Parameters
     ----------
     chart : Chart
-        What to draw.
+        Chart to draw.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def _dash(line: Line, place: int) -> str:
 
 
 def _between(shade: float) -> str:
-    """Give a colour between blue and yellow that light and dark pages show."""
+    """Return a colour between blue and yellow that light and dark pages show."""
     ends = ((0x3B, 0x6F, 0xB6), (0xE0, 0xA0, 0x20))
     parts = (round(first + shade * (last - first)) for first, last in zip(*ends, strict=True))
     return "#" + "".join(f"{part:02x}" for part in parts)

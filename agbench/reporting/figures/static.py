@@ -47,7 +47,7 @@ def draw(chart: Chart, folder: Path) -> None:
     Parameters
     ----------
     chart : Chart
-        What to draw.
+        Chart to draw.
     folder : Path
         Where its PNG and SVG go.
     """
@@ -86,7 +86,7 @@ def draw_examples(evidence: Evidence, folder: Path) -> bool:
     Parameters
     ----------
     evidence : Evidence
-        Whose trials may have kept images.
+        Evidence whose trials may have kept images.
     folder : Path
         Where PNG and SVG go.
 
@@ -115,7 +115,7 @@ def draw_examples(evidence: Evidence, folder: Path) -> bool:
 
 
 def _examples(evidence: Evidence) -> dict[float, dict[str, Example]]:
-    """Give the kept images by level of JPEG and id."""
+    """Return the kept images by level of JPEG and id."""
     found: dict[float, dict[str, Example]] = {}
     for level in STRIP:
         for series in evidence.jpeg.series:

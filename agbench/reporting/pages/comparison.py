@@ -97,7 +97,7 @@ class ComparisonPage:
 
 
 def conditions_table(pairs: Iterable[Pair]) -> Table:
-    """Give a row for each condition of either sweep."""
+    """Return one row per condition of either sweep."""
     rows = []
     for pair in pairs:
         condition, both = pair.condition, _finished(pair.base) and _finished(pair.new)
@@ -128,7 +128,7 @@ def conditions_table(pairs: Iterable[Pair]) -> Table:
 
 
 def seconds_table(speeds: Iterable[Speed]) -> Table:
-    """Give a row for each model."""
+    """Return one row per model."""
     rows = tuple((one.model, one.conditions, one.base, one.new, one.ratio, one.verdict) for one in speeds)
     columns = (
         Column("model"),
@@ -142,7 +142,7 @@ def seconds_table(speeds: Iterable[Speed]) -> Table:
 
 
 def images(pair: Pair) -> str:
-    """Say what the images of a condition went through."""
+    """Return the preprocessing of a condition's images, in words."""
     return images_of(pair.condition)
 
 

@@ -21,12 +21,12 @@ NUMBERS = re.compile(r"[-+\d][-+\d.,%()/ ]*(to [-+\d.)]+|[kMGT]?B|\(original\))?
 
 
 def anchor(heading: str) -> str:
-    """Give a heading's place as code hosts name it."""
+    """Return a heading's anchor, as code hosts name it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def templates() -> Environment:
-    """Give the templates of HTML, where everything is escaped, and of LaTeX."""
+    """Return the templates of HTML, where everything is escaped, and of LaTeX."""
     made = Environment(
         loader=PackageLoader("agbench.reporting"),
         undefined=StrictUndefined,
@@ -39,7 +39,7 @@ def templates() -> Environment:
 
 
 def in_html(text: str, charts: Sequence[Chart], figures: Path, title: str) -> str:
-    """Give a report as one HTML file that needs no network.
+    """Return a report as one HTML file that needs no network.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def in_html(text: str, charts: Sequence[Chart], figures: Path, title: str) -> st
     figures : Path
         Where its images lie; the others are put into the page.
     title : str
-        Of the page.
+        Title of the page.
 
     Returns
     -------

@@ -16,12 +16,12 @@ FILE = "README.md"
 
 
 def index(evidences: Sequence[Evidence], pages: Mapping[str, str]) -> str:
-    """Give the index in Markdown.
+    """Return the index in Markdown.
 
     Parameters
     ----------
     evidences : sequence of Evidence
-        Of each data set that has results.
+        Evidence of each data set that has results.
     pages : mapping of str to str
         The address of each data set's report, as far as there is one.
 
@@ -41,7 +41,7 @@ def index(evidences: Sequence[Evidence], pages: Mapping[str, str]) -> str:
 
 
 def overview_table(evidences: Sequence[Evidence]) -> Table:
-    """Give sizes, accuracies and tolerance of the deep model, a row a data set."""
+    """Return sizes, accuracies and tolerance of the deep model, a row a data set."""
     rows = []
     for evidence in evidences:
         main = evidence.main
@@ -79,7 +79,7 @@ def overview_table(evidences: Sequence[Evidence]) -> Table:
 
 
 def verdicts_table(evidences: Sequence[Evidence]) -> Table:
-    """Give the verdict on each claim, a column a data set."""
+    """Return the verdict on each claim, a column a data set."""
     found = [findings(evidence) for evidence in evidences]
     rows = tuple(
         (pairs[0][0].words, pairs[0][0].section, *(str(finding) for _, finding in pairs))

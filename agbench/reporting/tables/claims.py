@@ -80,9 +80,9 @@ class Claim:
     words : str
         The paper's, in short.
     section : str
-        Where it stands.
+        Section, table or figure of the paper.
     test : str
-        What would support it.
+        Rule by which it is supported.
     study : str
         The study that it needs.
     find : callable
@@ -97,12 +97,12 @@ class Claim:
 
 
 def findings(evidence: Evidence) -> list[tuple[Claim, Finding]]:
-    """Give what the results say of each claim: those on JPEG and on the original, as in the paper."""
+    """Return what the results say of each claim: those on JPEG and on the original, as in the paper."""
     return [(claim, claim.find(evidence.jpeg) or _without_results(evidence, claim.study)) for claim in CLAIMS]
 
 
 def unfinished(evidence: Evidence, study: str) -> list[Record]:
-    """Give the trials without a result that a study needs."""
+    """Return the trials without a result that a study needs."""
     wanted = STUDIES[study]
     families = {model.partition(":")[0] for model in wanted.models}
     images = {(treatment.train, treatment.test) for treatment in wanted.treatments}
@@ -115,7 +115,7 @@ def unfinished(evidence: Evidence, study: str) -> list[Record]:
 
 
 def claims_table(evidence: Evidence) -> Table:
-    """Give a row a claim: the paper's words, the verdict, the test and the numbers."""
+    """Return one row per claim: the paper's words, the verdict, the test and the numbers."""
     columns = tuple(map(Column, ("claim", "verdict", "paper", "supported if", "numbers")))
     rows = tuple(
         (claim.words, str(finding), claim.section, finding.test or claim.test, finding.numbers)

@@ -15,7 +15,7 @@ from agbench.store.record import Record
 
 
 def settings_table(evidence: Evidence) -> Table:
-    """Say what each model was, and what it could spend."""
+    """Return each model's settings and budget."""
     used: dict[tuple[str, str], dict[str, set[str]]] = {}
     all_series: list[Series | NoisySeries | CrossedSeries] = [*evidence.series, *evidence.noisy, *evidence.crossed]
     for one in all_series:
@@ -87,7 +87,7 @@ def quarantine_table(unreadable: Iterable[dict[str, str]]) -> Table:
 
 
 def published_table(evidence: Evidence) -> Table:
-    """Give the paper's cells for this data set, ours beside them, and which of the paper's can't be right."""
+    """Return the paper's cells for this data set, ours beside them, and which of the paper's can't be right."""
     evidence = evidence.jpeg
     wrong = {(one.table, one.column): one for one in paper.audit() if one.dataset == evidence.dataset}
     budget = papers_budget(evidence)
@@ -102,7 +102,7 @@ def published_table(evidence: Evidence) -> Table:
 
 
 def papers_budget(evidence: Evidence) -> Budget | None:
-    """Give the one budget whose results stand beside the paper's: its ten epochs, or the one with most levels."""
+    """Return the budget whose results stand beside the paper's: its ten epochs, or that with most levels."""
     small = [series for series in evidence.jpeg.series if series.model == paper.SMALL and series.cells]
     best = max(
         small,
@@ -143,7 +143,7 @@ def _ours(evidence: Evidence, budget: Budget | None, printed: paper.Printed) -> 
 
 
 def _cell(evidence: Evidence, budget: Budget | None, model: str, level: float) -> Cell | None:
-    """Give a model's cell with a budget; without a name that of any model, for what no model changes."""
+    """Return a model's cell with a budget; without a name that of any model, for what no model changes."""
     found = (
         one.cells[level]
         for one in evidence.series
@@ -153,7 +153,7 @@ def _cell(evidence: Evidence, budget: Budget | None, model: str, level: float) -
 
 
 def images_of(condition: Condition) -> str:
-    """Say what the images of a condition went through."""
+    """Return the preprocessing of a condition's images, in words."""
     tested = condition.test
     return str(condition.train) if tested is None else f"{condition.train}, tested on {tested}"
 

@@ -54,7 +54,7 @@ def storage_table(evidence: Evidence) -> Table:
 
 
 def reading_table(evidence: Evidence) -> Table:
-    """Say what reading and decoding an epoch's files took, and what part of a file is no picture."""
+    """Return the seconds to read and decode an epoch's files, and the share of bytes that is no image data."""
     rows = []
     for codec, level in evidence.places:
         cell = Cell(tuple(one for one in trials_at(evidence, codec, level) if "reading_images" in one.metrics))
@@ -86,7 +86,7 @@ def epochs_to(curve: Iterable[float], part: float = FINAL) -> int:
 
 
 def epochs_by_seed(cell: Cell) -> dict[int, int]:
-    """Give the epochs to 95 % of the final validation accuracy, of each seed that has a whole curve."""
+    """Return the epochs to 95 % of the final validation accuracy, of each seed that has a whole curve."""
     return {
         record.condition.seed: epochs_to(record.curve)
         for record in cell.records

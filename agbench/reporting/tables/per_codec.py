@@ -20,7 +20,7 @@ NO_CODEC = "none"
 def table_by_place(
     evidence: Evidence, name: str, columns: Iterable[Column], rows: Iterable[tuple[Any, ...]]
 ) -> Table:
-    """Give a table with a row a codec and level.
+    """Return a table with a row a codec and level.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def table_by_place(
 
 
 def trials_at(evidence: Evidence, codec: str, level: float) -> list[Record]:
-    """Give the trials of all models on images without noise that a codec wrote at a level."""
+    """Return the trials of all models on images without noise that a codec wrote at a level."""
     all_series = evidence.written_by(codec).series
     return [record for series in all_series if level in series.cells for record in series.cells[level].records]
 
 
 def codec_table(evidence: Evidence) -> Table:
-    """Say what each level of each codec takes; empty where there is JPEG alone."""
+    """Return bytes and seconds of each level of each codec; empty where there is JPEG alone."""
     rows = []
     for codec, level in evidence.places if len(evidence.codecs) > 1 else ():
         records = trials_at(evidence, codec, level)
@@ -83,7 +83,7 @@ def codec_table(evidence: Evidence) -> Table:
 
 
 def _an_image(records: Iterable[Record], seconds: str, images: str) -> float | str:
-    """Give the median over trials of the seconds an image took."""
+    """Return the median over trials of the seconds an image took."""
     measured = [(one.metric(seconds), one.metric(images)) for one in records]
     found = [taken / count for taken, count in measured if taken is not None and count]
     return statistics.median(found) if found else NOT_MEASURED

@@ -22,7 +22,7 @@ _REST, _STORING, _ALL = "measuring, and waiting", "storing", "all"
 
 
 def phases_table(evidence: Evidence) -> Table:
-    """Say where the seconds went, of sweeps and of trials with a result.
+    """Return the seconds by phase, of sweeps and of trials with a result.
 
     Trials that ran side by side count one after the other. What trials share, their sweep's start or one
     training, counts once.

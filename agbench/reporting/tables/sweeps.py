@@ -16,7 +16,7 @@ MIXED = "mixed"
 
 
 def names_table(records: list[Record]) -> Table:
-    """Give a row for each named sweep, the oldest first.
+    """Return one row per named sweep, the oldest first.
 
     Parameters
     ----------

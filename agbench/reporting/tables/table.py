@@ -58,9 +58,9 @@ class Table:
     Parameters
     ----------
     name : str
-        Of its files.
+        Name of the table, and of its files.
     columns : tuple of Column
-        What stands in it.
+        Columns of the table.
     rows : tuple of tuple
         The values: texts, numbers, tuples of numbers, intervals.
     """
@@ -70,7 +70,7 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
 
     def texts(self) -> list[tuple[str, ...]]:
-        """Give headings and rows as texts."""
+        """Return headings and rows as texts."""
         shown = [
             tuple(_text(column, value) for column, value in zip(self.columns, row, strict=True))
             for row in self.rows
@@ -78,7 +78,7 @@ class Table:
         return [tuple(column.name for column in self.columns), *shown]
 
     def markdown(self) -> str:
-        """Give the table in Markdown, its columns aligned for reading as plain text."""
+        """Return the table in Markdown, its columns aligned for reading as plain text."""
         lines = [tuple(map(escape_markdown, line)) for line in self.texts()]
         widths = [
             max(len(text) for text in column if len(text) <= ALIGNED or text is column[0])
@@ -99,7 +99,7 @@ class Table:
         return "\n".join([*lines, "</table>"])
 
     def pieces(self, rows: int) -> list[Table]:
-        """Give the table in parts of so many rows, each with the heading: itself where it has no more."""
+        """Return the table in parts of so many rows, each with the heading: itself where it has no more."""
         if len(self.rows) <= rows:
             return [self]
         starts = range(0, len(self.rows), rows)
@@ -109,7 +109,7 @@ class Table:
         ]
 
     def latex(self) -> str:
-        """Give the table as a ``tabular`` with booktabs' rules; long columns need the package array."""
+        """Return the table as a ``tabular`` with booktabs' rules; long columns need the package array."""
         heading, *rows = [" & ".join(map(escape_latex, line)) + r" \\" for line in self.texts()]
         widest = [max(map(len, column)) for column in zip(*self.texts(), strict=True)]
         columns = "".join("l" if width <= WRAPPED else _PARAGRAPH for width in widest)
@@ -117,7 +117,7 @@ class Table:
         return "\n".join([*lines, r"\end{tabular}"]) + "\n"
 
     def csv(self) -> str:
-        """Give the table's values, unrounded: an interval takes three columns, several numbers one."""
+        """Return the table's values, unrounded: an interval takes three columns, several numbers one."""
         spread = [any(isinstance(row[place], Interval) for row in self.rows) for place in range(len(self.columns))]
         header: list[str] = []
         for column, is_interval in zip(self.columns, spread, strict=True):

@@ -32,7 +32,7 @@ def accuracy_table(evidence: Evidence) -> Table:
 
 
 def spread_table(evidence: Evidence) -> Table:
-    """Give the seeds of each accuracy and the spread over them, where there are several anywhere."""
+    """Return the seeds of each accuracy and the spread over them, where there are several anywhere."""
     rows = [
         (
             series.name,
@@ -64,7 +64,7 @@ def difference_table(evidence: Evidence) -> Table:
 
 
 def tolerance_table(evidence: Evidence) -> Table:
-    """Give each model's tolerance: how far down nothing that matters is lost."""
+    """Return each model's tolerance: how far down no loss of the margin is shown."""
     rows = []
     for series in evidence.series:
         found = series.tolerance
@@ -87,7 +87,7 @@ def tolerance_table(evidence: Evidence) -> Table:
 
 
 def _why_stopped(series: Series, level: float) -> str:
-    """Say why a level ends the tolerance, with the same verdict as the table of differences."""
+    """Return why a level ends the tolerance, with the same verdict as the table of differences."""
     if level in series.compared:
         verdict = verdicts_of(series)[level]
         # Not shown by itself either, or there would be no end here.
@@ -221,7 +221,7 @@ def tabular_table(evidence: Evidence) -> Table:
 
 
 def transfer_table(evidence: Evidence) -> Table:
-    """Give what a model trained at one level keeps at another, against its own level."""
+    """Return what a model trained at one level keeps at another, against its own level."""
     rows: list[tuple[Any, ...]] = []
     for codec in evidence.codecs:
         rows += _beside(
@@ -291,13 +291,13 @@ class _Measured(Protocol[K]):
 
 
 def _accuracy(measured: _Measured[K], place: K) -> Interval | str | None:
-    """Give an accuracy, or what became of the trials that should have found it."""
+    """Return an accuracy, or what became of the trials that should have found it."""
     cell = measured.cells.get(place)
     return measured.failed.get(place) if cell is None else _marked(cell, measured.seeds)
 
 
 def _marked(cell: Cell | None, seeds: tuple[int, ...]) -> Interval | None:
-    """Give a cell's accuracy, and say so where it lacks seeds that others of its model have."""
+    """Return a cell's accuracy, and say so where it lacks seeds that others of its model have."""
     if cell is None or len(cell.seeds) == len(seeds):
         return None if cell is None else cell.interval
     found = cell.interval
