@@ -10,7 +10,7 @@ from agbench.analysis.cell import Cell
 from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Series, codec_of
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget
 from agbench.models.registry import FAMILIES
-from agbench.preprocess.codec import CODECS
+from agbench.preprocess.codec import codecs
 from agbench.store.outcome import Status
 from agbench.store.record import Record, latest
 
@@ -110,7 +110,7 @@ def _is_plain(record: Record, noise: float | None) -> bool:
 
 def _codecs(records: Iterable[Record]) -> list[str]:
     """Return JPEG, and what else wrote the images of trials, in the order of the codecs' own list."""
-    known = [*CODECS]
+    known = [*codecs()]
     used = {codec_of(record.condition) for record in records} - {None, JPEG}
     others = sorted(filter(None, used), key=lambda one: (known.index(one) if one in known else len(known), one))
     return [JPEG, *others]

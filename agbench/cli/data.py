@@ -57,7 +57,7 @@ def models(workspace: Workspace) -> None:
 def codecs() -> None:
     """List the codecs that are known, with the library that does the work here."""
     from agbench.cli import listing
-    from agbench.preprocess.codec import CODECS
+    from agbench.preprocess.codec import codecs as all_codecs
 
-    for name, entry in CODECS.items():
+    for name, entry in all_codecs().items():
         click.echo(listing.describe_codec(name, entry))

@@ -54,7 +54,7 @@ def _plain(path: str, suffix: str) -> str:
     formats = Image.registered_extensions()
     if formats.get(old.lower()) == formats[suffix]:
         return path  # .JPG and .jpeg are right as they are
-    known = old.lower() in images.IMAGE_SUFFIXES or old.lower() in formats
+    known = old.lower() in images.suffixes() or old.lower() in formats
     return path.removesuffix(old) + suffix if known else path + suffix
 
 

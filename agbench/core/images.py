@@ -11,8 +11,10 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -29,6 +31,39 @@ IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", *({"JXL"} 
 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jxl"))
 """What images are called, in lower case; which format it is, a file's content tells."""
+
+CODECS = "agbench.codecs"
+"""Group of the entry points by which other packages add codecs, see `agbench.preprocess.codec`."""
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """Return the formats that are read, in Pillow's names: with those of other packages' codecs.
+
+    Examples
+    --------
+    >>> "JPEG" in formats()
+    True
+    """
+    return (*IMAGE_FORMATS, *(one.pillow_format for one in _further() if one.pillow_format))
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """Return the suffixes of images, in lower case: with those of other packages' codecs.
+
+    Examples
+    --------
+    >>> ".jpg" in suffixes()
+    True
+    """
+    return IMAGE_SUFFIXES | {one.suffix for one in _further() if one.pillow_format}
+
+
+@cache
+def _further() -> tuple[Any, ...]:
+    return tuple(point.load() for point in entry_points(group=CODECS))
+
 
 # An error here, and threads share their filters.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -48,7 +83,7 @@ class UnreadableImageError(Exception):
 
 def looks_like_one(path: Path) -> bool:
     """Return whether a file is called like an image, or begins like one."""
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in suffixes():
         return True
     with path.open("rb") as stream:
         head = stream.read(16)
@@ -89,7 +124,7 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
     """
     try:
         with strictly():
-            image = Image.open(file, formats=IMAGE_FORMATS)
+            image = Image.open(file, formats=formats())
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
                 raise Image.DecompressionBombError(f"a decompression bomb? {image.width}x{image.height} pixels")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ByteSize, Field
 
 from agbench.core.errors import UserError
+from agbench.core.strict_yaml import StrictModel, read_yaml
 
 UNPACKED_LIMIT = ByteSize(10 * 10**9)
 
@@ -36,11 +37,7 @@ def _is_checksum(text: str) -> str:
 Count = Annotated[int, Field(gt=0, strict=True)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PaperCounts(_Strict):
+class PaperCounts(StrictModel):
     """A row of the paper's Table I.
 
     Parameters
@@ -56,7 +53,7 @@ class PaperCounts(_Strict):
     validation: Count
 
 
-class Columns(_Strict):
+class Columns(StrictModel):
     """Which columns of a table hold what.
 
     Parameters
@@ -69,7 +66,7 @@ class Columns(_Strict):
     label: str
 
 
-class Card(_Strict):
+class Card(StrictModel):
     """One data set, as its card describes it.
 
     Parameters
@@ -153,21 +150,7 @@ def read_card(file: Path) -> Card:
     UserError
         If it is wrong: one line with file, key and value.
     """
-    try:
-        plain: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise UserError(f"{file.name} is not YAML: it is nested without an end") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        raise UserError(f"{file.name} can't be read: {error.strerror}") from error
-    try:
-        return Card.model_validate(plain)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the file"
-        message = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{file.name}: {key}: {message}, got {first['input']!r}") from error
+    return read_yaml(file, Card, "card")
 
 
 def write_card(card: Card) -> str:

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import IO, Any
 
@@ -88,6 +88,9 @@ class Codec:
         Says what to install where the codec isn't there; nothing where it is.
     scale : str
         What a level r means to it, in words for who chooses one; empty where it has no quality.
+    pillow_format : str
+        Pillow's name of its files' format, where agbench does not read it anyway: with it, files are read strictly
+        by Pillow. For codecs of other packages.
     """
 
     suffix: str
@@ -99,6 +102,7 @@ class Codec:
     longest_block: int | None = None
     missing: Callable[[], str] = lambda: ""
     scale: str = ""
+    pillow_format: str = ""
 
 
 def _pillow(format_: str, **settings: Any) -> Encode:
@@ -194,13 +198,29 @@ LOSSLESS = Codec(
 """How pixels are kept that no file of the data set holds: noisy ones, and faithful copies."""
 
 
+ENTRY_POINTS = images.CODECS
+"""Group of the entry points by which other packages add codecs: name, and what gives a `Codec`."""
+
+
+def codecs() -> dict[str, Codec]:
+    """Return all codecs by name: agbench's own, and those of other packages.
+
+    Examples
+    --------
+    >>> [*codecs()][:2]
+    ['jpeg', 'webp']
+    """
+    others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in CODECS}
+    return CODECS | {name: point.load() for name, point in others.items()}
+
+
 def find_codec(name: str) -> Codec:
     """Return a codec that can be used here.
 
     Parameters
     ----------
     name : str
-        In `CODECS`.
+        Name of one of `codecs`.
 
     Returns
     -------
@@ -211,7 +231,7 @@ def find_codec(name: str) -> Codec:
     UserError
         If there is none of that name, or what it needs is not installed.
     """
-    codec = look_up("codec", name, CODECS)
+    codec = look_up("codec", name, codecs())
     if wanted := codec.missing():
         raise UserError(f"the codec {name} is not available: install {wanted}")
     return codec

@@ -23,9 +23,11 @@ from agbench.reporting import commands
 from agbench.reporting.figures import charts
 from agbench.reporting.pages import html_page, index, markdown
 from agbench.reporting.tables import claims, details, measures, per_codec, phases, tables
+from agbench.reporting.tables.study import study_table
 from agbench.reporting.tables.table import Table
 from agbench.store.record import Record
 from agbench.store.sweeps import named
+from agbench.studies.study import STUDIES, sections
 
 REPORT_FORMATS = ("md", "html", "latex", "csv")
 DEFAULT_FORMATS = ("md", "html", "csv")
@@ -198,6 +200,7 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
         measures.convergence_table(evidence),
         tables.tabular_table(evidence),
         tables.transfer_table(evidence),
+        *(study_table(evidence, name) for name in sections()),
         details.published_table(evidence),
         details.settings_table(evidence),
         details.quarantine_table(facts["quarantined"]),
@@ -263,15 +266,13 @@ def _page(
         missing=commands.missing(evidence),
         missing_noise=commands.missing_noise(evidence),
         missing_transfer=commands.missing_transfer(evidence),
-        unfinished={study: len(claims.unfinished(evidence, study)) for study in _STUDIES},
-        command={study: commands.for_study(evidence, study) for study in _STUDIES},
+        unfinished={study: len(claims.unfinished(evidence, study)) for study in STUDIES},
+        command={study: commands.for_study(evidence, study) for study in STUDIES},
+        further={name: STUDIES[name].section for name in sections()},
         paper_noise=paper.TABLE_4,
         papers_budget=details.papers_budget(evidence),
         printed=bool(paper.printed(evidence.dataset)),
     )
-
-
-_STUDIES = ("compression", "model-size", "storage", "noise", "convergence", "tabular", "transfer")
 
 
 def _card(evidence: Evidence, workspace: Workspace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from agbench.analysis.cell import Cell
 from agbench.analysis.evidence import CrossedSeries, Evidence, Named, NoisySeries, Series
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL, Budget
-from agbench.preprocess.codec import CODECS
+from agbench.preprocess.codec import codecs
 from agbench.studies.study import PAPER_NOISE, STUDIES
 
 K = TypeVar("K")
@@ -68,7 +68,7 @@ def missing_transfer(evidence: Evidence) -> list[str]:
         levels = {level for pair in (*series.cells, *series.failed) for level in pair}
         pairs = [(train, test) for train in levels for test in levels]
         lacking = _lacking(series.cells, pairs, _wanted(evidence, series))
-        if lacking and series.noise is None and series.codec in CODECS:
+        if lacking and series.noise is None and series.codec in codecs():
             seeds = _seeds({seed for seeds, _ in lacking for seed in seeds})
             arguments = ["--study", "transfer", "--models", series.model, *_codec(series), *seeds]
             found.append(_command(evidence, *arguments, *_options([series.budget])))

@@ -1,0 +1,61 @@
+"""The table of a study that no section of the report is written for."""
+
+from __future__ import annotations
+
+from agbench.analysis.cell import Cell, paired
+from agbench.analysis.evidence import Evidence
+from agbench.core.condition import Budget, Preprocessing
+from agbench.reporting.tables import table
+from agbench.reporting.tables.details import images_of
+from agbench.reporting.tables.table import Column, Table
+from agbench.store.record import Record
+from agbench.studies.study import STUDIES
+
+
+def study_table(evidence: Evidence, name: str) -> Table:
+    """Return one row per model and preprocessing of a study: accuracy, difference to the original, bytes.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Results of a data set.
+    name : str
+        Name in `agbench.studies.study.STUDIES`.
+    """
+    study = STUDIES[name]
+    models = {*study.models, *study.offline}
+    images = {(treatment.train, treatment.test) for treatment in study.treatments}
+    groups: dict[tuple[str, Budget, Preprocessing, Preprocessing | None], list[Record]] = {}
+    for record in evidence.records:
+        condition = record.condition
+        if condition.model in models and (condition.train, condition.test) in images:
+            key = (condition.model, condition.budget, condition.train, condition.test)
+            groups.setdefault(key, []).append(record)
+    cells = {
+        key: Cell(tuple(sorted(own, key=lambda record: record.condition.seed))) for key, own in groups.items()
+    }
+    rows = []
+    for (model, budget, train, test), cell in cells.items():
+        original = (
+            None if (train.is_original and test is None) else cells.get((model, budget, Preprocessing(), None))
+        )
+        compared = paired(cell, original)
+        rows.append(
+            (
+                model,
+                images_of(cell.records[0].condition),
+                cell.interval,
+                None if compared is None else compared.difference,
+                cell.bytes,
+                cell.byte_ratio,
+            )
+        )
+    columns = (
+        Column("model"),
+        Column("images"),
+        Column("accuracy", table.accuracy),
+        Column("difference to the original", table.difference),
+        Column("bytes", table.size),
+        Column("of original", table.share),
+    )
+    return Table(f"study-{name}", columns, tuple(rows))

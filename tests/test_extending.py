@@ -1,0 +1,111 @@
+"""Each row of CONTRIBUTING's table "To add": one entry in one place, and it reaches all that it should."""
+
+from __future__ import annotations
+
+import pytest
+
+from agbench.analysis.gather import gather
+from agbench.core.condition import Budget
+from agbench.core.workspace import Workspace
+from agbench.models import registry
+from agbench.models.registry import Family, Kind
+from agbench.reporting.build import write_reports
+from agbench.store.reader import read_records
+from agbench.studies import study
+from agbench.studies.study import Study, at_levels
+from agbench.studies.yaml_file import find_studies
+from tests import extra_codec
+from tests.reporting import made
+
+
+@pytest.fixture
+def ppm(tmp_path):
+    return extra_codec.install(tmp_path / "site")
+
+
+def test_a_codec_by_entry_point_is_listed_and_plans_and_compresses(agbench, ppm, plain_images, tmp_path):
+    listed = agbench("codecs", **ppm)
+    assert "ppm\n" in listed.stdout
+    planned = agbench(
+        "--workspace",
+        tmp_path / "w",
+        "run",
+        "--dataset",
+        "digits",
+        "--dry-run",
+        "--codec",
+        "ppm",
+        "--quick",
+        **ppm,
+    )
+    assert "digits, ppm 0.3, " in planned.stdout, planned.stderr
+    done = agbench("compress", plain_images, "--level", "0.5", "--codec", "ppm", "--out", tmp_path / "out", **ppm)
+    assert done.returncode == 0, done.stderr
+    assert "images: " in done.stdout
+
+
+def test_images_of_a_codec_by_entry_point_are_read(agbench, ppm, photograph, tmp_path):
+    for number in range(20):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.ppm"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photograph.rotate(number).save(path)
+    arguments = ("--workspace", tmp_path / "w", "prepare", "--dataset", tmp_path / "photos")
+    assert "20 images" in agbench(*arguments, **ppm).stdout
+    assert agbench("--workspace", tmp_path / "v", *arguments[2:]).returncode == 2
+
+
+@pytest.fixture
+def families(monkeypatch):
+    """A deep and a tabular family, as two other packages would bring them."""
+    others = {
+        "vision": Family("a deep one", ("net",), "", ("epochs",), "none", Kind.DEEP),
+        "rows": Family("a tabular one", ("plain",), "", ("learners",), "none", Kind.TABULAR),
+    }
+    monkeypatch.setattr(registry, "families", lambda: registry.FAMILIES | others)
+
+
+def test_families_by_entry_point_reach_every_table_and_claim(families, tmp_path):
+    conditions = [made.condition("birds", "vision:net", level) for level in study.PAPER_LEVELS]
+    conditions += [made.condition("birds", "rows:plain", level) for level in (1.0, 0.3)]
+    store = made.fill(tmp_path / "results", conditions)
+    evidence = gather("birds", store.records("birds"))
+    assert [one.model for one in evidence.deep] == ["vision:net"]
+    assert [one.model for one in evidence.tabular] == ["rows:plain"]
+    assert evidence.main is not None
+    workspace = Workspace(tmp_path)
+    (report,) = write_reports(read_records(workspace.results), workspace, ["birds"], ("md", "csv"))
+    page = report.path.read_text()
+    tables = report.path.with_name("tables")
+    for name in ("storage", "tabular", "claims"):
+        text = (tables / f"{name}.csv").read_text()
+        assert "vision:net" in text, name
+    assert "rows:plain" in (tables / "tabular.csv").read_text()
+    assert "rows:plain" in (tables / "claims.csv").read_text()
+    assert "vision:net" in page
+
+
+def test_a_study_is_one_entry(monkeypatch, tmp_path):
+    """It is found by its name, and has a section in reports: with results, or with the command that makes them."""
+    entry = Study("a made-up question", ("tabular:dct",), at_levels(1.0, 0.5), section="A made-up question")
+    monkeypatch.setitem(study.STUDIES, "made-up", entry)
+    assert "made-up" in study.study_names()
+    assert find_studies("made-up") == [entry]
+    workspace = Workspace(tmp_path)
+    for level in (0.3, 1.0, 0.5):
+        made.fill(workspace.results, [made.condition("birds", "tabular:dct", level)])
+        (report,) = write_reports(read_records(workspace.results), workspace, ["birds"], ("md",))
+        section = report.path.read_text().split("## A made-up question\n")[1].split("\n## ")[0]
+        assert ("--study made-up" in section) == (level == 0.3)
+    rows = [line for line in section.splitlines() if line.startswith("| tabular:dct")]
+    assert len(rows) == 2
+    assert "jpeg 0.5" in "".join(rows)
+    assert " to " in rows[1].split("|")[4], "a difference with its interval"
+
+
+def test_a_budgets_setting_is_one_field():
+    from dataclasses import fields
+
+    from agbench.cli.run import run
+
+    options = {option.name for option in run.params}
+    assert {one.name for one in fields(Budget)} <= options
