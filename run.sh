@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # ./run.sh            install, run the bundled benchmark, print its report
-# ./run.sh test       run the test suite
+# ./run.sh test       check style, types and imports, and run the test suite
+#                     --quick leaves out the slow tests; other arguments go to pytest
 # ./run.sh nightly    run the bundled benchmark afresh, report, compare with the last green nightly
 # ./run.sh ARGS...    agbench ARGS... in the project's own environment
 set -euo pipefail
@@ -38,6 +39,10 @@ if [ $# -eq 0 ]; then
 elif [ "$1" = test ]; then
     shift
     cd "$project"
+    if [ "${1:-}" = --quick ]; then
+        shift
+        set -- -m "not slow" "$@"
+    fi
     "$venv/bin/ruff" check .
     "$venv/bin/ruff" format --check .
     "$venv/bin/mypy"

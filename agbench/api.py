@@ -111,7 +111,7 @@ def load_dataset(
     >>> import agbench, tempfile
     >>> digits = agbench.load_dataset("digits", workspace=tempfile.mkdtemp())
     >>> digits.parts
-    {'train': 1078, 'test': 359, 'validation': 360}
+    {'train': 1078, 'test': 360, 'validation': 359}
     """
     selection = _selection(
         name,

@@ -39,6 +39,39 @@ def pytest_configure() -> None:
         psutil.Process().cpu_affinity(cores[first : first + each])
 
 
+SLOW_FIXTURES = {"agbench", "swept", "example"}
+"""They start the command, or a whole sweep, in processes of their own."""
+
+SLOW_MODULES = {
+    "analysis/test_paper.py",
+    "compression/test_compress.py",
+    "models/test_multimodal.py",
+    "models/test_tabular.py",
+    "models/test_weights.py",
+    "recommendation/test_recommendation.py",
+    "reporting/test_build.py",
+    "reporting/test_recomputed.py",
+    "reporting/tables/test_claims.py",
+    "reporting/tables/test_per_codec.py",
+    "runner/test_executor.py",
+    "runner/test_faults.py",
+    "runner/test_sweep.py",
+    "runner/test_trial.py",
+    "test_packaging.py",
+}
+"""They train, simulate, or write whole reports."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `./run.sh test --quick` leaves out."""
+    here = Path(__file__).parent
+    for item in items:
+        is_here = item.path.is_relative_to(here)
+        module = item.path.relative_to(here).as_posix() if is_here else ""
+        if module in SLOW_MODULES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 def environment() -> dict[str, str]:
     """A user's environment, without a store or workspace of the developer's."""
     ours = {"AGBENCH_WORKSPACE", "MLFLOW_TRACKING_URI"}

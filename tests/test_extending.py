@@ -64,6 +64,7 @@ def families(monkeypatch):
     monkeypatch.setattr(registry, "families", lambda: registry.FAMILIES | others)
 
 
+@pytest.mark.slow
 def test_families_by_entry_point_reach_every_table_and_claim(families, tmp_path):
     conditions = [made.condition("birds", "vision:net", level) for level in study.PAPER_LEVELS]
     conditions += [made.condition("birds", "rows:plain", level) for level in (1.0, 0.3)]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -68,6 +70,48 @@ def test_the_wheel_works_without_the_checkout(wheel, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert {"patches", "dtd", "sun397"} <= set(ast.literal_eval(done.stdout))
+
+
+def test_every_command_of_the_wheel_runs_where_no_editable_install_can_help(wheel, tmp_path, plain_images):
+    """In an interpreter without site: it has the packages of the lock, and of agbench the wheel alone."""
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    packages = sysconfig.get_paths()["purelib"]
+    folders = [str(site), packages, sysconfig.get_paths()["platlib"]]
+
+    def run(*arguments: object) -> str:
+        command = [sys.executable, "-S", "-m", "agbench", "--workspace", str(tmp_path / "w"), *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stderr[-2000:]}"
+        return done.stdout
+
+    code = "import agbench, sys; print(agbench.__file__)"
+    imported = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(imported.stdout.strip()).is_relative_to(site)
+    assert "patches" in run("datasets")
+    assert "tabular:dct" in run("models")
+    assert "jpeg" in run("codecs")
+    assert "digits is ready" in run("prepare", "--dataset", "digits")
+    grid = ("--dataset", "digits", "--models", "tabular:dct", "--levels", "1.0,0.3", "--learners", "XT")
+    run("run", *grid, "--name", "one")
+    run("run", *grid, "--name", "two")
+    assert "report.md" in run("report", "--show")
+    assert "one" in run("list")
+    assert "same predictions" in run("compare", "one", "two")
+    run("export", tmp_path / "all.csv")
+    run("compress", plain_images, "--level", "0.5", "--out", tmp_path / "small")
+    assert "recommendation.md" in run("recommend", plain_images, "--model", "tabular:pixels", "--margin", "0.5")
+    assert "nightly-" in run("nightly", *grid)
 
 
 def test_run_sh_hands_its_arguments_to_agbench_from_any_folder(tmp_path):

@@ -98,6 +98,7 @@ def test_a_clock_that_goes_back_makes_no_result_older_than_the_one_before(store,
     assert latest(read_records(store.folder))[CONDITION.id].metrics["accuracy"] == 0.9
 
 
+@pytest.mark.slow
 def test_a_store_that_another_process_locks_is_waited_for(store):
     run = store.begin(CONDITION, HERE)
     code = (
@@ -138,6 +139,7 @@ def test_another_store_is_taken_from_mlflows_own_variable(tmp_path, monkeypatch)
     assert store.records()[0].predictions["label"].tolist() == LABELS
 
 
+@pytest.mark.slow
 def test_many_can_open_a_new_store_at_once(tmp_path):
     code = (
         "from pathlib import Path\nfrom agbench.store.store import Store\n"

@@ -58,6 +58,7 @@ def test_models_levels_seeds_and_noise_can_be_chosen():
 LEVELS = st.lists(st.integers(1, 100).map(lambda level: level / 100), min_size=1, max_size=5, unique=True)
 
 
+@pytest.mark.slow
 @given(LEVELS, st.lists(st.sampled_from([*CODECS]), min_size=1, unique=True), st.sampled_from([None, 1.0]))
 def test_every_codec_has_every_level_and_all_share_the_original(levels, codecs, noise):
     def found(*names):
