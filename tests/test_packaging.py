@@ -110,7 +110,7 @@ def test_every_command_of_the_wheel_runs_where_no_editable_install_can_help(whee
     assert "same predictions" in run("compare", "one", "two")
     run("export", tmp_path / "all.csv")
     run("compress", plain_images, "--level", "0.5", "--out", tmp_path / "small")
-    assert "recommendation.md" in run("recommend", plain_images, "--model", "tabular:pixels", "--margin", "0.5")
+    assert "recommendation.md" in run("recommend", plain_images, "--image-size", "32", "--budget", "5s")
     assert "nightly-" in run("nightly", *grid)
 
 
