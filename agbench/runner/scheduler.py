@@ -10,15 +10,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from agbench.core import environment
-from agbench.core.condition import Budget, Condition
+from agbench.core.condition import Condition
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.runner import staging, worker
 from agbench.runner.config import ExecutionConfig
+from agbench.runner.estimate import Estimate
 from agbench.runner.events import (
     Advanced,
     Began,
@@ -33,7 +33,6 @@ from agbench.runner.events import (
     TrialEvent,
 )
 from agbench.store.outcome import RETRIED, Ending, Failure, Result, Usage
-from agbench.store.record import Record, latest
 from agbench.store.store import Store
 
 if TYPE_CHECKING:
@@ -112,6 +111,7 @@ class Scheduler:
         # Another sweep may have had the same process number, and left its scratch on another node.
         self._token = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._total = len(todo)
+        self._estimate = Estimate(store.records(dataset.name))
         self._running: dict[Any, TrialRun] = {}
         self._waiting: deque[TrialRun] = deque()
         first = 1
@@ -210,6 +210,7 @@ class Scheduler:
         self._begin_unannounced(run)
         for run_id, result in zip(run.run_ids, results, strict=True):
             self._store.finish(run_id, result, job_result.usage, job_result.log, self._before)
+            self._estimate.add(result.condition, result.seconds["total"])
         scratch = self._home.scratch / run.job.number
         if self._config.keep_models:
             worker.keep_model(scratch, self._store.folder / "models" / run.group[0].training.id)
@@ -237,7 +238,7 @@ class Scheduler:
 
     def _ended(self, run: TrialRun, outcomes: Sequence[Result | Failure]) -> Iterator[Ended]:
         left = [other.group[0] for other in (*self._running.values(), *self._waiting)]
-        seconds = _seconds_left(left, self._store.records(self._dataset.name))
+        seconds = self._estimate.left(left)
         if seconds is not None:
             seconds /= self._share.workers
         for number, (condition, outcome) in enumerate(zip(run.group, outcomes, strict=True), run.first):
@@ -250,15 +251,3 @@ def _sharing_a_fit(todo: Sequence[Condition]) -> list[tuple[Condition, ...]]:
     for condition in todo:
         groups.setdefault(condition.training, []).append(condition)
     return [tuple(group) for group in groups.values()]
-
-
-def _seconds_left(left: Sequence[Condition], records: list[Record]) -> float | None:
-    """Estimate by the mean of like trials, or of all where there is none like it."""
-    taken: dict[tuple[str, Budget], list[float]] = {}
-    for record in latest(records).values():
-        like = (record.condition.model, record.condition.budget)
-        taken.setdefault(like, []).append(record.metrics["seconds_total"])
-    if not taken:
-        return None if left else 0.0
-    anything = fmean(seconds for one in taken.values() for seconds in one)
-    return sum(fmean(taken.get((condition.model, condition.budget), [anything])) for condition in left)
