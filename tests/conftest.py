@@ -57,6 +57,7 @@ SLOW_MODULES = {
     "runner/test_faults.py",
     "runner/test_sweep.py",
     "runner/test_trial.py",
+    "test_older_store.py",
     "test_packaging.py",
 }
 """They train, simulate, or write whole reports."""
