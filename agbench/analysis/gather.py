@@ -137,7 +137,7 @@ def _name(key: tuple[str, Budget, str | None], keys: list[tuple[str, Budget, str
     others = [one for one in keys if one[0] == model]
     shared = set.intersection(*({*one.settings().items()} for _, one, _ in others))
     own = {name: value for name, value in budget.settings().items() if (name, value) not in shared}
-    words = [] if len({one for _, one, _ in others}) == 1 else [str(Budget(**own))]
+    words = [] if len({one for _, one, _ in others}) == 1 else [str(Budget.from_dict(own))]
     if len({one for *_, one in others}) > 1:
         words.append(f"weights {weights[:8]}" if weights else "its own weights")
     return f"{model} ({', '.join(words)})" if words else model

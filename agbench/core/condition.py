@@ -176,6 +176,33 @@ class Budget:
             if (value := getattr(self, one.name)) is not None:
                 object.__setattr__(self, one.name, _checked_setting(one.name, value, str(one.type), one.metadata))
 
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Budget:
+        """Return a budget from stored settings, also from values that are refused today.
+
+        Older releases checked no values in Python. One result of theirs must not make its store unreadable.
+
+        Parameters
+        ----------
+        plain : mapping of str to object
+            Settings by name, as `settings` returns them or JSON holds them.
+
+        Examples
+        --------
+        >>> str(Budget.from_dict({"image_size": 16, "learners": ["RF"]}))
+        'image size 16, learners RF'
+        """
+        settings: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+        }
+        try:
+            return cls(**settings)
+        except UserError:
+            budget = cls()
+            for name, value in settings.items():
+                object.__setattr__(budget, name, value)
+            return budget
+
     def over(self, base: Budget) -> Budget:
         """Return another budget with the settings of this one in the place of its own, where they are set.
 
@@ -258,15 +285,12 @@ class Condition:
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Condition:
         """Undo `to_dict`."""
-        budget = dict(plain["budget"])
-        if "learners" in budget:
-            budget["learners"] = tuple(budget["learners"])
         return cls(
             **{
                 **plain,
                 "train": Preprocessing(**plain["train"]),
                 "test": Preprocessing(**plain["test"]) if "test" in plain else None,
-                "budget": Budget(**budget),
+                "budget": Budget.from_dict(plain["budget"]),
             }
         )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import fields, replace
 
 import pytest
@@ -83,3 +84,23 @@ def test_no_other_number_is_a_level(level):
 
 def test_a_budget_keeps_only_what_a_model_reads():
     assert Budget(epochs=3, learners=("RF",)).only(("learners",)) == Budget(learners=("RF",))
+
+
+STORED = {"dataset": "d", "fingerprint": "f", "train": {}, "model": "automm", "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("budget", "written"),
+    [({"image_size": 16}, "image size 16"), ({"epochs": 0}, "epochs 0"), ({"learners": []}, "learners ")],
+)
+def test_a_stored_condition_is_read_though_its_budget_would_be_refused_today(budget, written):
+    condition = Condition.from_dict({**STORED, "budget": budget})
+    assert str(condition.budget) == written
+    stored = json.loads(json.dumps(condition.to_dict()))
+    assert stored["budget"] == budget
+    assert Condition.from_dict(stored).id == condition.id
+
+
+def test_a_stored_whole_number_of_seconds_is_the_same_condition_as_a_new_one():
+    stored = Condition.from_dict({**STORED, "budget": {"time_limit": 600}})
+    assert stored.id == replace(stored, budget=Budget(time_limit=600)).id
