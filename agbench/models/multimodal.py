@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from autogluon.multimodal import MultiModalPredictor
-from autogluon.multimodal.constants import DEFAULT
-from autogluon.multimodal.utils.presets import get_presets
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback
 
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
-from agbench.models import weights
+from agbench.models import autogluon_internals, weights
+from agbench.models.autogluon_internals import (
+    PATH_SEPARATOR,
+    PER_GPU_BATCH_SIZE,
+    VALIDATION_ACCURACY,
+    preset_backbone,
+)
 from agbench.models.registry import Fitted, ModelError, OutOfTimeError, Task, predictions
 
 IMAGE, LABEL = "image", "label"
-PER_GPU_BATCH_SIZE = 8
-"""AutoMM's own ``env.per_gpu_batch_size``."""
-
-PATH_SEPARATOR = ";"
-"""AutoMM splits an image's path there, to take several images a row."""
 
 
 class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning
@@ -44,14 +42,14 @@ class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning
         # A time limit ends an epoch early, and Lightning validates all the same.
         if trainer.sanity_checking or self._batches < trainer.num_training_batches:
             return
-        self.accuracies.append(float(trainer.callback_metrics["val_accuracy"]))
+        self.accuracies.append(float(trainer.callback_metrics[VALIDATION_ACCURACY]))
         self.task.on_epoch(len(self.accuracies), self.accuracies[-1])
 
 
 def check(variant: str, budget: Budget) -> None:
     """Raise `UserError` where the preset is unknown, or the backbone's weights can't be had."""
     try:
-        backbone = _preset_backbone(budget.preset)
+        backbone = preset_backbone(budget.preset)
     except ValueError as error:
         raise UserError(f"MultiModalPredictor has no preset {budget.preset!r}: {error}") from error
     weights.check_available(variant or backbone)
@@ -81,7 +79,7 @@ def fit_predict(task: Task) -> Fitted:
     paths = pd.concat([task.train, task.validation, *task.tests])[IMAGE]
     if paths.str.contains(PATH_SEPARATOR, regex=False).any():
         raise ModelError(f"AutoMM can't take a path with {PATH_SEPARATOR!r} in it: {paths.iloc[0]}")
-    unread = _UnreadImages(task.folder / "unread.txt")
+    replaced = autogluon_internals.ReplacedImages(task.folder / "unread.txt")
     predictor = MultiModalPredictor(
         label=LABEL,
         problem_type=task.problem_type,
@@ -92,7 +90,8 @@ def fit_predict(task: Task) -> Fitted:
         verbosity=3,
         enable_progress_bar=False,
     )
-    curve = _train_exactly_all_epochs(predictor, _Curve(task))
+    curve = _Curve(task)
+    autogluon_internals.train_exactly_all_epochs(predictor, curve)
     settings = _settings(task)
     task.on_phase("fit")
     started = time.monotonic()
@@ -113,8 +112,8 @@ def fit_predict(task: Task) -> Fitted:
         if task.budget.time_limit is None:
             raise ModelError(said)
         raise OutOfTimeError(f"{said} (time limit {task.budget.time_limit:g} s)")
-    unread.check_all_were_read()
-    backbone = settings.get("model.timm_image.checkpoint_name") or _preset_backbone(task.budget.preset)
+    replaced.check_none()
+    backbone = settings.get("model.timm_image.checkpoint_name") or preset_backbone(task.budget.preset)
     return Fitted(
         predictions=predicted,
         curve=tuple(curve.accuracies),
@@ -156,49 +155,3 @@ def _settings(task: Task) -> dict[str, Any]:
     if budget.loaders is not None:
         settings["env.num_workers"] = settings["env.num_workers_inference"] = budget.loaders
     return settings
-
-
-def _preset_backbone(preset: str | None) -> str:
-    overrides, _ = get_presets(DEFAULT, preset or DEFAULT)
-    return str(overrides["model.timm_image.checkpoint_name"])
-
-
-def _train_exactly_all_epochs(predictor: MultiModalPredictor, curve: _Curve) -> _Curve:
-    """Swap AutoMM's early stopping, which no setting turns off, for the record of the epochs."""
-    learner = predictor._learner
-    autogluons_own = learner.get_callbacks_per_run
-
-    def callbacks(*args: Any, is_train: bool = True, **kwargs: Any) -> list[Callback]:
-        made: list[Callback] = autogluons_own(*args, is_train=is_train, **kwargs)
-        return [one for one in made if not isinstance(one, EarlyStopping)] + [curve] * is_train
-
-    learner.get_callbacks_per_run = callbacks
-    return curve
-
-
-class _UnreadImages:
-    """What AutoMM says, at debug level only, of images it replaced by a black one or by their neighbour.
-
-    ``missing_value_strategy: skip`` is the strict one, but the loader behind it then takes the next image.
-    The file is written by the loaders' processes too, which a handler in memory would not hear.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        handler = logging.FileHandler(path, encoding="utf-8")
-        for name in ("autogluon.multimodal.data.dataset", "autogluon.multimodal.data.process_image"):
-            logger = logging.getLogger(name)
-            for old in [one for one in logger.handlers if isinstance(one, logging.FileHandler)]:
-                logger.removeHandler(old)
-                old.close()
-            logger.setLevel(logging.DEBUG)
-            logger.addHandler(handler)
-
-    def check_all_were_read(self) -> None:
-        lines = [
-            line
-            for line in self.path.read_text(encoding="utf-8").splitlines()
-            if line.startswith(("Skipping sample", "Using a zero image"))
-        ]
-        if lines:
-            raise ModelError(f"AutoMM could not read {len(lines)} of the images it was given: {lines[0]}")

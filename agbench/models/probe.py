@@ -21,6 +21,7 @@ from timm.data import create_transform, resolve_model_data_config
 from agbench.core import images
 from agbench.core.condition import Budget
 from agbench.models import table, weights
+from agbench.models.autogluon_internals import CONFIG_FILE, WEIGHTS_FILE
 from agbench.models.registry import IMAGE_SIZE, Fitted, Task
 
 LEARNER = "LR"
@@ -157,9 +158,9 @@ def _frozen(backbone: str) -> Any:
         model.load_state_dict(weights.state_dict(packaged))
         model.reset_classifier(0)
     elif weights.local_digest(backbone) is not None:
-        config = json.loads((Path(backbone) / weights.CONFIG_FILE).read_text())
+        config = json.loads((Path(backbone) / CONFIG_FILE).read_text())
         model = timm.create_model(config["architecture"], pretrained=False, num_classes=0)
-        content = torch.load(Path(backbone) / weights.WEIGHTS_FILE, map_location="cpu", weights_only=True)
+        content = torch.load(Path(backbone) / WEIGHTS_FILE, map_location="cpu", weights_only=True)
         model.load_state_dict(content)
     else:
         model = timm.create_model(backbone, pretrained=True, num_classes=0)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from autogluon.core.models import AbstractModel
 from autogluon.tabular import TabularPredictor
 
+from agbench.models import autogluon_internals
 from agbench.models.registry import Fitted, ModelError, Prediction, Task, predictions
 
 LABEL = "label"
@@ -84,8 +84,7 @@ def _fit(
     tests: tuple[pd.DataFrame, ...],
     suffix: str,
 ) -> tuple[tuple[Prediction, ...], float, dict[str, str]]:
-    # AutoGluon's models take their seed from here; no argument of fit sets it for all of them.
-    AbstractModel.default_random_seed = task.seed
+    autogluon_internals.seed_learners(task.seed)
     predictor = TabularPredictor(
         label=LABEL,
         problem_type=task.problem_type,

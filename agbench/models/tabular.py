@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import time
 
-from autogluon.tabular.configs.presets_configs import tabular_presets_alias, tabular_presets_dict
-from autogluon.tabular.registry import ag_model_registry
-
 from agbench.core.condition import Budget
-from agbench.core.errors import look_up, unknown
-from agbench.models import features, table
+from agbench.core.errors import unknown
+from agbench.models import autogluon_internals, features, table
 from agbench.models.registry import Fitted, Task
 
 
 def check(variant: str, budget: Budget) -> None:
     """Raise `UserError` where a preset or a learner is unknown to TabularPredictor."""
-    if budget.preset is not None:
-        look_up("preset of TabularPredictor", budget.preset, {**tabular_presets_dict, **tabular_presets_alias})
+    presets, learners = autogluon_internals.tabular_presets(), autogluon_internals.tabular_learners()
+    if budget.preset is not None and budget.preset not in presets:
+        raise unknown("preset of TabularPredictor", budget.preset, presets)
     for name in budget.learners or ():
-        if name not in ag_model_registry.keys:
-            raise unknown("learner of TabularPredictor", name, ag_model_registry.keys)
+        if name not in learners:
+            raise unknown("learner of TabularPredictor", name, learners)
 
 
 def fit_predict(task: Task) -> Fitted:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from agbench.core.errors import UserError
+from agbench.models.autogluon_internals import CONFIG_FILE, WEIGHTS_FILE, write_checkpoint
 
-WEIGHTS_FILE, CONFIG_FILE = "pytorch_model.bin", "config.json"
 HUB_TIMEOUT = 10.0
 """Seconds that the model hub has to answer whether it knows a model."""
 
@@ -115,21 +114,10 @@ def checkpoint(backbone: str, folder: Path) -> str:
     if backbone not in PACKAGED:
         return backbone
     import timm
-    import torch
 
     packaged = PACKAGED[backbone]
     model = timm.create_model(packaged.architecture, pretrained=False)
-    head = tuple(f"{name}." for name, _ in model.named_children() if name == model.default_cfg["classifier"])
-    # AutoMM puts a head of its own on the backbone, and refuses weights that bring one.
-    body = {name: tensor for name, tensor in state_dict(packaged).items() if not name.startswith(head)}
-    config = {
-        "architecture": packaged.architecture,
-        "num_features": model.num_features,
-        "pretrained_cfg": model.default_cfg,
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(body, folder / WEIGHTS_FILE)
-    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2))
+    write_checkpoint(folder, packaged.architecture, model, state_dict(packaged))
     return str(folder)
 
 

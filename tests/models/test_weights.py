@@ -13,6 +13,7 @@ import pytest
 
 from agbench.core.errors import UserError
 from agbench.models import weights
+from agbench.models.autogluon_internals import CONFIG_FILE, WEIGHTS_FILE
 
 TABBY_TO_EGYPTIAN_CATS = range(281, 286)
 ESPRESSO = 967
@@ -60,18 +61,18 @@ def test_a_missing_package_is_named():
 
 def test_a_checkpoint_folder_is_what_automm_reads(tmp_path):
     folder = weights.checkpoint("efficientnet_lite0", tmp_path / "lite0")
-    config = json.loads((tmp_path / "lite0" / weights.CONFIG_FILE).read_text())
+    config = json.loads((tmp_path / "lite0" / CONFIG_FILE).read_text())
     assert config["architecture"] == "tf_efficientnet_lite0"
     assert folder == str(tmp_path / "lite0")
 
 
 def test_a_local_checkpoint_is_known_by_its_content(tmp_path):
-    (tmp_path / weights.CONFIG_FILE).write_text("{}")
+    (tmp_path / CONFIG_FILE).write_text("{}")
     with pytest.raises(UserError, match=r"has no pytorch_model\.bin"):
         weights.local_digest(str(tmp_path))
-    (tmp_path / weights.WEIGHTS_FILE).write_bytes(b"a")
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"a")
     first = weights.local_digest(str(tmp_path))
-    (tmp_path / weights.WEIGHTS_FILE).write_bytes(b"b")
+    (tmp_path / WEIGHTS_FILE).write_bytes(b"b")
     assert first != weights.local_digest(str(tmp_path))
     assert weights.local_digest("resnet18") is None
 

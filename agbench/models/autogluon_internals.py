@@ -1,0 +1,181 @@
+"""Parts of AutoGluon that it does not document; no other module touches such parts.
+
+All are those of AutoGluon 1.6. A new release of AutoGluon is checked here: each function names the module that it
+relies on, and why no setting does the same. AutoGluon is imported by the functions that need it, since importing
+``autogluon.multimodal`` takes seconds and changes how Pillow reads files.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agbench.models.registry import ModelError
+
+if TYPE_CHECKING:
+    from autogluon.multimodal import MultiModalPredictor
+    from lightning.pytorch.callbacks import Callback
+
+PATH_SEPARATOR = ";"
+"""AutoMM splits the path of an image at it, to take several images per row (``multimodal.utils.misc``)."""
+
+PER_GPU_BATCH_SIZE = 8
+"""Default of ``env.per_gpu_batch_size`` (``multimodal.configs.env``)."""
+
+VALIDATION_ACCURACY = "val_accuracy"
+"""Name of the validation accuracy among Lightning's metrics of a training (``multimodal.optim``)."""
+
+WEIGHTS_FILE, CONFIG_FILE = "pytorch_model.bin", "config.json"
+"""Files of a checkpoint folder (``multimodal.models.timm_image``)."""
+
+_LOADING_MODULES = ("autogluon.multimodal.data.dataset", "autogluon.multimodal.data.process_image")
+_REPLACED = ("Skipping sample", "Using a zero image")
+
+
+def preset_backbone(preset: str | None) -> str:
+    """Return the backbone that a preset of MultiModalPredictor fine-tunes.
+
+    From ``multimodal.utils.presets.get_presets``: the backbone is needed before a predictor exists.
+
+    Parameters
+    ----------
+    preset : str, optional
+        Name of a preset; by default AutoGluon's own.
+
+    Returns
+    -------
+    str
+        Name of a timm model.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset.
+    """
+    from autogluon.multimodal.constants import DEFAULT
+    from autogluon.multimodal.utils.presets import get_presets
+
+    overrides, _ = get_presets(DEFAULT, preset or DEFAULT)
+    return str(overrides["model.timm_image.checkpoint_name"])
+
+
+def train_exactly_all_epochs(predictor: MultiModalPredictor, recorder: Callback) -> None:
+    """Replace the early stopping of a predictor by a callback that records the epochs.
+
+    Wraps ``get_callbacks_per_run`` of the predictor's learner (``multimodal.learners.base``): no setting turns its
+    early stopping off. ``optim.patience`` leaves its threshold: a validation accuracy of 1 ends a training.
+
+    Parameters
+    ----------
+    predictor : MultiModalPredictor
+        Predictor that was not fitted yet.
+    recorder : Callback
+        Callback of Lightning that is added to trainings, not to predictions.
+    """
+    from lightning.pytorch.callbacks import EarlyStopping
+
+    learner = predictor._learner
+    get_callbacks = learner.get_callbacks_per_run
+
+    def callbacks(*args: Any, is_train: bool = True, **kwargs: Any) -> list[Callback]:
+        original: list[Callback] = get_callbacks(*args, is_train=is_train, **kwargs)
+        kept = [callback for callback in original if not isinstance(callback, EarlyStopping)]
+        return [*kept, recorder] if is_train else kept
+
+    learner.get_callbacks_per_run = callbacks
+
+
+class ReplacedImages:
+    """Record of the images that AutoMM replaces by a black one or by their neighbour, as it can't read them.
+
+    AutoMM only logs them, at debug level (``multimodal.data.dataset`` and ``process_image``). With
+    ``data.image.missing_value_strategy: skip``, the strictest setting, it takes the next image instead. The log
+    is a file, because the loaders' processes write to it too.
+
+    Parameters
+    ----------
+    path : Path
+        File that the messages go to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        handler = logging.FileHandler(path, encoding="utf-8")
+        for name in _LOADING_MODULES:
+            logger = logging.getLogger(name)
+            for earlier in [other for other in logger.handlers if isinstance(other, logging.FileHandler)]:
+                logger.removeHandler(earlier)
+                earlier.close()
+            logger.setLevel(logging.DEBUG)
+            logger.addHandler(handler)
+
+    def check_none(self) -> None:
+        """Raise `ModelError` if AutoMM replaced an image."""
+        lines = [line for line in self.path.read_text(encoding="utf-8").splitlines() if line.startswith(_REPLACED)]
+        if lines:
+            raise ModelError(f"AutoMM could not read {len(lines)} of the images it was given: {lines[0]}")
+
+
+def write_checkpoint(folder: Path, architecture: str, model: Any, state: dict[str, object]) -> None:
+    """Write a checkpoint folder that ``model.timm_image.checkpoint_name`` takes.
+
+    In the form that ``multimodal.models.timm_image`` reads: it puts a classifier of its own on the backbone, and
+    refuses weights that include one.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to be made.
+    architecture : str
+        Name of the timm model.
+    model : torch.nn.Module
+        That model.
+    state : dict of str to Tensor
+        Its state dict.
+    """
+    import torch
+
+    classifier = tuple(f"{name}." for name, _ in model.named_children() if name == model.default_cfg["classifier"])
+    backbone = {name: tensor for name, tensor in state.items() if not name.startswith(classifier)}
+    config = {
+        "architecture": architecture,
+        "num_features": model.num_features,
+        "pretrained_cfg": model.default_cfg,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(backbone, folder / WEIGHTS_FILE)
+    (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2))
+
+
+def seed_learners(seed: int) -> None:
+    """Set the seed of all models that TabularPredictor trains in this process.
+
+    Sets ``AbstractModel.default_random_seed`` (``core.models``): no argument of ``fit`` reaches all learners.
+
+    Parameters
+    ----------
+    seed : int
+        Seed, from 0.
+    """
+    from autogluon.core.models import AbstractModel
+
+    AbstractModel.default_random_seed = seed
+
+
+def tabular_presets() -> list[str]:
+    """Return the names of TabularPredictor's presets, aliases included.
+
+    From ``tabular.configs.presets_configs``: a wrong name is to be refused before a trial starts.
+    """
+    from autogluon.tabular.configs.presets_configs import tabular_presets_alias, tabular_presets_dict
+
+    return [*tabular_presets_dict, *tabular_presets_alias]
+
+
+def tabular_learners() -> list[str]:
+    """Return the keys of TabularPredictor's learners, such as ``"GBM"`` (``tabular.registry``)."""
+    from autogluon.tabular.registry import ag_model_registry
+
+    return list(ag_model_registry.keys)
