@@ -35,7 +35,7 @@ class Extractor:
     names : tuple of str
         Names of its values.
     values : callable
-        Gives them, float32 and in this order, for an image in mode ``"RGB"``.
+        Function of an image in mode ``"RGB"`` that returns them as float32, in the order of `names`.
     """
 
     names: tuple[str, ...]
@@ -54,6 +54,12 @@ def pixels(image: Image.Image) -> Floats:
     -------
     ndarray of float32, shape (3072,)
         Values of 0 to 255 by channel, row and column.
+
+    Examples
+    --------
+    >>> values = pixels(Image.new("RGB", (64, 48), (10, 20, 30)))
+    >>> values.shape, float(values[0]), float(values[-1])
+    ((3072,), 10.0, 30.0)
     """
     small = np.asarray(image.resize((PIXEL_SIDE, PIXEL_SIDE), Image.Resampling.BICUBIC))
     return small.transpose(2, 0, 1).astype(np.float32).ravel()
@@ -65,7 +71,7 @@ def dct(image: Image.Image) -> Floats:
     The coefficients are computed from the decoded pixels at every level, never taken from a file: a
     file's own hold exact zeros where these hold rounding noise. Their means and deviations follow from the means
     and covariances of the 64 pixels of all blocks, which are sums of integers, and exact: so a channel without
-    any change has deviations of exactly zero, and cores or their number change nothing.
+    variation has deviations of exactly zero, and the number of cores changes nothing.
 
     Parameters
     ----------
@@ -77,6 +83,12 @@ def dct(image: Image.Image) -> Floats:
     ndarray of float32, shape (384,)
         Mean, then standard deviation, over all blocks, by channel (Y, Cb, Cr), row and column of the 64
         coefficients.
+
+    Examples
+    --------
+    >>> values = dct(Image.new("L", (16, 8), 128).convert("RGB"))
+    >>> values.shape, bool((values == 0).all())
+    ((384,), True)
     """
     planes = np.asarray(image.convert("YCbCr"))
     height, width, _ = planes.shape
@@ -117,7 +129,7 @@ EXTRACTORS = {
         dct,
     ),
 }
-"""By name; a tabular model names one, or several with ``+`` between them."""
+"""Extractors by name; a tabular model names one, or several with ``+`` between them."""
 
 
 def extract(paths: Sequence[Path], names: Sequence[str], workers: int) -> pd.DataFrame:
@@ -128,28 +140,37 @@ def extract(paths: Sequence[Path], names: Sequence[str], workers: int) -> pd.Dat
     paths : sequence of Path
         Images that convert to RGB faithfully.
     names : sequence of str
-        Of `EXTRACTORS`.
+        Keys of `EXTRACTORS`.
     workers : int
-        Threads: decoding, resizing and multiplying let go of Python's lock.
+        Number of threads; decoding, resizing and multiplying release Python's global lock.
 
     Returns
     -------
     DataFrame of float32
-        A row an image in the order of `paths`.
+        One row per image in the order of `paths`, one column per feature.
 
     Raises
     ------
     UnreadableImageError
-        If one can't be read whole.
+        If an image can't be decoded completely.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "grey.png"
+    ...     Image.new("RGB", (40, 40), (90, 90, 90)).save(path)
+    ...     extract([path], ("dct", "pixels"), workers=1).shape
+    (1, 3456)
     """
     extractors = [EXTRACTORS[name] for name in names]
 
     def row(path: Path) -> Floats:
         with images.opened(path) as image:
             rgb = image.convert("RGB")
-        return np.concatenate([one.values(rgb) for one in extractors])
+        return np.concatenate([extractor.values(rgb) for extractor in extractors])
 
-    # Before the threads: what makes reading strict holds for the whole process. BLAS has threads of its own.
+    # Strict reading is a setting of the process, so it begins before the threads. BLAS has threads of its own.
     with images.strictly(), threadpool_limits(1, "blas"), processes.threads(workers) as pool:
         rows = list(pool.map(row, paths))
-    return pd.DataFrame(np.array(rows), columns=[name for one in extractors for name in one.names])
+    return pd.DataFrame(np.array(rows), columns=[name for extractor in extractors for name in extractor.names])

@@ -47,7 +47,7 @@ class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning
 
 
 def check(variant: str, budget: Budget) -> None:
-    """Raise `UserError` where the preset is unknown, or the backbone's weights can't be had."""
+    """Raise `UserError` if the preset is unknown, or the backbone's weights are not available."""
     try:
         backbone = preset_backbone(budget.preset)
     except ValueError as error:
@@ -108,10 +108,10 @@ def fit_predict(task: Task) -> Fitted:
     predicted = predictions(lambda test: predictor.predict_proba(test[[IMAGE]], as_pandas=True), task.tests)
     epochs = task.budget.epochs
     if epochs is not None and len(curve.accuracies) != epochs:
-        said = f"training ended after {len(curve.accuracies)} of {epochs} epochs"
+        message = f"training ended after {len(curve.accuracies)} of {epochs} epochs"
         if task.budget.time_limit is None:
-            raise ModelError(said)
-        raise OutOfTimeError(f"{said} (time limit {task.budget.time_limit:g} s)")
+            raise ModelError(message)
+        raise OutOfTimeError(f"{message} (time limit {task.budget.time_limit:g} s)")
     replaced.check_none()
     backbone = settings.get("model.timm_image.checkpoint_name") or preset_backbone(task.budget.preset)
     return Fitted(
@@ -144,12 +144,12 @@ def _settings(task: Task) -> dict[str, Any]:
         settings["optim.lr"] = budget.learning_rate
     if budget.batch_size is not None:
         settings["env.batch_size"] = budget.batch_size
-    at_a_time = budget.batch_size or PER_GPU_BATCH_SIZE
+    per_gpu = budget.batch_size or PER_GPU_BATCH_SIZE
     if task.halvings:
-        at_a_time = max(at_a_time >> task.halvings, 1)
+        per_gpu = max(per_gpu >> task.halvings, 1)
     if budget.batch_size is not None or task.halvings:
         # AutoMM accumulates gradients from this to ``env.batch_size``.
-        settings["env.per_gpu_batch_size"] = at_a_time
+        settings["env.per_gpu_batch_size"] = per_gpu
     if budget.image_size is not None:
         settings["model.timm_image.image_size"] = budget.image_size
     if budget.loaders is not None:

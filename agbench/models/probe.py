@@ -25,14 +25,14 @@ from agbench.models.autogluon_internals import CONFIG_FILE, WEIGHTS_FILE
 from agbench.models.registry import IMAGE_SIZE, Fitted, Task
 
 LEARNER = "LR"
-"""TabularPredictor's linear model. Its stronger presets take many times as long, and do worse on few images."""
+"""TabularPredictor's linear model. Stronger presets take many times as long, and lose accuracy on few images."""
 
 BATCH = 32
-"""Images that the backbone sees at a time; its batch normalisation is frozen, so it changes no embedding."""
+"""Number of images per forward pass; batch normalisation is frozen, so that it changes no embedding."""
 
 
 def check(variant: str, budget: Budget) -> None:
-    """Raise `UserError` where the backbone's weights can't be had."""
+    """Raise `UserError` if the backbone's weights are not available."""
     weights.check_available(variant)
 
 
@@ -42,7 +42,7 @@ def fit_predict(task: Task) -> Fitted:
     Parameters
     ----------
     task : Task
-        What to fit; its variant is the backbone, as in `agbench.models.weights.checkpoint`.
+        Images to fit and to predict; its variant is the backbone, as in `agbench.models.weights.checkpoint`.
 
     Returns
     -------
@@ -71,16 +71,16 @@ def fit_predict(task: Task) -> Fitted:
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen network, and what it sees of an image.
+    """A frozen network, with the transform of its input images.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Without its classifier.
+        Network without its classifier.
     transform : callable
-        Makes an RGB image its input.
+        Function from an RGB image to the network's input.
     image_size : int
-        Side of that in pixels.
+        Side of the input in pixels.
     """
 
     network: Any
@@ -94,9 +94,9 @@ class Backbone:
         Parameters
         ----------
         name : str
-            As in `agbench.models.weights.checkpoint`.
+            Name of a backbone, as in `agbench.models.weights.checkpoint`.
         image_size : int, optional
-            Side in pixels that images are scaled and cropped to; by default its own.
+            Side in pixels that images are scaled and cropped to; by default the backbone's own.
         """
         network = _frozen(name)
         config = resolve_model_data_config(network)
@@ -108,7 +108,7 @@ class Backbone:
 def embed(paths: Sequence[Path], backbone: Backbone, cpus: int, gpus: int) -> npt.NDArray[np.float32]:
     """Return a frozen backbone's embeddings of images.
 
-    AutoMM's own feature extraction can't load a checkpoint folder (AutoGluon 1.6.3), so timm is asked.
+    By timm, as AutoMM's own feature extraction can't load a checkpoint folder (AutoGluon 1.6.3).
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def embed(paths: Sequence[Path], backbone: Backbone, cpus: int, gpus: int) -> np
     Raises
     ------
     UnreadableImageError
-        If an image can't be read whole.
+        If an image can't be decoded completely.
     """
     device = torch.device("cuda" if gpus else "cpu")
     network = backbone.network.to(device)
@@ -136,7 +136,7 @@ def embed(paths: Sequence[Path], backbone: Backbone, cpus: int, gpus: int) -> np
         with images.opened(path) as image:
             return backbone.transform(image.convert("RGB"))
 
-    # Before the threads: what makes reading strict holds for the whole process.
+    # Strict reading is a setting of the process, so it begins before the threads.
     with images.strictly(), ThreadPoolExecutor(cpus) as pool, torch.inference_mode():
         batches = [
             network(torch.stack(list(pool.map(read, batch))).to(device)).float().cpu().numpy()

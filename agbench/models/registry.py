@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class ModelError(Exception):
-    """A model did not do what its condition asks for; the message says what."""
+    """A model deviated from its condition, as the message explains."""
 
 
 class OutOfTimeError(ModelError):
-    """A model could not end within its time limit."""
+    """A model did not finish within its time limit."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Task:
     variant : str
         The model's name behind the colon; empty where there is none.
     train, validation : DataFrame
-        ``image`` (absolute path) and ``label`` (str), one row an image.
+        Columns ``image`` (absolute path, str) and ``label`` (str), one row per image.
     tests : tuple of DataFrame
-        The same of the test images, once for each preprocessing that they are tested under.
+        Test images in the same form, once for each preprocessing of them.
     budget : Budget
         Settings of the model.
     seed : int
-        Seed of everything random in it.
+        Seed of all random numbers in it.
     folder : Path
-        Scratch space; what it leaves under ``model`` is the fitted model.
+        Scratch folder; the fitted model goes to its subfolder ``model``.
     cpus, gpus : int
         Numbers of cores and of GPUs.
     halvings : int
@@ -55,7 +55,7 @@ class Task:
         The fold of each row, where every image is to be predicted by a model that was fitted on the others.
         `train` then holds all images, `validation` none, and each of `tests` the same images in the same order.
     on_phase : callable
-        Called with what begins: ``"features"``, ``"fit"``, ``"predict"``.
+        Called with the name of the phase that begins: ``"features"``, ``"fit"`` or ``"predict"``.
     on_epoch : callable
         Called with the number of epochs done and the last validation accuracy.
     """
@@ -76,23 +76,23 @@ class Task:
 
     @property
     def model_folder(self) -> Path:
-        """Where the fitted model goes."""
+        """Folder of the fitted model."""
         return self.folder / "model"
 
     @property
     def problem_type(self) -> str:
-        """AutoGluon's word for it."""
+        """AutoGluon's ``problem_type``: ``"binary"`` or ``"multiclass"``."""
         return "binary" if self.train["label"].nunique() == 2 else "multiclass"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a fitted model says of one of a task's sets of test images.
+    """Predicted probabilities of one of a task's sets of test images.
 
     Parameters
     ----------
     probabilities : DataFrame
-        A row a test image in the task's order, a column a label.
+        One row per test image in the task's order, one column per label; values from 0 to 1, rows sum to 1.
     seconds : float
         Seconds for predicting.
     """
@@ -107,7 +107,7 @@ class Prediction:
 
 
 IMAGE_SIZE = "image size"
-"""The note that says the side, in pixels, of what a model saw of each image."""
+"""Key of the note that holds the side, in pixels, of a model's input."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ class Fitted:
     curve : tuple of float
         Validation accuracy after each epoch; empty where a model has no epochs.
     seconds : dict of str to float
-        By phase, without predicting.
+        Seconds by phase, without prediction.
     notes : dict of str to str
-        What was really used: backbone, parameters, learners.
+        Settings that were used, such as ``backbone``, ``parameters``, ``learners`` or `IMAGE_SIZE`.
     """
 
     predictions: tuple[Prediction, ...]
@@ -135,7 +135,7 @@ class Fitted:
 def predictions(
     predict: Callable[[pd.DataFrame], pd.DataFrame], tests: Iterable[pd.DataFrame]
 ) -> tuple[Prediction, ...]:
-    """Predict each of several sets of test images, and take the time."""
+    """Predict each of several sets of test images, and measure the seconds."""
     made = []
     for test in tests:
         started = time.monotonic()
@@ -145,7 +145,7 @@ def predictions(
 
 
 class Kind(Enum):
-    """What a family's models see of an image: it decides in which tables and claims they are."""
+    """Input of a family's models; it decides in which tables and claims they are."""
 
     DEEP = "deep"
     """The image itself, by a network that is fine-tuned."""
@@ -157,22 +157,22 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Family:
-    """Models of one kind, made by one library.
+    """A family of models: a recipe for one predictor, and its variants.
 
     Parameters
     ----------
     summary : str
-        What it does, for lists.
+        Description of it, for lists.
     variants : tuple of str
         The names behind the colon that lists show; an empty one stands for the family's bare name.
     others : str
-        Which further names are taken; empty where none are.
+        Description of the other variants that are accepted; empty if there are none.
     reads : tuple of str
         The fields of a budget that it reads.
     module : str
         Module with its ``fit_predict(task)`` and ``check(variant, budget)``; imported when first used.
     kind : Kind
-        What its models see; a family that does not say it counts as deep.
+        Input of its models; a family without this argument counts as deep.
     """
 
     summary: str
@@ -188,7 +188,7 @@ class Family:
         return fitted
 
     def check(self, variant: str, budget: Budget) -> None:
-        """Raise `UserError` where the model can't work on this machine, or with this budget."""
+        """Raise `UserError` if the model can't be used on this machine, or with this budget."""
         importlib.import_module(self.module).check(variant, budget)
 
 
@@ -224,11 +224,17 @@ FAMILIES = {
 
 
 ENTRY_POINTS = "agbench.models"
-"""Group of the entry points by which other packages add families: name, and what gives a `Family`."""
+"""Group of the entry points by which other packages add families; each loads a `Family`."""
 
 
 def families() -> dict[str, Family]:
-    """Return all families by name: agbench's own, and those of other packages."""
+    """Return all families by name: agbench's own, and those of other packages.
+
+    Examples
+    --------
+    >>> sorted(families())[0]
+    'automm'
+    """
     others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in FAMILIES}
     return FAMILIES | {name: point.load() for name, point in others.items()}
 
@@ -251,7 +257,13 @@ def kind_of(model: str) -> Kind:
 
 
 def names() -> list[str]:
-    """Return the names of the models that lists show."""
+    """Return the names of the models that lists show.
+
+    Examples
+    --------
+    >>> "tabular:dct" in names()
+    True
+    """
     return [
         f"{family}:{variant}" if variant else family
         for family, entry in families().items()
@@ -275,6 +287,12 @@ def find_model(model: str) -> tuple[Family, str]:
     ------
     UserError
         If there is no such model.
+
+    Examples
+    --------
+    >>> family, variant = find_model("tabular:dct")
+    >>> family.kind, variant
+    (<Kind.TABULAR: 'tabular'>, 'dct')
     """
     name, _, variant = model.partition(":")
     family = families().get(name)

@@ -1,4 +1,4 @@
-"""TabularPredictor on a table of numbers, a row an image: features, or a backbone's embeddings."""
+"""TabularPredictor on a table with one row per image: features, or a backbone's embeddings."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def fit_predict(
 ) -> Fitted:
     """Fit TabularPredictor on rows of a table, and predict a task's test images.
 
-    Learners that are named must all be trained; of AutoGluon's own choice, those that failed are noted.
+    Every learner in `learners` must be trained; failures among AutoGluon's own choice are only noted.
 
     Parameters
     ----------
     task : Task
         Images to fit and to predict.
     table : DataFrame of float32
-        A row an image, by its path.
+        One row per image, indexed by its path.
     learners : tuple of str, optional
-        TabularPredictor's names of model families; by default it chooses.
+        Keys of TabularPredictor's learners, such as ``"GBM"``; by default it chooses.
     seconds : dict of str to float
-        What making the table took, by phase.
+        Seconds for computing the table, by phase.
 
     Returns
     -------
     Fitted
-        With folds, the notes are those of the first; fitting and predicting take the seconds of all.
+        With folds, notes are those of the first fold, and seconds are sums over all folds.
 
     Raises
     ------
@@ -58,12 +58,12 @@ def fit_predict(
     for number in np.unique(fold):
         held = fold == number
         tests = tuple(test[held] for test in task.tests)
-        predicted, taken, said = _fit(
+        predicted, taken, fold_notes = _fit(
             task, table, learners, task.train[~held], task.validation, tests, f"-{number}"
         )
-        fitting, notes = fitting + taken, notes or said
-        for part, one in zip(parts, predicted, strict=True):
-            part.append(one)
+        fitting, notes = fitting + taken, notes or fold_notes
+        for part, prediction in zip(parts, predicted, strict=True):
+            part.append(prediction)
     merged = tuple(
         Prediction(
             # A class whose images are all in one fold is unknown to the model that predicts them.
@@ -132,7 +132,7 @@ def _fit(
 
 
 def _prior(train: pd.DataFrame, tests: tuple[pd.DataFrame, ...]) -> tuple[Prediction, ...]:
-    """Predict the classes' shares for every image: all that is left where all images look the same."""
+    """Predict the classes' shares for every image, as no feature varies."""
     shares = train[LABEL].value_counts(normalize=True).sort_index()
     return tuple(
         Prediction(pd.DataFrame([shares.to_dict()] * len(test), index=test.index, columns=shares.index), 0.0)

@@ -11,7 +11,7 @@ from agbench.models.registry import Fitted, Task
 
 
 def check(variant: str, budget: Budget) -> None:
-    """Raise `UserError` where a preset or a learner is unknown to TabularPredictor."""
+    """Raise `UserError` if a preset or a learner is unknown to TabularPredictor."""
     presets, learners = autogluon_internals.tabular_presets(), autogluon_internals.tabular_learners()
     if budget.preset is not None and budget.preset not in presets:
         raise unknown("preset of TabularPredictor", budget.preset, presets)

@@ -11,7 +11,7 @@ from agbench.core.errors import UserError
 from agbench.models.autogluon_internals import CONFIG_FILE, WEIGHTS_FILE, write_checkpoint
 
 HUB_TIMEOUT = 10.0
-"""Seconds that the model hub has to answer whether it knows a model."""
+"""Timeout in seconds of a request to the model hub."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Packaged:
     package, file : str
         The import package, and the file below it.
     sha256 : str
-        Of that file.
+        Checksum of the file, hexadecimal.
     architecture : str
         The timm model whose state dict it fills, tensor by tensor in order.
     """
@@ -54,7 +54,7 @@ PACKAGED = {
         "tf_efficientnet_lite2",
     ),
 }
-"""By the name that stands behind ``automm:``."""
+"""Packaged weights by variant, the name behind ``automm:``."""
 
 
 def state_dict(packaged: Packaged) -> dict[str, object]:
@@ -68,7 +68,7 @@ def state_dict(packaged: Packaged) -> dict[str, object]:
     Returns
     -------
     dict of str to Tensor
-        The whole state dict of ``timm.create_model(packaged.architecture)``.
+        The complete state dict of ``timm.create_model(packaged.architecture)``.
 
     Raises
     ------
@@ -82,11 +82,13 @@ def state_dict(packaged: Packaged) -> dict[str, object]:
         source = resources.files(packaged.package) / packaged.file
         content = source.read_bytes()
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        wanted = packaged.package.replace("_", "-")
-        raise UserError(f"the weights of {packaged.architecture} are missing: install {wanted}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != packaged.sha256:
-        raise UserError(f"{packaged.file} has sha256 {found}, expected {packaged.sha256}: reinstall its package")
+        distribution = packaged.package.replace("_", "-")
+        raise UserError(f"the weights of {packaged.architecture} are missing: install {distribution}") from error
+    checksum = hashlib.sha256(content).hexdigest()
+    if checksum != packaged.sha256:
+        raise UserError(
+            f"{packaged.file} has sha256 {checksum}, expected {packaged.sha256}: reinstall its package"
+        )
     with resources.as_file(source) as path:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     named = timm.create_model(packaged.architecture, pretrained=False).state_dict()
@@ -102,9 +104,9 @@ def checkpoint(backbone: str, folder: Path) -> str:
     Parameters
     ----------
     backbone : str
-        A packaged one, a checkpoint folder, or a name that timm knows.
+        Key of `PACKAGED`, path of a checkpoint folder, or name of a timm model.
     folder : Path
-        Where a packaged one is laid out as AutoMM reads it.
+        Folder to be made for packaged weights, in the form that AutoMM reads.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def checkpoint(backbone: str, folder: Path) -> str:
 
 
 def local_digest(backbone: str) -> str | None:
-    """Hash a local checkpoint, so that another one in the same place is another condition.
+    """Return the hash of a local checkpoint, so that another one at the same path is another condition.
 
     Parameters
     ----------
@@ -132,7 +134,17 @@ def local_digest(backbone: str) -> str | None:
     Returns
     -------
     str or None
-        ``None`` where the backbone is no local folder.
+        Sixteen hexadecimal digits; ``None`` if the backbone is no local folder.
+
+    Raises
+    ------
+    UserError
+        If the folder lacks a file of a checkpoint.
+
+    Examples
+    --------
+    >>> local_digest("resnet18") is None
+    True
     """
     folder = Path(backbone)
     if not backbone or not folder.is_dir():
@@ -147,14 +159,14 @@ def local_digest(backbone: str) -> str | None:
 
 
 def hub_answers() -> bool:
-    """Return whether the model hub gives the paper's smallest backbone."""
+    """Return whether the paper's smallest backbone can be fetched from the model hub."""
     import httpx
     from huggingface_hub import constants, hf_hub_url
 
     if constants.HF_HUB_OFFLINE:
         return False
     try:
-        # The answer may be a redirect, which is one too.
+        # A redirect counts as an answer.
         answer = httpx.head(hf_hub_url("timm/efficientnet_b0.ra_in1k", CONFIG_FILE), timeout=HUB_TIMEOUT)
     except httpx.HTTPError:
         return False
@@ -162,7 +174,7 @@ def hub_answers() -> bool:
 
 
 def check_available(backbone: str) -> None:
-    """Make sure, without loading it, that a backbone's weights can be had.
+    """Check, without loading them, that a backbone's weights are available.
 
     Parameters
     ----------

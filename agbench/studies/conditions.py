@@ -13,11 +13,11 @@ from agbench.preprocess import codec
 from agbench.studies.study import Study, Treatment, at_levels
 
 LARGEST_SEED = 2**32 - 1
-"""NumPy's and scikit-learn's."""
+"""Largest seed of NumPy and scikit-learn."""
 
 
 def runnable(studies: Sequence[Study]) -> tuple[list[Study], str]:
-    """Take the models that stand in for the paper's where the model hub can't be reached.
+    """Replace the paper's models by their offline ones if the model hub can't be reached.
 
     Parameters
     ----------
@@ -27,15 +27,15 @@ def runnable(studies: Sequence[Study]) -> tuple[list[Study], str]:
     Returns
     -------
     tuple of (list of Study, str)
-        As they can be run now, and what is to be said of it: nothing where they stay as they are.
+        Studies that can be run, and a sentence on what was replaced; empty if nothing was.
     """
     wanted = dict.fromkeys(model for study in studies if study.offline for model in study.models)
     if not wanted or weights.hub_answers():
         return list(studies), ""
-    instead = dict.fromkeys(model for study in studies for model in study.offline if model not in wanted)
-    missed = ", ".join(model for model in wanted if all(model not in study.offline for study in studies))
-    said = f"the model hub doesn't answer: {', '.join(instead)} in place of {missed}"
-    return [study.without_hub() for study in studies], said
+    replacements = dict.fromkeys(model for study in studies for model in study.offline if model not in wanted)
+    replaced = ", ".join(model for model in wanted if all(model not in study.offline for study in studies))
+    message = f"the model hub doesn't answer: {', '.join(replacements)} in place of {replaced}"
+    return [study.without_hub() for study in studies], message
 
 
 def make_conditions(
@@ -58,9 +58,9 @@ def make_conditions(
     dataset, fingerprint : str
         The data set's name and fingerprint.
     budget : Budget
-        What each model may spend; of it, a condition keeps what its model reads.
+        Settings of the models; a condition keeps those that its model reads.
     seeds : tuple of int
-        One condition each.
+        Seeds, one condition each.
     models, levels, codecs : tuple, optional
         Instead of the studies' own; codecs are names in `agbench.preprocess.codec.CODECS`. The original is the
         same with every codec, and so is run once.
@@ -76,6 +76,14 @@ def make_conditions(
     UserError
         If a model, level or codec doesn't exist, a codec can't be used here, a seed is out of range, or levels
         would replace noise or a test level.
+
+    Examples
+    --------
+    >>> from agbench.studies.study import QUICK, STUDIES
+    >>> quick, models = [STUDIES["quick"]], ("tabular:dct",)
+    >>> grid = make_conditions(quick, "digits", "f", QUICK, models=models, levels=(1.0, 0.3))
+    >>> [str(condition) for condition in grid]
+    ['digits, original, tabular:dct, seed 0', 'digits, jpeg 0.3, tabular:dct, seed 0']
     """
     check_seeds(seeds)
     found: dict[str, Condition] = {}
@@ -107,7 +115,13 @@ def make_conditions(
 
 
 def located(model: str) -> tuple[str, str | None]:
-    """Return a model's name with its checkpoint's absolute path, and the checkpoint's hash, if it has one."""
+    """Return a model's name with its checkpoint's absolute path, and the checkpoint's hash, if it has one.
+
+    Examples
+    --------
+    >>> located("automm:resnet18")
+    ('automm:resnet18', None)
+    """
     family, variant = registry.find_model(model)
     checkpoint = None if variant in family.variants else weights.local_digest(variant)
     if checkpoint is None:
@@ -116,7 +130,14 @@ def located(model: str) -> tuple[str, str | None]:
 
 
 def check_seeds(seeds: Iterable[int]) -> None:
-    """Raise `UserError` unless all are seeds that every library takes."""
+    """Raise `UserError` unless all seeds are from 0 to `LARGEST_SEED`.
+
+    Examples
+    --------
+    >>> check_seeds([-1])
+    Traceback (most recent call last):
+    agbench.core.errors.UserError: -1 is not a seed: use 0 to 4294967295
+    """
     wrong = [seed for seed in seeds if not 0 <= seed <= LARGEST_SEED]
     if wrong:
         raise UserError(f"{wrong[0]} is not a seed: use 0 to {LARGEST_SEED}")

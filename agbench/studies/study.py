@@ -11,16 +11,16 @@ AUTOGLUON = "automm"
 """The paper's own deep model: AutoGluon with its preset's backbone, from the model hub."""
 
 OFFLINE = "automm:efficientnet_lite0"
-"""What stands in for it where the hub can't be reached: its weights need no download."""
+"""Replacement of `AUTOGLUON` where the hub can't be reached: its weights need no download."""
 
 SIZES = tuple(f"automm:efficientnet_b{size}" for size in range(5))
 """The paper's family, from small to large (section II-B)."""
 
 OFFLINE_SIZES = tuple(f"automm:efficientnet_lite{size}" for size in range(3))
-"""What stands in for it."""
+"""Replacements of `SIZES` where the hub can't be reached."""
 
 PROBE = "probe:efficientnet_lite0"
-"""The middle ground between deep and tabular; the same with and without the hub."""
+"""Linear model on frozen embeddings, between deep and tabular; the same with and without the hub."""
 
 TABULAR = ("tabular:pixels", "tabular:dct", "tabular:pixels+dct")
 PAPER_LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
@@ -28,15 +28,15 @@ PAPER_NOISE = 1.0
 """Variance of the noise (section III-A: a standard normal distribution)."""
 
 STANDARD = Budget(epochs=10, loaders=2)
-"""The paper's ten epochs (sections II-B and II-C); all else is left to AutoGluon."""
+"""The paper's ten epochs (sections II-B and II-C); other settings are AutoGluon's defaults."""
 
 QUICK = Budget(epochs=6, learning_rate=1e-3, batch_size=32, image_size=64, loaders=0, learners=("RF", "XT"))
-"""Minutes on two cores. AutoGluon's own learning rate learns next to nothing on so few images and epochs."""
+"""A budget of minutes on two cores. AutoGluon's own learning rate is too low for so few images and epochs."""
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """What the images of a condition go through.
+    """Preprocessing of a condition's training and test images.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ class Treatment:
     noise : float, optional
         Variance of the noise that is added first, to training and test images.
     test_level : float, optional
-        Of the test images, where it is another.
+        Level of the test images, if it differs.
     codec : str
-        A name in `agbench.preprocess.codec.CODECS`: what writes the images below level 1.0, those for testing too.
+        Codec of all images below level 1.0, test images included; a name in `agbench.preprocess.codec.CODECS`.
     """
 
     level: float = ORIGINAL_LEVEL
@@ -57,12 +57,12 @@ class Treatment:
 
     @property
     def train(self) -> Preprocessing:
-        """Of training and validation images."""
+        """Preprocessing of training and validation images."""
         return Preprocessing.at(self.level, self.codec, self.noise)
 
     @property
     def test(self) -> Preprocessing | None:
-        """Of test images, where it is another."""
+        """Preprocessing of test images, if it differs."""
         if self.test_level is None or self.test_level == self.level:
             return None
         return Preprocessing.at(self.test_level, self.codec, self.noise)
@@ -75,13 +75,13 @@ class Study:
     Parameters
     ----------
     summary : str
-        The question it answers.
+        Question that it answers, for lists.
     models : tuple of str
         Names of models.
     treatments : tuple of Treatment
         Preprocessings of the images, one condition each.
     offline : tuple of str
-        Models that stand in for `models` where the model hub can't be reached; by default there are none.
+        Replacements of `models` where the model hub can't be reached; empty if none are needed.
     of_paper : bool
         Whether it is one of the paper's.
     section : str
@@ -102,12 +102,24 @@ class Study:
 
 
 def at_levels(*levels: float, codecs: Iterable[str] = (JPEG,)) -> tuple[Treatment, ...]:
-    """Return one treatment per level and codec, without noise."""
+    """Return one treatment per level and codec, without noise.
+
+    Examples
+    --------
+    >>> [str(treatment.train) for treatment in at_levels(1.0, 0.3, codecs=("jpeg", "webp"))]
+    ['original', 'jpeg 0.3', 'original', 'webp 0.3']
+    """
     return tuple(Treatment(level, codec=codec) for codec in codecs for level in levels)
 
 
 def crossed(*levels: float) -> tuple[Treatment, ...]:
-    """Return each level for training with each level for testing."""
+    """Return each level for training with each level for testing.
+
+    Examples
+    --------
+    >>> [(treatment.level, treatment.test_level) for treatment in crossed(1.0, 0.3)]
+    [(1.0, 1.0), (1.0, 0.3), (0.3, 1.0), (0.3, 0.3)]
+    """
     return tuple(Treatment(train, test_level=test) for train in levels for test in levels)
 
 

@@ -87,6 +87,11 @@ def find_studies(name: str) -> list[Study]:
     ------
     UserError
         If there is no such study, or the file is wrong: one line with file, key and value.
+
+    Examples
+    --------
+    >>> len(find_studies("paper"))
+    6
     """
     if name == "paper":
         return [STUDIES[one] for one in PAPER]
@@ -114,6 +119,15 @@ def read_study(file: Path) -> Study:
     ------
     UserError
         If it is wrong: one line with the file, and each wrong key and value.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "mine.yaml"
+    ...     _ = file.write_text("{models: ['tabular:dct'], levels: [1.0, 0.3]}")
+    ...     read_study(file).models
+    ('tabular:dct',)
     """
     read = read_yaml(file, _Study, "study")
     treatments = tuple(Treatment(one.level, one.noise, one.test_level, one.codec) for one in read.treatments)
