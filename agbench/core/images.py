@@ -32,8 +32,21 @@ IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", *({"JXL"} 
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jxl"))
 """What images are called, in lower case; which format it is, a file's content tells."""
 
-CODECS = "agbench.codecs"
-"""Group of the entry points by which other packages add codecs, see `agbench.preprocess.codec`."""
+CODEC_ENTRY_POINTS = "agbench.codecs"
+"""Group of the entry points by which other packages add codecs: name, and what gives an
+`agbench.preprocess.codec.Codec`."""
+
+
+@cache
+def other_codecs() -> dict[str, Any]:
+    """Return the codecs of other packages by name, loaded once in a process.
+
+    Examples
+    --------
+    >>> "jpeg" in other_codecs()
+    False
+    """
+    return {point.name: point.load() for point in entry_points(group=CODEC_ENTRY_POINTS)}
 
 
 @cache
@@ -45,7 +58,7 @@ def formats() -> tuple[str, ...]:
     >>> "JPEG" in formats()
     True
     """
-    return (*IMAGE_FORMATS, *(one.pillow_format for one in _further() if one.pillow_format))
+    return (*IMAGE_FORMATS, *(one.pillow_format for one in other_codecs().values() if one.pillow_format))
 
 
 @cache
@@ -57,12 +70,7 @@ def suffixes() -> frozenset[str]:
     >>> ".jpg" in suffixes()
     True
     """
-    return IMAGE_SUFFIXES | {one.suffix for one in _further() if one.pillow_format}
-
-
-@cache
-def _further() -> tuple[Any, ...]:
-    return tuple(point.load() for point in entry_points(group=CODECS))
+    return IMAGE_SUFFIXES | {one.suffix for one in other_codecs().values() if one.pillow_format}
 
 
 # An error here, and threads share their filters.

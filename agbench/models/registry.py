@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -235,8 +236,14 @@ def families() -> dict[str, Family]:
     >>> sorted(families())[0]
     'automm'
     """
-    others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in FAMILIES}
-    return FAMILIES | {name: point.load() for name, point in others.items()}
+    return FAMILIES | _other_families()
+
+
+@cache
+def _other_families() -> dict[str, Family]:
+    # A report asks for the kind of each of its series, many times; a scan of the installed packages takes a while.
+    points = entry_points(group=ENTRY_POINTS)
+    return {point.name: point.load() for point in points if point.name not in FAMILIES}
 
 
 def kind_of(model: str) -> Kind:

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
@@ -198,10 +198,6 @@ LOSSLESS = Codec(
 """How pixels are kept that no file of the data set holds: noisy ones, and faithful copies."""
 
 
-ENTRY_POINTS = images.CODECS
-"""Group of the entry points by which other packages add codecs: name, and what gives a `Codec`."""
-
-
 def codecs() -> dict[str, Codec]:
     """Return all codecs by name: agbench's own, and those of other packages.
 
@@ -210,8 +206,8 @@ def codecs() -> dict[str, Codec]:
     >>> [*codecs()][:2]
     ['jpeg', 'webp']
     """
-    others = {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in CODECS}
-    return CODECS | {name: point.load() for name, point in others.items()}
+    others = images.other_codecs()
+    return CODECS | {name: codec for name, codec in others.items() if name not in CODECS}
 
 
 def find_codec(name: str) -> Codec:
