@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
+
+from agbench.core.enums import StrEnum
 
 CONFIDENCE = 0.95
 ONE_SIDED = (1 - CONFIDENCE) / 2
@@ -32,7 +33,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
-class Verdict(str, Enum):
+class Verdict(StrEnum):
     """What a comparison decides about a loss of the margin."""
 
     NOT_INFERIOR = "not inferior"
@@ -40,9 +41,6 @@ class Verdict(str, Enum):
     INFERIOR = "inferior"
     """A loss of more than the margin is certain."""
     NOT_DECIDED = "not decided"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)

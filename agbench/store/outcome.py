@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from agbench.core.condition import Condition
+from agbench.core.enums import StrEnum
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """State of a trial, in MLflow's words."""
 
     SCHEDULED = "SCHEDULED"
@@ -21,11 +21,8 @@ class Status(str, Enum):
     FAILED = "FAILED"
     KILLED = "KILLED"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class Ending(str, Enum):
+class Ending(StrEnum):
     """How a trial ended; each ends in exactly one of these."""
 
     FINISHED = "finished"
@@ -37,9 +34,6 @@ class Ending(str, Enum):
     TIMED_OUT = "timed out"
     STOPPED = "stopped"
     """By the user, or with a sweep that was killed."""
-
-    def __str__(self) -> str:
-        return self.value
 
 
 STATUS = {Ending.FINISHED: Status.FINISHED, Ending.STOPPED: Status.KILLED}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import Enum
 
 from agbench.analysis import intervals
 from agbench.analysis.cell import paired
@@ -16,6 +15,7 @@ from agbench.analysis.corrected import verdicts_of
 from agbench.analysis.evidence import Evidence
 from agbench.analysis.intervals import MARGIN, Comparison, Verdict
 from agbench.core.condition import ORIGINAL_LEVEL, PAPER_LEVEL
+from agbench.core.enums import StrEnum
 from agbench.reporting import commands
 from agbench.reporting.tables import table
 from agbench.reporting.tables.measures import epochs_by_seed
@@ -24,16 +24,13 @@ from agbench.store.record import Record
 from agbench.studies.study import PAPER_LEVELS, PAPER_NOISE, STUDIES, TABULAR
 
 
-class Support(str, Enum):
+class Support(StrEnum):
     """Whether results support a claim."""
 
     SUPPORTED = "supported"
     NOT_SUPPORTED = "not supported"
     NOT_DECIDED = "not decided"
     NOT_RUN = "not run"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 SUPPORTED, NOT_SUPPORTED, NOT_DECIDED, NOT_RUN = Support
