@@ -10,18 +10,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from agbench.core import environment, files
-from agbench.core.arguments import checked, integers, is_path, numbers, texts
+from agbench.core.arguments import as_path, checked, filled, integers, is_path, numbers, texts
 from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
 from agbench.core.progress import Progress, seconds_of
 from agbench.core.workspace import Workspace
-from agbench.data.card import Columns
 from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import Dataset
 from agbench.data.prepare import prepare
@@ -30,7 +29,8 @@ from agbench.runner.config import ExecutionConfig
 from agbench.store.export import table_of
 from agbench.store.reader import read_records
 from agbench.store.sweeps import check_sweep_name, named
-from agbench.studies import conditions, study, yaml_file
+from agbench.studies import study, yaml_file
+from agbench.studies.conditions import check_seeds, make_conditions, runnable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,9 +117,9 @@ def load_dataset(
         name,
         workspace_at := Workspace.at(workspace),
         nested=checked("nested", nested, bool, "true or false"),
-        image_column=_filled("image_column", image_column),
-        label_column=_filled("label_column", label_column),
-        source=None if source is None else str(_path("source", source)),
+        image_column=filled("image_column", image_column),
+        label_column=filled("label_column", label_column),
+        source=None if source is None else str(as_path("source", source)),
         accept_unverified=checked("accept_unverified", accept_unverified, bool, "true or false"),
         drop_small_classes=checked("drop_small_classes", drop_small_classes, bool, "true or false"),
     )
@@ -281,7 +281,7 @@ def recommend(
         margin=margin,
         codecs=texts("codecs", codecs) or (),
         seeds=integers("seeds", seeds) or (),
-        model=_filled("model", model),
+        model=filled("model", model),
         image_size=image_size,
         confirm=checked("confirm", confirm, bool, "true or false"),
         quick=checked("quick", quick, bool, "true or false"),
@@ -354,19 +354,23 @@ def compress(
     >>> done.after < done.before
     True
     """
-    done = make_copy(
-        source,
-        out,
-        level=level,
-        target_bytes=target_bytes,
-        codec=codec,
-        strip_metadata=strip_metadata,
-        unreadable=unreadable,
-        verify=verify,
-        image_column=image_column,
-        label_column=label_column,
-        workers=workers,
-    )
+    from agbench.compression.compress import compress_folder
+
+    with Progress() as progress:
+        done = compress_folder(
+            source,
+            out,
+            level=level,
+            target_bytes=target_bytes,
+            codec=codec,
+            strip_metadata=strip_metadata,
+            unreadable=unreadable,
+            verify=verify,
+            image_column=image_column,
+            label_column=label_column,
+            workers=workers,
+            on_progress=progress.advance,
+        )
     if done.problem():
         warnings.warn(done.problem(), stacklevel=2)
     return done
@@ -408,7 +412,7 @@ def compare(
     from agbench.reporting.pages.comparison import ComparisonPage
 
     for argument, value in (("base", base), ("new", new)):
-        _filled(argument, value)
+        filled(argument, value)
     checked("threshold", threshold, (int, float), "a number")
     records = read_records(Workspace.at(workspace).results)
     return ComparisonPage(regressions.compare(records, base, new, threshold))
@@ -455,7 +459,7 @@ def report(
     wanted = texts("formats", formats) or FORMATS
     if not isinstance(dataset, (Dataset, str)):
         raise UserError(f"dataset should be a Dataset or the name of one, got {dataset!r}")
-    dataset_name = dataset.name if isinstance(dataset, Dataset) else _filled("dataset", dataset)
+    dataset_name = dataset.name if isinstance(dataset, Dataset) else filled("dataset", dataset)
     (written,) = write_reports(_workspace_of(dataset, workspace), [dataset_name], wanted, name)
     return written
 
@@ -495,7 +499,7 @@ def results(
         raise UserError(f"dataset should be a Dataset or the name of one, got {dataset!r}")
     wanted = dataset.name if isinstance(dataset, Dataset) else dataset and dataset.lower()
     records = read_records(_workspace_of(dataset, workspace).results, wanted or None)
-    return table_of(records if name is None else named(records, _filled("name", name)))
+    return table_of(records if name is None else named(records, filled("name", name)))
 
 
 # What follows is shared with the command line, and not public.
@@ -557,14 +561,14 @@ class RunRequest:
         """Return the studies as they can be run now: with other models where the model hub does not answer."""
         if self.models is not None:
             return self.chosen()
-        studies, remark = conditions.runnable(self.chosen())
+        studies, remark = runnable(self.chosen())
         if remark:
             say(remark)
         return studies
 
     def conditions(self, studies: Sequence[study.Study], dataset: str, fingerprint: str) -> list[Condition]:
         """Return the conditions of studies on a data set; each wrong name or value is a `UserError`."""
-        return conditions.make_conditions(
+        return make_conditions(
             studies,
             dataset=dataset,
             fingerprint=fingerprint,
@@ -717,7 +721,7 @@ def make_question(
 
     for name in codecs:
         codec.find_codec(name)
-    conditions.check_seeds(seeds)
+    check_seeds(seeds)
     from agbench.recommendation.question import Question
 
     deep = (study.AUTOGLUON if weights.hub_answers() else study.OFFLINE) if confirm else None
@@ -751,8 +755,6 @@ def find_level(
     started : float
         Time on `time.monotonic` from which the question's budget counts.
     """
-    from dataclasses import replace
-
     from agbench.recommendation.search import search
     from agbench.runner.display import Display
 
@@ -762,48 +764,6 @@ def find_level(
         question = replace(question, budget=max(question.budget - (time.monotonic() - started), 0.0))
     with Display(None) as display:
         return search(dataset, workspace, question, config, display.show)
-
-
-def make_copy(
-    source: Any,
-    out: Any,
-    *,
-    level: Any,
-    target_bytes: Any,
-    codec: Any,
-    strip_metadata: Any,
-    unreadable: Any,
-    verify: Any,
-    image_column: Any,
-    label_column: Any,
-    workers: Any,
-) -> Compressed:
-    """Write a compressed copy and show its progress on standard error; parameters are those of `compress`."""
-    from agbench.compression.compress import compress_folder
-
-    if level is not None:
-        checked("level", level, (int, float), "a number from 0.01 to 0.99")
-    if target_bytes is not None:
-        target_bytes = str(checked("target_bytes", target_bytes, (int, float, str), "a share or an amount"))
-    if unreadable not in ("copy", "skip"):
-        raise UserError(f'unreadable should be "copy" or "skip", got {unreadable!r}')
-    if workers is not None and checked("workers", workers, int, "a whole number") < 1:
-        raise UserError(f"{workers} processes are none: ask for 1 or more")
-    columns = Columns(image=_filled("image_column", image_column), label=_filled("label_column", label_column))
-    with Progress() as progress:
-        return compress_folder(
-            _path("source", source),
-            _path("out", out),
-            level=level,
-            target_bytes=target_bytes,
-            codec=_filled("codec", codec),
-            strip_metadata=checked("strip_metadata", strip_metadata, bool, "true or false"),
-            unreadable=unreadable,
-            verify=checked("verify", verify, bool, "true or false"),
-            columns=columns,
-            workers=workers,
-            on_progress=progress.advance,
-        )
 
 
 def write_reports(
@@ -835,7 +795,7 @@ def write_reports(
 
     build.check_formats(formats)
     records = read_records(workspace.results)
-    own = records if name is None else named(records, _filled("name", name))
+    own = records if name is None else named(records, filled("name", name))
     known = sorted({record.condition.dataset for record in own})
     missing = [one for one in datasets if one.lower() not in known]
     if missing or not known:
@@ -888,18 +848,6 @@ def _selection(name: object, workspace: Workspace, **options: Any) -> ImageSelec
     if path.is_dir():
         return ImageSelection(folder=path, **options)
     return ImageSelection(dataset=text, **options)
-
-
-def _path(argument: str, value: object) -> Path:
-    if not is_path(value):
-        raise UserError(f"{argument} should be a path, got {value!r}")
-    return Path(str(value))
-
-
-def _filled(argument: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise UserError(f"{argument} should be a text that is not empty, got {value!r}")
-    return value
 
 
 def _seconds(budget: float | str | None) -> float | None:

@@ -54,21 +54,24 @@ def compress(
     Same tree, same names with the codec's suffix; other files are copied. The same command again goes on where it
     was interrupted. The exit status is 2 where a file could not be read from the disk or not be read back.
     """
-    from agbench import api
+    from agbench.compression.compress import compress_folder
+    from agbench.core.progress import Progress
 
-    done = api.make_copy(
-        folder,
-        out,
-        level=level,
-        target_bytes=target_bytes,
-        codec=codec,
-        strip_metadata=strip_metadata,
-        unreadable=unreadable,
-        verify=verify,
-        image_column=image_column,
-        label_column=label_column,
-        workers=workers,
-    )
+    with Progress() as progress:
+        done = compress_folder(
+            folder,
+            out,
+            level=level,
+            target_bytes=target_bytes,
+            codec=codec,
+            strip_metadata=strip_metadata,
+            unreadable=unreadable,
+            verify=verify,
+            image_column=image_column,
+            label_column=label_column,
+            workers=workers,
+            on_progress=progress.advance,
+        )
     for line in done.exceptions():
         click.echo(line, err=True)
     click.echo(done.text())

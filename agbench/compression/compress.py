@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from agbench.compression.scan import Tree
 from agbench.compression.target import Target
 from agbench.compression.write import CHUNK, make, verify_copy, with_progress
 from agbench.core import environment, files, processes
+from agbench.core.arguments import as_path, checked, filled
 from agbench.core.condition import Preprocessing, digest
 from agbench.core.errors import UserError
 from agbench.core.step import OnProgress, no_progress
@@ -27,20 +29,19 @@ from agbench.preprocess.codec import find_codec
 COPY_FORMAT = 1
 """Of what a copy remembers, and of what is done to pixels; raise it when either changes."""
 
-COLUMNS = Columns(image="image", label="label")
-
 
 def compress_folder(
-    folder: str | Path,
-    out: str | Path,
+    folder: str | PathLike[str],
+    out: str | PathLike[str],
     *,
     level: float | None = None,
-    target_bytes: str | None = None,
+    target_bytes: float | str | None = None,
     codec: str = "jpeg",
     strip_metadata: bool = False,
     unreadable: Literal["copy", "skip"] = "copy",
     verify: bool = False,
-    columns: Columns = COLUMNS,
+    image_column: str = "image",
+    label_column: str = "label",
     workers: int | None = None,
     on_progress: OnProgress = no_progress,
 ) -> Compressed:
@@ -57,7 +58,7 @@ def compress_folder(
         The copy's folder: one that isn't there, an empty one, or an earlier copy of the same.
     level : float, optional
         The codec's quality as a level, 0.01 to 0.99.
-    target_bytes : str, optional
+    target_bytes : float or str, optional
         Instead of a level, what the images may take in all: ``"0.3"`` (of their bytes) or ``"5GB"``.
     codec : str
         A name in `agbench.preprocess.codec.CODECS`.
@@ -67,8 +68,8 @@ def compress_folder(
         Whether images that can't be decoded are copied as they are, or left out.
     verify : bool
         Whether every image of the copy is decoded in the end.
-    columns : Columns
-        Of the table, where `folder` is one.
+    image_column, label_column : str
+        Columns of the table, where `folder` is one, that hold the images' paths and their labels.
     workers : int, optional
         Processes; by default one a core.
     on_progress : callable
@@ -81,8 +82,20 @@ def compress_folder(
     Raises
     ------
     UserError
-        If it can't be done, with what would help.
+        If a value is wrong, or it can't be done, with what would help.
     """
+    if level is not None:
+        checked("level", level, (int, float), "a number from 0.01 to 0.99")
+    if target_bytes is not None:
+        target_bytes = str(checked("target_bytes", target_bytes, (int, float, str), "a share or an amount"))
+    if unreadable not in ("copy", "skip"):
+        raise UserError(f'unreadable should be "copy" or "skip", got {unreadable!r}')
+    if workers is not None and checked("workers", workers, int, "a whole number") < 1:
+        raise UserError(f"{workers} processes are none: ask for 1 or more")
+    columns = Columns(image=filled("image_column", image_column), label=filled("label_column", label_column))
+    checked("strip_metadata", strip_metadata, bool, "true or false")
+    checked("verify", verify, bool, "true or false")
+    filled("codec", codec)
     if (level is None) == (target_bytes is None):
         raise UserError(
             "how small? give either a level, such as --level 0.3, or a size, such as --target-bytes 0.3"
@@ -90,7 +103,7 @@ def compress_folder(
     writer = find_codec(codec)
     quality = None if level is None else _quality(level)
     aim = None if target_bytes is None else Target.of(target_bytes)
-    place, out = files.expanded(folder), files.expanded(out).resolve()
+    place, out = files.expanded(as_path("source", folder)), files.expanded(as_path("out", out)).resolve()
     try:
         found = scan.scan(place, columns, writer.suffix)
         _check_overlap(place, found, out)

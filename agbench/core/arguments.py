@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from numbers import Integral, Real
 from os import PathLike
+from pathlib import Path
 from typing import Any, TypeVar
 
 from agbench.core.errors import UserError
@@ -119,6 +120,32 @@ def is_path(value: object) -> bool:
     (True, False, False)
     """
     return isinstance(value, (str, PathLike)) and bool(str(value))
+
+
+def as_path(name: str, value: object) -> Path:
+    """Return a path, or raise `UserError` where it is none.
+
+    Examples
+    --------
+    >>> as_path("out", "photos").name
+    'photos'
+    """
+    if not is_path(value):
+        raise UserError(f"{name} should be a path, got {value!r}")
+    return Path(str(value))
+
+
+def filled(name: str, value: object) -> str:
+    """Return a text that is not empty, or raise `UserError` where it is none.
+
+    Examples
+    --------
+    >>> filled("codec", "jpeg")
+    'jpeg'
+    """
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{name} should be a text that is not empty, got {value!r}")
+    return value
 
 
 def _several(name: str, value: Any, is_one: Any, convert: Any, noun: str) -> tuple[Any, ...] | None:
