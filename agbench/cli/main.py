@@ -10,7 +10,6 @@ import click
 
 from agbench.cli import compress, data, nightly, recommend, report, run, sweeps
 from agbench.cli.exit import Exit
-from agbench.core import files
 from agbench.core.errors import UserError
 
 
@@ -43,7 +42,7 @@ def main(ctx: click.Context, workspace: Path) -> None:
     """Measure how far images can be compressed before AutoML accuracy drops, and what that saves."""
     from agbench.core.workspace import Workspace
 
-    ctx.obj = Workspace(files.expanded(workspace))
+    ctx.obj = Workspace.at(workspace)
 
 
 for _command in (

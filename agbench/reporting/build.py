@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from markdown_it import MarkdownIt
 
 from agbench.analysis import paper
 from agbench.analysis.evidence import Evidence
@@ -65,7 +64,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Return the report for a notebook: its main table, and a link to the page."""
-        table = MarkdownIt("commonmark", {"html": False}).enable("table").render(self.main_table)
+        table = markdown.parser().render(self.main_table)
         link = f'<a href="{escape(self.path.resolve().as_uri())}">{escape(str(self.path))}</a>'
         return f"{table}<p>{link}</p>"
 

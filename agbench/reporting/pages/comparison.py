@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from markdown_it import MarkdownIt
 from rich import box
 from rich.console import Console
 from rich.markdown import Markdown
@@ -60,7 +59,7 @@ class ComparisonPage:
 
     def _repr_html_(self) -> str:
         """Return the page for a notebook."""
-        return MarkdownIt("commonmark", {"html": False}).enable("table").render(self.markdown())  # type: ignore[no-any-return]
+        return str(markdown.parser().render(self.markdown()))
 
     def _parts(self, heading: str, conditions: str) -> tuple[str, str, str]:
         """Return the page before, in and after the table of conditions."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markdown_it import MarkdownIt
 
 from agbench.reporting.figures import interactive
 from agbench.reporting.figures.charts import Chart
+from agbench.reporting.pages.markdown import parser
 from agbench.reporting.tables.table import escape_html, escape_latex
 
 NUMBERS = re.compile(r"[-+\d][-+\d.,%()/ ]*(to [-+\d.)]+|[kMGT]?B|\(original\))?")
@@ -57,7 +57,7 @@ def in_html(text: str, charts: Sequence[Chart], figures: Path, title: str) -> st
     str
     """
     by_file = {f"{figures.name}/{chart.name}.png": interactive.division(chart) for chart in charts}
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    markdown = parser()
 
     def image(renderer: Any, tokens: Sequence[Any], place: int, options: Any, env: Mapping[str, Any]) -> str:
         token = tokens[place]

@@ -6,8 +6,20 @@ import re
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it import MarkdownIt
 
 from agbench.reporting.tables.table import escape_markdown, size
+
+
+def parser() -> MarkdownIt:
+    """Return the parser of Markdown with tables; HTML in it stays text.
+
+    Examples
+    --------
+    >>> parser().render("*safe*").strip()
+    '<p><em>safe</em></p>'
+    """
+    return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 def render(template: str, **values: Any) -> str:
