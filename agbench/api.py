@@ -716,8 +716,8 @@ def make_question(
 
     Parameters are those of `recommend`, in plain values; `budget` is in seconds.
     """
+    from agbench.core import codec
     from agbench.models import weights
-    from agbench.preprocess import codec
 
     for name in codecs:
         codec.find_codec(name)

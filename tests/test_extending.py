@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agbench.analysis.gather import gather
+from agbench.core.codec import Metadata
 from agbench.core.condition import Budget
 from agbench.core.workspace import Workspace
 from agbench.models import registry
@@ -15,43 +16,70 @@ from agbench.studies import study
 from agbench.studies.study import Study, at_levels
 from agbench.studies.yaml_file import find_studies
 from tests import extra_codec
+from tests.conftest import SWEEP
 from tests.reporting import made
 
 
 @pytest.fixture
-def ppm(tmp_path):
+def plain(tmp_path):
     return extra_codec.install(tmp_path / "site")
 
 
-def test_a_codec_by_entry_point_is_listed_and_plans_and_compresses(agbench, ppm, plain_images, tmp_path):
-    listed = agbench("codecs", **ppm)
-    assert "ppm\n" in listed.stdout
-    planned = agbench(
-        "--workspace",
-        tmp_path / "w",
-        "run",
-        "--dataset",
-        "digits",
-        "--dry-run",
-        "--codec",
-        "ppm",
-        "--quick",
-        **ppm,
-    )
-    assert "digits, ppm 0.3, " in planned.stdout, planned.stderr
-    done = agbench("compress", plain_images, "--level", "0.5", "--codec", "ppm", "--out", tmp_path / "out", **ppm)
+def test_a_codec_by_entry_point_is_listed_and_compresses(agbench, plain, plain_images, tmp_path):
+    assert "plain\n" in agbench("codecs", **plain).stdout
+    arguments = ("compress", plain_images, "--level", "0.5", "--codec", "plain", "--out", tmp_path / "out")
+    done = agbench(*arguments, **plain)
     assert done.returncode == 0, done.stderr
     assert "images: " in done.stdout
 
 
-def test_images_of_a_codec_by_entry_point_are_read(agbench, ppm, photograph, tmp_path):
+def test_models_are_trained_on_files_of_a_codec_by_entry_point(agbench, plain, tmp_path):
+    """By AutoMM in processes of its own, which read the files with Pillow alone: the pixels are the original's."""
+    arguments = ["--workspace", tmp_path / "w", *SWEEP, "--epochs", "1", "--loaders", "1"]
+    done = agbench(*arguments, "--codec", "plain", "--models", "automm:efficientnet_lite0", **plain)
+    assert done.returncode == 0, done.stderr
+    records = {one.condition.train.codec: one for one in read_records(Workspace(tmp_path / "w").results)}
+    original, encoded = records[None], records["plain"]
+    assert encoded.metric("accuracy") == original.metric("accuracy")
+    assert encoded.metric("bytes") == 1797 * (len(extra_codec.MAGIC) + 5 + 8 * 8)
+    assert encoded.environment["software"]["extra_codec"] == "1.0"
+
+
+def test_images_of_a_codec_by_entry_point_are_read(agbench, plain, photograph, tmp_path):
     for number in range(20):
-        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.ppm"
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}{'.plain' if number else ''}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        photograph.rotate(number).save(path)
+        extra_codec.CODEC.encode(photograph.rotate(number), path, 0, Metadata())
     arguments = ("--workspace", tmp_path / "w", "prepare", "--dataset", tmp_path / "photos")
-    assert "20 images" in agbench(*arguments, **ppm).stdout
+    assert "20 images" in agbench(*arguments, **plain).stdout
     assert agbench("--workspace", tmp_path / "v", *arguments[2:]).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ("no_such_module:CODEC", "ends in ModuleNotFoundError: No module named 'no_such_module'"),
+        ("extra_codec:NOTHING", "ends in AttributeError"),
+        ("extra_codec:FORMAT", "is no agbench.core.codec.Codec"),
+    ],
+)
+def test_a_broken_codec_stops_only_who_asks_for_it(agbench, plain_images, tmp_path, entry, reason):
+    points = f"[agbench.codecs]\nbroken = {entry}\n[agbench.models]\nfamily = {entry}\n"
+    broken = extra_codec.install(tmp_path / "site", points)
+    arguments = ("compress", plain_images, "--level", "0.5", "--out", tmp_path / "out")
+    assert agbench(*arguments, **broken).returncode == 0
+    asked = agbench(*arguments, "--codec", "broken", **broken)
+    assert asked.returncode == 2
+    assert asked.stderr.startswith("agbench: the codec broken can't be used: ")
+    assert reason in asked.stderr
+    assert "Traceback" not in asked.stderr
+    for command in ("codecs", "models"):
+        listed = agbench(command, **broken)
+        assert listed.returncode == 0, listed.stderr
+        assert "the package extra_codec" in " ".join(listed.stdout.split())
+    run = agbench("--workspace", tmp_path / "w", "run", "--dataset", "digits", "--models", "family:x", **broken)
+    assert run.returncode == 2
+    assert "the family of models family can't be used" in run.stderr
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from agbench.analysis.cell import Cell
 from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Series, codec_of
+from agbench.core.codec import codecs
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget
 from agbench.models.registry import FAMILIES
-from agbench.preprocess.codec import codecs
 from agbench.store.outcome import Status
 from agbench.store.record import Record, latest
 

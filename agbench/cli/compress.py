@@ -19,7 +19,7 @@ from agbench.core.errors import UserError
     metavar="SIZE",
     help="Instead of a level: what all images may take, as a share (0.3) or an amount (5GB, 300MiB).",
 )
-@click.option("--codec", default="jpeg", show_default=True, metavar="NAME", help="jpeg, webp, avif or jxl.")
+@click.option("--codec", default="jpeg", show_default=True, metavar="NAME", help="As `agbench codecs` lists them.")
 @click.option(
     "--strip-metadata",
     is_flag=True,

@@ -51,13 +51,17 @@ def models(workspace: Workspace) -> None:
             click.echo(f"  {family}:{variant}" if variant else f"  {family}")
         if entry.others:
             click.echo(f"  {family}:NAME  ({entry.others})")
+    for family, reason in registry.broken_families().items():
+        click.echo(f"{family}: can't be used: {reason}")
 
 
 @click.command()
 def codecs() -> None:
     """List the codecs that are known, with the library that does the work here."""
     from agbench.cli import listing
-    from agbench.preprocess.codec import codecs as all_codecs
+    from agbench.core import codec
 
-    for name, entry in all_codecs().items():
+    for name, entry in codec.codecs().items():
         click.echo(listing.describe_codec(name, entry))
+    for name, reason in codec.broken_codecs().items():
+        click.echo(listing.describe_broken(name, reason))

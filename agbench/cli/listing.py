@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import textwrap
 
+from agbench.core.codec import Codec
 from agbench.core.errors import UserError
 from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import MARKER, is_prepared
 from agbench.data.splits import TEST, TRAIN, VALIDATION
-from agbench.preprocess.codec import Codec
 
 WIDTH = 100
 
@@ -32,7 +32,7 @@ def describe(name: str, catalogue: Catalogue) -> str:
     try:
         card = catalogue.card(name)
     except UserError as error:
-        return f"{name}\n{_line('refused', str(error))}"
+        return describe_broken(name, str(error))
     lines = [f"{name}: {card.title}"]
     classes = "classes counted when prepared" if card.classes is None else f"{card.classes:,} classes"
     images = "images too" if card.images is None else f"{card.images:,} images"
@@ -71,6 +71,25 @@ def describe_codec(name: str, entry: Codec) -> str:
     state = f"not available: install {wanted}" if wanted else entry.library()
     told = {"files": entry.suffix, "level r": entry.scale, "written": entry.settings, "library": state}
     return "\n".join([name, *(_line(title, text) for title, text in told.items())])
+
+
+def describe_broken(name: str, reason: str) -> str:
+    """Return the paragraph of a data set or a codec that can't be used.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    reason : str
+        Why it can't be used.
+
+    Examples
+    --------
+    >>> print(describe_broken("heif", "pillow_heif of the package heif ends in ImportError"))
+    heif
+      refused:  pillow_heif of the package heif ends in ImportError
+    """
+    return f"{name}\n{_line('refused', reason)}"
 
 
 def _state(name: str, catalogue: Catalogue) -> str:

@@ -20,11 +20,11 @@ from agbench.compression.target import Target
 from agbench.compression.write import CHUNK, make, verify_copy, with_progress
 from agbench.core import environment, files, processes
 from agbench.core.arguments import as_path, checked, filled
+from agbench.core.codec import find_codec
 from agbench.core.condition import Preprocessing, digest
 from agbench.core.errors import UserError
 from agbench.core.step import OnProgress, no_progress
 from agbench.data.card import Columns
-from agbench.preprocess.codec import find_codec
 
 COPY_FORMAT = 1
 """Of what a copy remembers, and of what is done to pixels; raise it when either changes."""
@@ -61,7 +61,7 @@ def compress_folder(
     target_bytes : float or str, optional
         Instead of a level, what the images may take in all: ``"0.3"`` (of their bytes) or ``"5GB"``.
     codec : str
-        A name in `agbench.preprocess.codec.CODECS`.
+        A name in `agbench.core.codec.CODECS`.
     strip_metadata : bool
         Whether EXIF (but for the orientation), XMP and colour profile are dropped from what is compressed.
     unreadable : {"copy", "skip"}

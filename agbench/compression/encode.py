@@ -10,10 +10,9 @@ from PIL import Image, ImageCms
 
 from agbench.compression import metadata
 from agbench.compression.metadata import PROFILE, as_bytes
-from agbench.core import images
+from agbench.core import codec, images
+from agbench.core.codec import Codec, Metadata
 from agbench.core.images import UnreadableImageError
-from agbench.preprocess import codec
-from agbench.preprocess.codec import Codec, Metadata
 
 MORE_PICTURES = "further pictures in one file (MPO)"
 
@@ -39,7 +38,7 @@ class EncodeSettings:
     Parameters
     ----------
     codec : str
-        A name in `agbench.preprocess.codec.CODECS`.
+        A name in `agbench.core.codec.CODECS`.
     quality : int
         1 to 99, on its scale.
     strip : bool

@@ -8,7 +8,7 @@ from dataclasses import replace
 from PIL import ExifTags, Image
 
 from agbench.core import images
-from agbench.preprocess.codec import Codec, Metadata
+from agbench.core.codec import Codec, Metadata
 
 EXIF, XMP, PROFILE, COMMENT, DPI = "EXIF", "XMP", "colour profile", "comment", "pixels an inch"
 IPTC, TEXT, ALPHA, DEPTH = "IPTC", "text of a PNG", "transparency (laid on white)", "bits beyond 8 a channel"
@@ -115,7 +115,7 @@ def orientation_in(exif: bytes) -> int:
     tags = Image.Exif()
     with suppress(Exception):  # damaged: upright, as a viewer has it
         tags.load(exif)
-        return int(tags.get(images.ORIENTATION, 1))
+        return int(tags.get(ExifTags.Base.Orientation, 1))
     return 1
 
 
@@ -125,10 +125,10 @@ def turned(exif: bytes, orientation: int) -> bytes:
     tags = Image.Exif()
     with suppress(Exception):
         tags.load(exif)
-        if tags.get(images.ORIENTATION, 1) != orientation:
-            tags[images.ORIENTATION] = orientation
+        if tags.get(ExifTags.Base.Orientation, 1) != orientation:
+            tags[ExifTags.Base.Orientation] = orientation
             if orientation == 1:
-                del tags[images.ORIENTATION]
+                del tags[ExifTags.Base.Orientation]
             return tags.tobytes() if len(tags) else b""
     return exif
 

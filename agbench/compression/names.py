@@ -52,7 +52,8 @@ def new_names(paths: Sequence[str], others: Iterable[str], suffix: str) -> dict[
 def _plain(path: str, suffix: str) -> str:
     old = PurePosixPath(path).suffix
     formats = Image.registered_extensions()
-    if formats.get(old.lower()) == formats[suffix]:
+    # A codec's package need not have registered its suffix with Pillow.
+    if old.lower() == suffix or formats.get(old.lower(), old) == formats.get(suffix, suffix):
         return path  # .JPG and .jpeg are right as they are
     known = old.lower() in images.suffixes() or old.lower() in formats
     return path.removesuffix(old) + suffix if known else path + suffix

@@ -41,7 +41,7 @@ class Preprocessing:
     Parameters
     ----------
     codec : str, optional
-        A name in `agbench.preprocess.codec.CODECS`.
+        A name in `agbench.core.codec.CODECS`.
     quality : int, optional
         The codec's quality, 1 to 99; goes with `codec`.
     noise : float, optional

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from agbench.core import plugins
 from agbench.core.condition import PROTOCOL
 
 DECISIVE = (
@@ -37,14 +38,17 @@ FIRST_VERSION = "0.1.0"
 
 
 def software() -> dict[str, str]:
-    """Return the versions of the decisive packages that are installed, Python's, and that of the protocol."""
+    """Return the versions of the installed packages that can change a result, Python's, and that of the protocol.
+
+    Packages that add codecs or models are among them.
+    """
     versions = {"python": platform.python_version(), "protocol": str(PROTOCOL)}
     for name in DECISIVE:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return versions
+    return versions | plugins.packages()
 
 
 def digest_of_software(versions: dict[str, str]) -> str:

@@ -6,83 +6,81 @@ for a whole one. What goes through here does none of that.
 
 from __future__ import annotations
 
-import importlib
 import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
-ORIENTATION = 0x0112
-"""EXIF tag: how a viewer turns the image."""
+from agbench.core.codec import LOSSLESS, Codec, codecs, teach_pillow
 
-with suppress(ImportError):
-    # It teaches Pillow JPEG XL: here, and in what a model reads in the same process.
-    importlib.import_module("pillow_jxl")
+# An error here, and threads share their filters.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
-IMAGE_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "AVIF", *({"JXL"} & {*Image.OPEN}))
-"""What is read, in Pillow's names; its other decoders (EPS starts Ghostscript) are not for files of strangers."""
+_TIFF_SIGNATURE = re.compile(rb"II\*\0|MM\0\*")
+_UPRIGHT = 1
+_PHOTOMETRIC = 262
+_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".avif", ".jxl"))
-"""What images are called, in lower case; which format it is, a file's content tells."""
 
-CODEC_ENTRY_POINTS = "agbench.codecs"
-"""Group of the entry points by which other packages add codecs: name, and what gives an
-`agbench.preprocess.codec.Codec`."""
+@dataclass(frozen=True)
+class _OnlyRead:
+    """A format that images may come in, but are not written in."""
+
+    pillow_format: str
+    suffix: str
+    other_suffixes: tuple[str, ...] = ()
+    signature: bytes = b""
+
+
+# Pillow's other decoders are not for files of strangers: that of EPS starts Ghostscript.
+_ONLY_READ = (
+    _OnlyRead("BMP", ".bmp", signature=rb"BM.{4}\0{4}"),
+    _OnlyRead("GIF", ".gif", signature=rb"GIF8[79]a"),
+    _OnlyRead("TIFF", ".tiff", (".tif",)),
+)
 
 
 @cache
-def other_codecs() -> dict[str, Any]:
-    """Return the codecs of other packages by name, loaded once in a process.
-
-    Examples
-    --------
-    >>> "jpeg" in other_codecs()
-    False
-    """
-    return {point.name: point.load() for point in entry_points(group=CODEC_ENTRY_POINTS)}
+def _read() -> tuple[Codec | _OnlyRead, ...]:
+    return (*codecs().values(), LOSSLESS, *_ONLY_READ)
 
 
 @cache
 def formats() -> tuple[str, ...]:
-    """Return the formats that are read, in Pillow's names: with those of other packages' codecs.
+    """Return the formats that are read, in Pillow's names: those of all codecs that Pillow knows, and a few more.
 
     Examples
     --------
     >>> "JPEG" in formats()
     True
     """
-    return (*IMAGE_FORMATS, *(one.pillow_format for one in other_codecs().values() if one.pillow_format))
+    teach_pillow()
+    Image.init()
+    return tuple(one.pillow_format for one in _read() if one.pillow_format in Image.OPEN)
 
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Return the suffixes of images, in lower case: with those of other packages' codecs.
+    """Return what images are called, in lower case; which format it is, a file's content tells.
 
     Examples
     --------
-    >>> ".jpg" in suffixes()
+    >>> ".jpeg" in suffixes()
     True
     """
-    return IMAGE_SUFFIXES | {one.suffix for one in other_codecs().values() if one.pillow_format}
+    return frozenset(suffix for one in _read() for suffix in (one.suffix, *one.other_suffixes))
 
 
-# An error here, and threads share their filters.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-_SIGNATURES = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|BM.{4}\0{4}|GIF8[79]a|RIFF.{4}WEBP|.{4}ftypavi[fs]", re.DOTALL
-)
-_TIFF_SIGNATURE = re.compile(rb"II\*\0|MM\0\*")
-_UPRIGHT = 1
-_PHOTOMETRIC = 262
-_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+@cache
+def _signatures() -> re.Pattern[bytes]:
+    return re.compile(b"|".join(one.signature for one in _read() if one.signature), re.DOTALL)
 
 
 class UnreadableImageError(Exception):
@@ -96,7 +94,7 @@ def looks_like_one(path: Path) -> bool:
     with path.open("rb") as stream:
         head = stream.read(16)
     # Cameras' raw files are TIFFs too, with a thumbnail where the image should be: those go by their names.
-    return bool(_SIGNATURES.match(head) or (not path.suffix and _TIFF_SIGNATURE.match(head)))
+    return bool(_signatures().match(head) or (not path.suffix and _TIFF_SIGNATURE.match(head)))
 
 
 @contextmanager
@@ -202,7 +200,7 @@ def orientation(image: Image.Image) -> int:
     if image.format == "JXL" and not getattr(image, "jpeg", False):
         return value  # its codestream has an orientation of its own, which the decoder has followed
     with suppress(Exception):  # Pillow's reader has no common error either
-        value = image.getexif().get(ORIENTATION, _UPRIGHT)
+        value = image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
     return value if value in range(1, 9) else _UPRIGHT
 
 

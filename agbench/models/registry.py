@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agbench.core import plugins
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError, unknown
 
@@ -224,10 +223,6 @@ FAMILIES = {
 }
 
 
-ENTRY_POINTS = "agbench.models"
-"""Group of the entry points by which other packages add families; each loads a `Family`."""
-
-
 def families() -> dict[str, Family]:
     """Return all families by name: agbench's own, and those of other packages.
 
@@ -236,14 +231,22 @@ def families() -> dict[str, Family]:
     >>> sorted(families())[0]
     'automm'
     """
-    return FAMILIES | _other_families()
+    return FAMILIES | {name: family for name, family in _others().entries.items() if name not in FAMILIES}
 
 
-@cache
-def _other_families() -> dict[str, Family]:
-    # A report asks for the kind of each of its series, many times; a scan of the installed packages takes a while.
-    points = entry_points(group=ENTRY_POINTS)
-    return {point.name: point.load() for point in points if point.name not in FAMILIES}
+def broken_families() -> dict[str, str]:
+    """Return why families of other packages can't be used, by name.
+
+    Examples
+    --------
+    >>> broken_families()
+    {}
+    """
+    return _others().broken
+
+
+def _others() -> plugins.Plugins[Family]:
+    return plugins.load(plugins.MODELS, Family)
 
 
 def kind_of(model: str) -> Kind:
@@ -302,6 +305,8 @@ def find_model(model: str) -> tuple[Family, str]:
     (<Kind.TABULAR: 'tabular'>, 'dct')
     """
     name, _, variant = model.partition(":")
+    if name not in FAMILIES:
+        _others().check("family of models", name)
     family = families().get(name)
     if family is None or (variant not in family.variants and not (variant and family.others)):
         raise unknown("model", model, names())

@@ -12,8 +12,8 @@ from typing import IO, NamedTuple
 from PIL import Image
 
 from agbench.core import files, images
+from agbench.core.codec import LOSSLESS, Codec, Metadata, find_codec
 from agbench.core.condition import Preprocessing
-from agbench.preprocess.codec import LOSSLESS, Codec, Metadata, find_codec
 from agbench.preprocess.noise import add_noise
 
 FOLDER, IN_A_FOLDER = "images", 1000

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from agbench.analysis.cell import Cell
 from agbench.analysis.evidence import CrossedSeries, Evidence, Named, NoisySeries, Series
+from agbench.core.codec import codecs
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL, Budget
-from agbench.preprocess.codec import codecs
 from agbench.studies.study import PAPER_NOISE, STUDIES
 
 K = TypeVar("K")

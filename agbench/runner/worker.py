@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from agbench.core import environment
+from agbench.core.codec import teach_pillow
 from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
 from agbench.models import registry
@@ -161,7 +162,7 @@ def _outcome(
         )
     try:
         on_event(Phase("start"))
-        _limit_threads(job)
+        _prepare_process(job)
         results = run_trials(job.conditions, place.dataset, place.variants, folder, job.resources, on_event)
     except registry.OutOfTimeError as error:
         print(f"timed out: {error}", flush=True)
@@ -187,8 +188,9 @@ def _failure(error: Exception) -> Failure:
     return Failure(reason)
 
 
-def _limit_threads(job: Job) -> None:
-    """Import what the model needs, and keep its threads to the trial's share of the cores."""
+def _prepare_process(job: Job) -> None:
+    """Import what the model and the codec need, and keep threads to the trial's share of the cores."""
+    teach_pillow()
     family, _ = registry.find_model(job.conditions[0].model)
     importlib.import_module(family.module)
     from threadpoolctl import threadpool_limits

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from agbench.core import codec
 from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
 from agbench.models import registry, weights
-from agbench.preprocess import codec
 from agbench.studies.study import Study, Treatment, at_levels
 
 LARGEST_SEED = 2**32 - 1
@@ -62,7 +62,7 @@ def make_conditions(
     seeds : tuple of int
         Seeds, one condition each.
     models, levels, codecs : tuple, optional
-        Instead of the studies' own; codecs are names in `agbench.preprocess.codec.CODECS`. The original is the
+        Instead of the studies' own; codecs are names in `agbench.core.codec.CODECS`. The original is the
         same with every codec, and so is run once.
     noise : float, optional
         Variance of the noise that all images get first, instead of the studies' own.

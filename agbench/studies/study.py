@@ -47,7 +47,7 @@ class Treatment:
     test_level : float, optional
         Level of the test images, if it differs.
     codec : str
-        Codec of all images below level 1.0, test images included; a name in `agbench.preprocess.codec.CODECS`.
+        Codec of all images below level 1.0, test images included; a name in `agbench.core.codec.CODECS`.
     """
 
     level: float = ORIGINAL_LEVEL

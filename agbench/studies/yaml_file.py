@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, Strict, model_validator
 
 from agbench.core import files
+from agbench.core.codec import codecs
 from agbench.core.condition import JPEG, Preprocessing
 from agbench.core.errors import UserError, look_up, unknown
 from agbench.core.strict_yaml import StrictModel, read_yaml
 from agbench.models import registry
-from agbench.preprocess.codec import codecs
 from agbench.studies.study import PAPER, STUDIES, Study, Treatment, at_levels
 
 STUDY_SUFFIXES = (".yaml", ".yml")

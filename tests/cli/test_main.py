@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from agbench.cli.main import main
-from agbench.preprocess import codec
+from agbench.core import codec
 
 CARDS = Path(__file__).parents[2] / "datasets"
 
@@ -92,7 +92,7 @@ def test_lists_name_what_there_is(tmp_path):
 
 
 def test_a_codec_that_is_not_there_is_said_before_any_download(tmp_path, monkeypatch):
-    entry = replace(codec.CODECS["avif"], missing=lambda: "a-package")
+    entry = replace(codec.CODECS["avif"], package="a-package", is_there=lambda: False)
     monkeypatch.setitem(codec.CODECS, "avif", entry)
     done = invoke("--workspace", str(tmp_path), "run", "--dataset", "dtd", "--codec", "webp,avif")
     assert done.exit_code == 2

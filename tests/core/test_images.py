@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from agbench.core import images
 from agbench.core.images import UnreadableImageError
@@ -87,7 +87,7 @@ def test_gray_stays_gray_and_the_rest_becomes_rgb(store_image, photograph, mode,
 
 def test_pixels_are_not_turned(store_image, photograph):
     exif = Image.Exif()
-    exif[images.ORIENTATION] = 6
+    exif[ExifTags.Base.Orientation] = 6
     path = store_image("turned.jpg", photograph, exif=exif)
     with images.opened(path) as image:
         assert images.orientation(image) == 6

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from agbench.core import images
+from agbench.core.codec import CODECS, Metadata
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.models import multimodal
 from agbench.models.registry import ModelError
-from agbench.preprocess.codec import CODECS, Metadata
 
 BUDGET = Budget(epochs=1, learning_rate=1e-3, batch_size=8, image_size=32, loaders=0)
 LITE0 = "efficientnet_lite0"

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from agbench.core.codec import CODECS
 from agbench.core.condition import Budget, Preprocessing
 from agbench.core.errors import UserError
 from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import load_prepared
 from agbench.data.prepare import prepare
-from agbench.preprocess.codec import CODECS
 from agbench.runner.trial import Resources, run_trials
 from agbench.studies import conditions, study
 

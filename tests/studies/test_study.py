@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agbench.core.codec import CODECS
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
-from agbench.preprocess.codec import CODECS
 from agbench.studies import conditions, study, yaml_file
 
 

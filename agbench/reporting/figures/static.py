@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ def draw_examples(evidence: Evidence, folder: Path) -> bool:
                 axes.set_axis_off()
                 if image_id in found:
                     example = found[image_id]
-                    axes.imshow(_middle(example), interpolation="nearest")
+                    with suppress(images.UnreadableImageError):  # in a format that is not known here any more
+                        axes.imshow(_middle(example), interpolation="nearest")
                     name = "original" if level == 1 else f"level {level:g}"
                     axes.set_title(f"{name}\n{size(example.size)}", fontsize=9)
         _save(figure, folder / EXAMPLES)
@@ -126,7 +128,7 @@ def _examples(evidence: Evidence) -> dict[float, dict[str, Example]]:
 
 
 def _middle(example: Example) -> Image.Image:
-    with Image.open(io.BytesIO(example.file)) as image:
+    with images.opened(io.BytesIO(example.file)) as image:
         pixels = ImageOps.exif_transpose(images.faithful(image)).convert("RGB")
     left, top = max((pixels.width - WINDOW) // 2, 0), max((pixels.height - WINDOW) // 2, 0)
     return pixels.crop((left, top, min(left + WINDOW, pixels.width), min(top + WINDOW, pixels.height)))

@@ -1,4 +1,4 @@
-"""The codecs: how an image is written at a quality."""
+"""The codecs: how an image is written at a quality, and how its files are known."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import importlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 import PIL
-from PIL import Image, features
+from PIL import ExifTags, Image, features
 
-from agbench.core import images
+from agbench.core import plugins
 from agbench.core.errors import UserError, look_up
-
-JXL_PLUGIN = "pillow_jxl"
-"""Import package of what teaches Pillow to read and write JPEG XL."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Metadata:
         if orientation == 1:
             return cls()
         exif = Image.Exif()
-        exif[images.ORIENTATION] = orientation
+        exif[ExifTags.Base.Orientation] = orientation
         return cls(exif=exif.tobytes())
 
     def options(self) -> dict[str, Any]:
@@ -70,7 +68,9 @@ class Codec:
     Parameters
     ----------
     suffix : str
-        Suffix of its files, with the dot.
+        Suffix of its files, with the dot, in lower case.
+    pillow_format : str
+        Pillow's name of its files' format. Files are read in this format only where Pillow knows it.
     settings : str
         What it does beside the quality, in words for the manifest.
     library : callable
@@ -78,31 +78,46 @@ class Codec:
     encode : callable
         Writes a faithful image (mode ``"L"`` or ``"RGB"``) to a path or a stream at a quality, 1 to 99 on the
         codec's own scale, with what is to be kept of its metadata.
+    scale : str
+        What a level r means to it, in words for who chooses one; empty where it has no quality.
+    signature : bytes
+        Regular expression that matches the beginning of its files, and of no others: a file without a suffix is
+        known by it. Empty where there is none.
+    other_suffixes : tuple of str
+        Suffixes that its files may have, too.
+    plugin : str
+        Import package that teaches Pillow the format; empty where Pillow knows it, and where loading the codec
+        teaches it.
+    package : str
+        What to install where Pillow can't write the format.
+    is_there : callable
+        Whether Pillow can write the format here.
     keeps : tuple of str
         The fields of `Metadata` that its files can hold.
     turned_by_exif : bool
         Whether viewers turn its files by the orientation in their EXIF block.
     longest_block : int, optional
         Bytes that its files hold of an EXIF block or an XMP packet at most, where there is such a limit.
-    missing : callable
-        Says what to install where the codec isn't there; nothing where it is.
-    scale : str
-        What a level r means to it, in words for who chooses one; empty where it has no quality.
-    pillow_format : str
-        Pillow's name of its files' format, where agbench does not read it anyway: with it, files are read strictly
-        by Pillow. For codecs of other packages.
     """
 
     suffix: str
+    pillow_format: str
     settings: str
     library: Callable[[], str]
     encode: Encode
+    scale: str = ""
+    signature: bytes = b""
+    other_suffixes: tuple[str, ...] = ()
+    plugin: str = ""
+    package: str = "a Pillow from PyPI: this one is built without it"
+    is_there: Callable[[], bool] = lambda: True
     keeps: tuple[str, ...] = ("exif", "icc", "xmp")
     turned_by_exif: bool = True
     longest_block: int | None = None
-    missing: Callable[[], str] = lambda: ""
-    scale: str = ""
-    pillow_format: str = ""
+
+    def missing(self) -> str:
+        """Return what to install before it can be used; empty where it can be used."""
+        return "" if self.is_there() else self.package
 
 
 def _pillow(format_: str, **settings: Any) -> Encode:
@@ -117,7 +132,7 @@ def _encode_png(image: Image.Image, path: str | Path | IO[bytes], quality: int, 
 
 
 def _encode_jxl(image: Image.Image, path: str | Path | IO[bytes], quality: int, metadata: Metadata) -> None:
-    importlib.import_module(JXL_PLUGIN)
+    teach_pillow()
     # Left to itself, the plug-in keeps the coefficients of an image that came from a JPEG, at any quality.
     image.save(path, format="JXL", quality=quality, num_threads=1, lossless_jpeg=False, **metadata.options())
 
@@ -137,52 +152,60 @@ def _jxl_library() -> str:
     return f"Pillow {PIL.__version__}, pillow-jxl-plugin {version('pillow-jxl-plugin')}"
 
 
-def _missing_in_pillow(module: str) -> Callable[[], str]:
-    return lambda: "" if features.check_module(module) else "a Pillow from PyPI: this one is built without it"
+def _built_with(module: str) -> Callable[[], bool]:
+    return lambda: features.check_module(module)
 
 
-def _missing_jxl() -> str:
-    with suppress(ImportError):
-        importlib.import_module(JXL_PLUGIN)
-        return ""
-    return "pillow-jxl-plugin"
+def _knows_jxl() -> bool:
+    teach_pillow()
+    return "JXL" in Image.SAVE
 
 
 CODECS = {
     "jpeg": Codec(
         suffix=".jpg",
+        pillow_format="JPEG",
         settings="Image.save(quality=q): baseline, 4:2:0, standard Huffman tables",
         library=_jpeg_library,
         encode=_pillow("JPEG"),
+        scale="quality 100 r, which scales the standard's quantisation tables: 50 takes them as they are",
+        signature=rb"\xff\xd8\xff",
+        other_suffixes=(".jpeg",),
         keeps=("exif", "icc", "xmp", "dpi", "comment"),
         longest_block=65_504,  # a segment of a JPEG, less what names it
-        scale="quality 100 r, which scales the standard's quantisation tables: 50 takes them as they are",
     ),
     "webp": Codec(
         suffix=".webp",
+        pillow_format="WEBP",
         settings="Image.save(quality=q): lossy, 4:2:0, method 4",
         library=_pillow_with("libwebp", lambda: features.version_module("webp")),
         encode=_pillow("WEBP"),
-        missing=_missing_in_pillow("webp"),
         scale="quality 100 r on libwebp's own scale",
+        signature=rb"RIFF.{4}WEBP",
+        is_there=_built_with("webp"),
     ),
     "avif": Codec(
         suffix=".avif",
+        pillow_format="AVIF",
         settings="Image.save(quality=q): 4:2:0, speed 6, one thread",
         library=_pillow_with("libavif", lambda: features.version_module("avif")),
         encode=_pillow("AVIF", max_threads=1),
-        missing=_missing_in_pillow("avif"),
         scale="quality 100 r on libavif's own scale: AV1's quantiser, turned round",
+        signature=rb".{4}ftypavi[fs]",
+        is_there=_built_with("avif"),
     ),
     "jxl": Codec(
         suffix=".jxl",
+        pillow_format="JXL",
         settings="Image.save(quality=q): lossy, effort 7, one thread",
         library=_jxl_library,
         encode=_encode_jxl,
+        scale="quality 100 r, which libjxl turns into a distance from the original: 90 is 1.0, hardly visible",
+        plugin="pillow_jxl",
+        package="pillow-jxl-plugin",
+        is_there=_knows_jxl,
         keeps=("exif", "xmp"),
         turned_by_exif=False,
-        missing=_missing_jxl,
-        scale="quality 100 r, which libjxl turns into a distance from the original: 90 is 1.0, hardly visible",
     ),
 }
 """By name. Pillow's ``save(quality=q)`` with its defaults, but for threads where they change the bytes, is the
@@ -191,11 +214,17 @@ nor the same size."""
 
 LOSSLESS = Codec(
     suffix=".png",
+    pillow_format="PNG",
     settings="Image.save(): lossless",
     library=_pillow_with("zlib", lambda: features.version_codec("zlib")),
     encode=_encode_png,
+    signature=rb"\x89PNG\r\n\x1a\n",
 )
 """How pixels are kept that no file of the data set holds: noisy ones, and faithful copies."""
+
+
+def _others() -> plugins.Plugins[Codec]:
+    return plugins.load(plugins.CODECS, Codec)
 
 
 def codecs() -> dict[str, Codec]:
@@ -206,8 +235,18 @@ def codecs() -> dict[str, Codec]:
     >>> [*codecs()][:2]
     ['jpeg', 'webp']
     """
-    others = images.other_codecs()
-    return CODECS | {name: codec for name, codec in others.items() if name not in CODECS}
+    return CODECS | {name: codec for name, codec in _others().entries.items() if name not in CODECS}
+
+
+def broken_codecs() -> dict[str, str]:
+    """Return why codecs of other packages can't be used, by name.
+
+    Examples
+    --------
+    >>> broken_codecs()
+    {}
+    """
+    return _others().broken
 
 
 def find_codec(name: str) -> Codec:
@@ -226,8 +265,27 @@ def find_codec(name: str) -> Codec:
     ------
     UserError
         If there is none of that name, or what it needs is not installed.
+
+    Examples
+    --------
+    >>> find_codec("jpeg").suffix
+    '.jpg'
     """
+    if name not in CODECS:
+        _others().check("codec", name)
     codec = look_up("codec", name, codecs())
     if wanted := codec.missing():
         raise UserError(f"the codec {name} is not available: install {wanted}")
     return codec
+
+
+@cache
+def teach_pillow() -> None:
+    """Teach Pillow, in this process, all formats that a codec brings.
+
+    Whoever reads files by Pillow alone, as AutoMM does, calls this first.
+    """
+    for codec in codecs().values():
+        if codec.plugin:
+            with suppress(ImportError):
+                importlib.import_module(codec.plugin)

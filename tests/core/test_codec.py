@@ -4,12 +4,11 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from agbench.core import images
+from agbench.core import codec, images
 from agbench.core.condition import Preprocessing
 from agbench.core.errors import UserError
-from agbench.preprocess import codec
 from agbench.preprocess.writing import VariantRecipe
 
 
@@ -32,7 +31,7 @@ def test_orientation_keeps_its_meaning(photograph, tmp_path, entry):
     path = tmp_path / f"x{entry.suffix}"
     entry.encode(photograph, path, 90, codec.Metadata.of_orientation(6))
     with Image.open(path) as copy:
-        assert copy.getexif()[images.ORIENTATION] == 6
+        assert copy.getexif()[ExifTags.Base.Orientation] == 6
         assert copy.size == photograph.size
 
 
