@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from agbench.core import environment
 from agbench.core.condition import Condition
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
-from agbench.runner import staging, worker
+from agbench.runner import staging
 from agbench.runner.config import ExecutionConfig
 from agbench.runner.estimate import Estimate
 from agbench.runner.events import (
@@ -32,12 +32,9 @@ from agbench.runner.events import (
     SweepEvent,
     TrialEvent,
 )
+from agbench.runner.resources import Allocation
+from agbench.runner.worker import Job, JobResult, keep_model
 from agbench.store.outcome import RETRIED, Ending, Failure, Result, Usage
-from agbench.store.store import Store
-
-if TYPE_CHECKING:
-    from agbench.runner.executor import RayExecutor
-    from agbench.runner.resources import Allocation
 
 POLL_SECONDS = 0.3
 """Seconds between two polls of the workers' events."""
@@ -49,13 +46,65 @@ UNTIMED = ("start", "load")
 """Phases that a time limit does not hold for: importing, and compressing what is missing."""
 
 
+class Executor(Protocol):
+    """Processes that run jobs, as `agbench.runner.executor.RayExecutor` does. References are hashable."""
+
+    def submit(self, job: Job, dataset: Dataset) -> Any:
+        """Submit a job, and return a reference to its result."""
+
+    def wait(self, pending: Sequence[Any], seconds: float) -> list[Any]:
+        """Return jobs that have ended, after waiting for one of them at most some seconds."""
+
+    def events(self) -> list[tuple[str, TrialEvent]]:
+        """Return the events since the last call, each with the number of its job."""
+
+    def last_events(self) -> list[tuple[str, TrialEvent]]:
+        """Return the events at the end of a sweep, as far as workers still answer."""
+
+    def result(self, reference: Any) -> JobResult | str:
+        """Return what came of an ended job, or the node that has to be sent the data set's images first."""
+
+    def stop(self, references: Sequence[Any]) -> None:
+        """End jobs, their processes included."""
+
+    def has(self, dataset: Dataset, node_id: str) -> bool:
+        """Return whether a data set was sent to a node."""
+
+    def bring(self, dataset: Dataset, node_id: str) -> None:
+        """Send a data set's images to a node."""
+
+    def log_of(self, path: Path, node_id: str) -> bytes:
+        """Return the log of a trial that died on another machine; empty where it can't be had."""
+
+
+class TrialStore(Protocol):
+    """Where trials are stored, as in `agbench.store.store.Store`."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the scratch space and the kept models."""
+
+    def begin(
+        self, condition: Condition, environment: dict[str, Any], sweeps: Mapping[str, int] | None, log: str
+    ) -> str:
+        """Note that a trial starts, and return its id."""
+
+    def finish(
+        self, run_id: str, result: Result, usage: Usage, log: bytes, sweep: Mapping[str, float] | None
+    ) -> None:
+        """Keep a trial's result."""
+
+    def fail(self, run_id: str, failure: Failure, usage: Usage, log: bytes) -> None:
+        """Keep why a trial has no result."""
+
+
 @dataclass
 class TrialRun:
-    """Trials that share a fit, on their way."""
+    """Trials that share a fit, from their submission to their end. Times are seconds of the sweep's clock."""
 
     group: tuple[Condition, ...]
     first: int
-    job: worker.Job
+    job: Job
     attempt: int = 1
     run_ids: list[str] = field(default_factory=list)
     began: Began | None = None
@@ -65,9 +114,8 @@ class TrialRun:
     usage: Usage = field(default_factory=Usage)
     overdue: str = ""
 
-    def handle_event(self, event: TrialEvent) -> None:
+    def handle_event(self, event: TrialEvent, now: float) -> None:
         """Update the state by a worker's event."""
-        now = time.monotonic()
         if isinstance(event, Began):
             self.began, self.since = event, now
         elif isinstance(event, Phase):
@@ -75,43 +123,70 @@ class TrialRun:
         elif isinstance(event, Measured):
             self.usage = event.usage
 
-    def is_overdue(self) -> str:
+    def exceeded(self, now: float) -> str:
         """Return how the trial exceeds its time limit; empty where it does not."""
         limit = self.group[0].budget.time_limit
         if limit is None or not self.phase or self.phase in UNTIMED:
             return ""
-        passed = time.monotonic() - self.phase_since
+        passed = now - self.phase_since
         return f"{self.phase} took more than {limit:g} s" if passed > 1.1 * limit + GRACE else ""
 
-    def taken(self) -> Usage:
+    def taken(self, now: float) -> Usage:
         """Return what it has taken by now."""
-        return replace(self.usage, seconds=time.monotonic() - self.since if self.began else 0.0)
+        return replace(self.usage, seconds=now - self.since if self.began else 0.0)
 
 
 class Scheduler:
-    """The trials of a sweep, from their job to their record."""
+    """The trials of a sweep, from their job to their record.
+
+    Parameters
+    ----------
+    todo : sequence of Condition
+        Conditions to run; those that share a fit are one job.
+    dataset : Dataset
+        Data set of the conditions.
+    workspace : Workspace
+        Workspace of the data set.
+    store : TrialStore
+        Where trials are stored.
+    config : ExecutionConfig
+        How often a trial is tried again, and whether its model is kept.
+    executor : Executor
+        What runs the jobs.
+    allocated : Allocation
+        Number of concurrent trials, and the resources of each.
+    names : mapping of str to int
+        Names of sweeps that the trials belong to, with their starts in milliseconds since 1970.
+    before : mapping of str to float
+        Seconds that the sweep took before its first trial, by phase; stored with each trial.
+    estimate : Estimate
+        Seconds of trials that were stored before.
+    clock : callable
+        Seconds, as `time.monotonic` gives them.
+    """
 
     def __init__(
         self,
         todo: Sequence[Condition],
         dataset: Dataset,
         workspace: Workspace,
-        store: Store,
+        store: TrialStore,
         config: ExecutionConfig,
-        executor: RayExecutor,
+        executor: Executor,
         allocated: Allocation,
         names: Mapping[str, int],
         before: Mapping[str, float],
+        estimate: Estimate,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dataset, self._store, self._config = dataset, store, config
         self._executor, self._share, self._names = executor, allocated, names
-        self._before = before
+        self._before, self._estimate, self._clock = before, estimate, clock
         self._home = staging.DriverPaths(staging.host(), workspace.datasets.resolve(), store.folder / "scratch")
         self._software = environment.digest_of_software(environment.software())
         # Another sweep may have had the same process number, and left its scratch on another node.
         self._token = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._total = len(todo)
-        self._estimate = Estimate(store.records(dataset.name))
         self._running: dict[Any, TrialRun] = {}
         self._waiting: deque[TrialRun] = deque()
         first = 1
@@ -121,17 +196,38 @@ class Scheduler:
         self._submit_waiting()
 
     def run(self, check_stop: Callable[[], None] = lambda: None) -> Iterator[SweepEvent]:
-        """Process events until all trials have ended; `check_stop` is polled and may raise."""
+        """Run until all trials have ended.
+
+        Whatever is yielded is stored before: a caller that stops iterating loses nothing that has happened.
+
+        Parameters
+        ----------
+        check_stop : callable
+            Called at each poll; what it raises ends the sweep.
+
+        Yields
+        ------
+        SweepEvent
+            `Ended` once for each condition.
+        """
         while self._running:
             check_stop()
             done = self._executor.wait(list(self._running), POLL_SECONDS)
-            yield from self._handle_events(self._executor.events())
+            happened = self._handle_events(self._executor.events())
+            without_images: dict[Any, str] = {}
             for reference in done:
-                yield from self._handle_completion(reference)
-            for reference, run in self._running.items():
-                if not run.overdue and (overdue := run.is_overdue()):
-                    run.overdue = overdue
-                    self._executor.stop([reference])
+                job_result = self._executor.result(reference)
+                if isinstance(job_result, str):
+                    without_images[reference] = job_result
+                else:
+                    happened += self._handle_completion(reference, job_result)
+            self._stop_overdue()
+            yield from happened
+            for reference, node_id in without_images.items():
+                if not self._executor.has(self._dataset, node_id):
+                    yield Preparing(f"sending {len(self._dataset.index)} images to another node")
+                    self._executor.bring(self._dataset, node_id)
+                self._submit(self._running.pop(reference))
 
     def stop(self, reason: str) -> None:
         """Stop all running trials, and store the reason."""
@@ -139,17 +235,16 @@ class Scheduler:
         if not self._running:
             return
         self._executor.stop(list(self._running))
-        for _ in self._handle_events(self._executor.last_events()):
-            pass
+        self._handle_events(self._executor.last_events())
         for run in self._running.values():
             if run.run_ids:
                 self._fail(run, Failure(reason, Ending.STOPPED), self._log_of(run))
         self._running.clear()
 
-    def _job(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> worker.Job:
+    def _job(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> Job:
         resources = replace(self._share.resources, halvings=halvings)
         number = f"{self._token}-{first}-{attempt}"
-        return worker.Job(number, group, self._home, self._software, resources, self._share.workers == 1)
+        return Job(number, group, self._home, self._software, resources, self._share.workers == 1)
 
     def _submit_waiting(self, completing: int = 0) -> None:
         """Send no more than the share allows: Ray counts cores and GPUs alone."""
@@ -159,39 +254,39 @@ class Scheduler:
     def _submit(self, run: TrialRun) -> None:
         self._running[self._executor.submit(run.job, self._dataset)] = run
 
-    def _handle_events(self, events: Iterable[tuple[str, TrialEvent]]) -> Iterator[SweepEvent]:
+    def _stop_overdue(self) -> None:
+        now = self._clock()
+        for reference, run in self._running.items():
+            if not run.overdue and (exceeded := run.exceeded(now)):
+                run.overdue = exceeded
+                self._executor.stop([reference])
+
+    def _handle_events(self, events: Iterable[tuple[str, TrialEvent]]) -> list[SweepEvent]:
         by_number = {run.job.number: run for run in self._running.values()}
+        happened: list[SweepEvent] = []
+        now = self._clock()
         for number, event in events:
             run = by_number.get(number)
             if run is None:
                 continue
-            run.handle_event(event)
+            run.handle_event(event, now)
             if isinstance(event, Began):
                 run.run_ids = [
                     self._store.begin(one, event.environment, self._names, event.log) for one in run.group
                 ]
                 away = "" if event.host == self._home.host else event.host
-                yield Started(run.group[0], run.first, self._total, run.attempt, away)
+                happened.append(Started(run.group[0], run.first, self._total, run.attempt, away))
             elif isinstance(event, Phase | Epoch):
-                yield Advanced(run.first, event)
+                happened.append(Advanced(run.first, event))
+        return happened
 
-    def _handle_completion(self, reference: Any) -> Iterator[SweepEvent]:
-        run = self._running[reference]
-        job_result = self._executor.result(reference)
-        if isinstance(job_result, str):
-            del self._running[reference]
-            if not self._executor.has(self._dataset, job_result):
-                yield Preparing(f"sending {len(self._dataset.index)} images to another node")
-                self._executor.bring(self._dataset, job_result)
-            self._submit(run)
-            return
-        outcome = job_result.outcome
+    def _handle_completion(self, reference: Any, job_result: JobResult) -> list[SweepEvent]:
+        run, outcome = self._running[reference], job_result.outcome
         if not isinstance(outcome, Failure):
             self._submit_waiting(completing=1)  # before storing, so that no worker waits for that
             self._finish(run, outcome, job_result)
             del self._running[reference]
-            yield from self._ended(run, outcome)
-            return
+            return self._ended(run, outcome)
         if run.overdue:
             outcome = Failure(run.overdue, Ending.TIMED_OUT)
         run.usage = max(run.usage, job_result.usage, key=lambda usage: usage.memory)
@@ -199,34 +294,33 @@ class Scheduler:
         del self._running[reference]
         if outcome.ending not in RETRIED or run.attempt > self._config.retries:
             self._submit_waiting()
-            yield from self._ended(run, [outcome] * len(run.group))
-            return
-        yield Retried(run.group[0], run.first, self._total, outcome)
+            return self._ended(run, [outcome] * len(run.group))
         attempt, halvings = run.attempt + 1, run.job.resources.halvings + outcome.on_gpu
         job = self._job(run.group, run.first, attempt, halvings)
         self._submit(TrialRun(run.group, run.first, job, attempt))
+        return [Retried(run.group[0], run.first, self._total, outcome)]
 
-    def _finish(self, run: TrialRun, results: list[Result], job_result: worker.JobResult) -> None:
+    def _finish(self, run: TrialRun, results: list[Result], job_result: JobResult) -> None:
         self._begin_unannounced(run)
         for run_id, result in zip(run.run_ids, results, strict=True):
             self._store.finish(run_id, result, job_result.usage, job_result.log, self._before)
             self._estimate.add(result.condition, result.seconds["total"])
         scratch = self._home.scratch / run.job.number
         if self._config.keep_models:
-            worker.keep_model(scratch, self._store.folder / "models" / run.group[0].training.id)
+            keep_model(scratch, self._store.folder / "models" / run.group[0].training.id)
         shutil.rmtree(scratch, ignore_errors=True)
 
     def _fail(self, run: TrialRun, failure: Failure, log: bytes) -> None:
         self._begin_unannounced(run)
         for run_id in run.run_ids:
-            self._store.fail(run_id, failure, run.taken(), log)
+            self._store.fail(run_id, failure, run.taken(self._clock()), log)
         shutil.rmtree(self._home.scratch / run.job.number, ignore_errors=True)
 
     def _begin_unannounced(self, run: TrialRun) -> None:
         """Create runs for a trial that ended before its start event arrived."""
         if not run.run_ids:
             surroundings = environment.describe(self._share.resources.cpus, self._share.resources.gpus)
-            run.run_ids = [self._store.begin(one, surroundings, self._names) for one in run.group]
+            run.run_ids = [self._store.begin(one, surroundings, self._names, "") for one in run.group]
 
     def _log_of(self, run: TrialRun) -> bytes:
         if run.began is None:
@@ -236,13 +330,15 @@ class Scheduler:
         log = Path(run.began.log)
         return log.read_bytes() if log.is_file() else b""
 
-    def _ended(self, run: TrialRun, outcomes: Sequence[Result | Failure]) -> Iterator[Ended]:
+    def _ended(self, run: TrialRun, outcomes: Sequence[Result | Failure]) -> list[SweepEvent]:
         left = [other.group[0] for other in (*self._running.values(), *self._waiting)]
         seconds = self._estimate.left(left)
         if seconds is not None:
             seconds /= self._share.workers
-        for number, (condition, outcome) in enumerate(zip(run.group, outcomes, strict=True), run.first):
-            yield Ended(condition, number, self._total, outcome, seconds)
+        return [
+            Ended(condition, number, self._total, outcome, seconds)
+            for number, (condition, outcome) in enumerate(zip(run.group, outcomes, strict=True), run.first)
+        ]
 
 
 def _sharing_a_fit(todo: Sequence[Condition]) -> list[tuple[Condition, ...]]:

@@ -21,6 +21,7 @@ from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.runner import resources, staging, trial
 from agbench.runner.config import ExecutionConfig
+from agbench.runner.estimate import Estimate
 from agbench.runner.events import Preparing, SweepEvent
 from agbench.runner.resources import Allocation
 from agbench.runner.scheduler import Scheduler
@@ -127,8 +128,9 @@ def opened(
                 times.append(time.monotonic())
                 phases = (next(started, 0.0), *(end - begin for begin, end in pairwise(times)))
                 before = dict(zip(SWEEP_PHASES, phases, strict=True))
+                estimate = Estimate(store.records(dataset.name))
                 scheduler = Scheduler(
-                    todo, dataset, workspace, store, config, workers, allocated, names or {}, before
+                    todo, dataset, workspace, store, config, workers, allocated, names or {}, before, estimate
                 )
                 reason = "its sweep ended before it"
                 try:
