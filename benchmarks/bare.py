@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from agbench.data.dataset import TEST, TRAIN, VALIDATION, Dataset
+from agbench.data.dataset import Dataset
+from agbench.data.splits import TEST, TRAIN, VALIDATION
 from agbench.models import weights
 from agbench.studies import study
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,7 +34,7 @@ def rows() -> Iterator[Row]:
         for suffix in (".png", ".bmp"):
             kept = [_kept(path, SIDE, suffix) for path in paths]
             same = _are_equal(paths, kept)
-            seconds = paired({"now": lambda: _load(paths), "kept": lambda kept=kept: _load(kept)}, REPEATS)
+            seconds = paired({"now": partial(_load, paths), "kept": partial(_load, kept)}, REPEATS)
             rate = {name: f"{len(paths) / one:.0f} images/s" for name, one in seconds.items()}
             size = sum(path.stat().st_size for path in kept) / sum(path.stat().st_size for path in paths)
             yield Row(

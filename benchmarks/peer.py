@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import agbench
-from agbench.data.dataset import TEST, TRAIN, VALIDATION, Dataset
+from agbench.data.dataset import Dataset
+from agbench.data.splits import TEST, TRAIN, VALIDATION
 from benchmarks import bare
 from benchmarks.row import Row
 
@@ -74,7 +75,7 @@ def _swept(folder: Path, workers: int | None) -> tuple[Dataset, float, list[floa
     """Run the trials in a workspace of their own, and give its data set, the seconds of each, and accuracies."""
     dataset = agbench.load_dataset(bare.DATASET, workspace=folder)
     # The variant is made before, as it is for the script.
-    agbench.run(dataset, workspace=folder, models=["tabular:pixels"], levels=[bare.LEVEL])
+    agbench.run(dataset, workspace=folder, models="tabular:pixels", levels=bare.LEVEL, quick=True)
     command = [sys.executable, "-m", "agbench", "--workspace", str(folder), "run", "--quick"]
     command += ["--dataset", bare.DATASET, "--models", bare.MODEL, "--levels", str(bare.LEVEL)]
     command += ["--seeds", ",".join(map(str, SEEDS))]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
 from agbench.core import images, processes
 from agbench.core.environment import available_cpus
-from agbench.data import check
+from agbench.data.check import check_image
 from benchmarks import photographs
 from benchmarks.row import Row, paired
 
@@ -23,16 +25,19 @@ def decode(path: Path) -> None:
         image.load()
 
 
+def _through(pool: Executor, way: Callable[[Path], object], paths: list[Path]) -> None:
+    for _ in processes.in_order(pool, way, paths):
+        pass
+
+
 def rows() -> Iterator[Row]:
     """Measure both with the same threads."""
     cpus = available_cpus()
     with tempfile.TemporaryDirectory() as scratch:
         paths = photographs.write(Path(scratch)) * COPIES
         with images.strictly(), processes.threads(cpus) as pool:
-            ways = {
-                name: lambda way=way: list(processes.in_order(pool, way, paths))
-                for name, way in {"decode": decode, "check": check.check}.items()
-            }
+            both: dict[str, Callable[[Path], object]] = {"decode": decode, "check": check_image}
+            ways = {name: partial(_through, pool, way, paths) for name, way in both.items()}
             seconds = paired(ways, REPEATS)
     rate = {name: f"{len(paths) / one:.0f} images/s" for name, one in seconds.items()}
     yield Row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 
@@ -31,7 +31,7 @@ class Row:
     demand: str
 
 
-def paired(ways: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def paired(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Time ways of doing the same, in turn, and give the median seconds of each."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):

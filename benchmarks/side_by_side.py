@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import agbench
 from agbench.core.environment import available_cpus
 from agbench.data.dataset import Dataset
-from agbench.runner.config import ExecutionConfig
 from benchmarks.row import Row
 
 DATASET, LEVELS = "patches", (1.0, 0.7, 0.5, 0.3)
@@ -22,9 +21,9 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as scratch:
         dataset = agbench.load_dataset(DATASET, workspace=scratch)
         # Before each: variants are made, and the system's caches warm.
-        agbench.run(dataset, workspace=scratch, models=["tabular:pixels"], levels=LEVELS)
+        agbench.run(dataset, workspace=scratch, models="tabular:pixels", levels=LEVELS, quick=True)
         for model in MODELS:
-            agbench.run(dataset, workspace=scratch, models=[model], levels=LEVELS[:1])
+            agbench.run(dataset, workspace=scratch, models=model, levels=LEVELS[:1], quick=True)
             # Each way has a seed of its own, so that no result of the other one is used again.
             seconds = {workers: _seconds(dataset, model, workers, scratch) for workers in (1, cpus)}
             yield Row(
@@ -38,6 +37,7 @@ def rows() -> Iterator[Row]:
 
 def _seconds(dataset: Dataset, model: str, workers: int, scratch: str) -> float:
     started = time.perf_counter()
-    config = ExecutionConfig(workers)
-    agbench.run(dataset, workspace=scratch, models=[model], levels=LEVELS, seeds=[workers], config=config)
+    agbench.run(
+        dataset, workspace=scratch, models=model, levels=LEVELS, seeds=workers, workers=workers, quick=True
+    )
     return time.perf_counter() - started

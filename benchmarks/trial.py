@@ -15,6 +15,7 @@ from agbench.models import registry
 from agbench.runner import sweep
 from agbench.runner.config import ExecutionConfig
 from agbench.runner.events import Ended
+from agbench.store.outcome import Result
 from agbench.store.store import Store
 from agbench.studies import conditions, study
 from benchmarks import bare
@@ -47,7 +48,7 @@ def rows() -> Iterator[Row]:
                     bare.parts(dataset), settings, seed, Path(scratch) / f"bare-{seed}"
                 )
                 theirs.append(seconds)
-                same &= outcomes[0].accuracy == accuracy
+                same &= isinstance(outcomes[0], Result) and outcomes[0].accuracy == accuracy
     mine, others = statistics.median(ours[1:]), statistics.median(theirs[1:])
     yield Row(
         f"{bare.MODEL} on {bare.DATASET}, {study.QUICK.epochs} epochs at {study.QUICK.image_size} pixels, "

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -69,7 +69,7 @@ def _rows(scratch: Path, where: str) -> Iterator[Row]:
         materialise(source, "benchmark", recipes(), out, cpus)
         shutil.rmtree(out)
 
-    ways = {"naive": naive, "ours": ours}
+    ways: dict[str, Callable[[], None]] = {"naive": naive, "ours": ours}
     program = os.environ.get(LIMIT)
     if program:
 

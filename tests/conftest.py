@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -131,7 +132,7 @@ def photograph() -> Image.Image:
 def store_image(tmp_path: Path) -> Callable[..., Path]:
     """Save pixels or an image under a name."""
 
-    def save(name: str, image: Image.Image | np.ndarray, **options: object) -> Path:
+    def save(name: str, image: Image.Image | np.ndarray, **options: Any) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         (Image.fromarray(image) if isinstance(image, np.ndarray) else image).save(path, **options)

@@ -235,7 +235,8 @@ def test_a_budget_refuses_wrong_settings(settings):
 
 
 def test_a_budget_takes_one_learner_or_a_list():
-    assert Budget(learners="RF") == Budget(learners=["RF"]) == Budget(learners=("RF",))
+    one, several = Budget(learners="RF"), Budget(learners=["RF"])  # type: ignore[arg-type]
+    assert one == several == Budget(learners=("RF",))
 
 
 def test_the_environment_names_the_workspace(tmp_path, monkeypatch):

@@ -19,7 +19,6 @@ import pytest
 from agbench.core.environment import digest_of_software
 from agbench.core.workspace import Workspace
 from agbench.reporting.build import write_reports
-from agbench.runner import plan
 from agbench.runner.plan import make_plan
 from agbench.store.reader import read_records
 from agbench.store.store import Store
@@ -56,7 +55,7 @@ def test_nothing_of_it_is_run_again_with_the_versions_of_then(workspace, monkeyp
     assert len(records) == 6
     then = records[0].environment["software"]
     assert {digest_of_software(then)} == {record.software for record in records}
-    monkeypatch.setattr(plan.environment, "software", lambda: then)
+    monkeypatch.setattr("agbench.core.environment.software", lambda: then)
     planned = make_plan([record.condition for record in records], records)
     assert (len(planned.done), planned.todo) == (6, ())
 
@@ -64,9 +63,9 @@ def test_nothing_of_it_is_run_again_with_the_versions_of_then(workspace, monkeyp
 def test_another_version_of_agbench_alone_runs_nothing_again(workspace, monkeypatch):
     records = read_records(workspace.results)
     then = records[0].environment["software"]
-    monkeypatch.setattr(plan.environment, "software", lambda: then | {"agbench": "9.9"})
+    monkeypatch.setattr("agbench.core.environment.software", lambda: then | {"agbench": "9.9"})
     assert make_plan([record.condition for record in records], records).todo == ()
-    monkeypatch.setattr(plan.environment, "software", lambda: then | {"protocol": "99"})
+    monkeypatch.setattr("agbench.core.environment.software", lambda: then | {"protocol": "99"})
     assert len(make_plan([record.condition for record in records], records).outdated) == 6
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 import unicodedata
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,7 +199,7 @@ def test_what_would_grow_keeps_its_bytes_and_its_name(tmp_path, photograph):
 
 
 def table_of(text, path="labels.csv", **renamed):
-    copied = tables.Copied(root=tables.Path("/source"), out=tables.Path("/copy"), names=renamed.pop("of"))
+    copied = tables.Copied(root=Path("/source"), out=Path("/copy"), names=renamed.pop("of"))
     rewritten = tables.rewrite(os.fsencode(text), path, copied)
     assert rewritten.is_changed == (rewritten.data != os.fsencode(text))
     return os.fsdecode(rewritten.data) if rewritten.is_changed else rewritten.doubtful
@@ -255,14 +256,14 @@ def test_a_table_in_a_folder_names_files_relative_to_itself_first():
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
 def test_tables_of_spreadsheets_keep_their_encoding(encoding):
-    copied = tables.Copied(tables.Path("/source"), tables.Path("/copy"), {"é.png": "é.jpg"})
+    copied = tables.Copied(Path("/source"), Path("/copy"), {"é.png": "é.jpg"})
     rewritten = tables.rewrite("image\tn\né.png\t1\n".encode(encoding), "x.tsv", copied)
     assert rewritten.data == "image\tn\né.jpg\t1\n".encode(encoding)
     assert tables.rewrite("e\u0301.png\n".encode(encoding), "x.tsv", copied).doubtful == 1
 
 
 def test_why_a_table_is_not_read_is_said():
-    copied = tables.Copied(tables.Path("/source"), tables.Path("/copy"), {"a.png": "a.jpg"})
+    copied = tables.Copied(Path("/source"), Path("/copy"), {"a.png": "a.jpg"})
     words = tables.rewrite(b'image,n\n"a.png" , 2\na.png,1\n', "x.csv", copied).words()
     assert words.startswith("rows that may still name files of the source: 2, not read as a table: line 2: ")
 

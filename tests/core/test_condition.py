@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,7 +48,7 @@ def test_equal_ids_mean_equal_conditions(one, other):
 
 def test_every_field_is_part_of_the_id():
     base = Condition("a", "b", Preprocessing(), "m", Budget())
-    changed = {
+    changed: dict[str, Any] = {
         "dataset": "x",
         "fingerprint": "x",
         "train": Preprocessing.at(0.3),

@@ -8,6 +8,7 @@ import pickle
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -31,7 +32,7 @@ def encoded(number: int, form: str = "JPEG", mode: str = "RGB", side: int = 40) 
     return stream.getvalue()
 
 
-def tar(path: Path, members: Iterator[tuple[str, bytes]], mode: str = "w:gz") -> Path:
+def tar(path: Path, members: Iterator[tuple[str, bytes]], mode: Literal["w", "w:gz"] = "w:gz") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     folders: set[str] = set()
     with tarfile.open(path, mode) as archive:
@@ -48,7 +49,7 @@ def tar(path: Path, members: Iterator[tuple[str, bytes]], mode: str = "w:gz") ->
     return path
 
 
-def dtd(folder: Path, mode: str = "w:gz", each: int = 10, extra: bytes = JUNK) -> Path:
+def dtd(folder: Path, mode: Literal["w", "w:gz"] = "w:gz", each: int = 10, extra: bytes = JUNK) -> Path:
     def members() -> Iterator[tuple[str, bytes]]:
         for place, label in enumerate(("banded", "crosshatched", "waffled")):
             for number in range(each):

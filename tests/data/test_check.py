@@ -15,7 +15,7 @@ def test_files_are_measured_and_the_unreadable_ones_say_why(store_image, photogr
     table = check_images([good, half], workers=2)
     assert table["problem"].tolist()[0] == ""
     assert "truncated" in table["problem"].tolist()[1]
-    assert table.loc[0, ["width", "height", "mode"]].tolist() == [96, 64, "RGB"]
+    assert table[["width", "height", "mode"]].iloc[0].tolist() == [96, 64, "RGB"]
     assert table.loc[0, "bytes"] == good.stat().st_size
     assert table.loc[0, "sha256"] == hashlib.sha256(good.read_bytes()).hexdigest()
 

@@ -39,7 +39,7 @@ def test_table_one_comes_out_exactly(sizes, expected):
 def test_table_one_comes_out_exactly_on_the_true_classes_of_sun397():
     counts = pd.read_csv(Path(__file__).parent / "counts" / "sun397.csv")
     assert (len(counts), counts["images"].sum()) == (397, 108_754)
-    labels = counts["class"].repeat(counts["images"]).reset_index(drop=True)
+    labels = counts["class"].repeat(counts["images"].tolist()).reset_index(drop=True)
     found = split(labels, all_different(labels)).value_counts()
     assert (found[TRAIN], found[TEST], found[VALIDATION]) == (65_251, 21_751, 21_752)
 

@@ -32,8 +32,7 @@ def make_task(tmp_path):
         folder = tmp_path / f"trial-{seed}"
         folder.mkdir()
         tests = (parts.pop("test"),)
-        return Task(
-            variant=variant, **parts, tests=tests, budget=budget or Budget(), seed=seed, folder=folder, cpus=2
-        )
+        train, validation = parts["train"], parts["validation"]
+        return Task(variant, train, validation, tests, budget or Budget(), seed, folder, cpus=2)
 
     return make

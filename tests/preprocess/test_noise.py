@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -9,7 +11,8 @@ GRAY = Image.new("RGB", (200, 200), (64, 64, 64))
 
 
 def noise_of(image, **arguments):
-    noisy = add_noise(image, **{"variance": 1.0, "seed": 0, "image_id": "a.png"} | arguments)
+    given: dict[str, Any] = {"variance": 1.0, "seed": 0, "image_id": "a.png"} | arguments
+    noisy = add_noise(image, **given)
     return np.asarray(noisy, dtype=float)
 
 

@@ -166,7 +166,7 @@ def without_files(home):
     """An index that has the originals read as this level."""
     grown = pd.read_parquet(home / "index.parquet")
     with GrowingIndex(home / "index.parquet") as index:
-        index.add([Written(row.image_id, row.bytes) for row in grown.itertuples()])
+        index.add([Written(*row) for row in zip(grown["image_id"], grown["bytes"], strict=True)])
 
 
 def of_other_images(home):

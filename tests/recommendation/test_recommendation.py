@@ -75,15 +75,11 @@ def test_safe_levels_are_found_where_there_is_evidence():
     found = []
     for _ in range(100):
         base, ours = outcomes(generator, 20_000, losses)
-        found.append(
-            smallest_safe(
-                LEVELS,
-                lambda level, base=base, ours=ours: (
-                    intervals.compare(ours[level], base, question.margin, question.one_sided).p_not_inferior
-                    <= question.one_sided
-                ),
-            )
-        )
+        compared = {
+            level: intervals.compare(ours[level], base, question.margin, question.one_sided) for level in LEVELS
+        }
+        safe = {level: one.p_not_inferior <= question.one_sided for level, one in compared.items()}
+        found.append(smallest_safe(LEVELS, safe.__getitem__))
     assert found.count(0.3) >= 95
 
 

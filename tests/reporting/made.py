@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from agbench.core.condition import JPEG, Budget, Condition, Preprocessing
 from agbench.core.environment import describe
-from agbench.store.metrics import SWEEP_PHASES
+from agbench.store.metrics import SWEEP_PHASES, Metrics
 from agbench.store.outcome import Failure, Result, Status, Usage
 from agbench.store.record import ENVIRONMENT, PREDICTIONS, Record
 from agbench.store.store import Store
@@ -113,7 +114,7 @@ def share_of(of: Condition) -> float:
     return share - 0.2 * abs(of.train.level - of.test_preprocessing.level)
 
 
-def fill(folder: Path, conditions: Iterable[Condition], images: int = 200, **facts: object) -> Store:
+def fill(folder: Path, conditions: Iterable[Condition], images: int = 200, **facts: Any) -> Store:
     """Store a result of each condition, by the store's own means."""
     store = Store(folder)
     environment = describe(1, 0)
@@ -154,7 +155,7 @@ def record(
     pd.DataFrame({"image_id": ids, "label": labels, "predicted": predicted}).to_parquet(run / PREDICTIONS)
     (run / ENVIRONMENT).write_text("{}")
     size = 1000 if of.train.is_original else round(1000 * (1 - saved))
-    metrics = {"bytes": float(size), "bytes_original": 1000.0, "accuracy": float(np.mean(right))}
+    metrics: Metrics = {"bytes": float(size), "bytes_original": 1000.0, "accuracy": float(np.mean(right))}
     return Record(of.id, of, Status.FINISHED, "", "", 0, "", metrics, {}, run, curve)
 
 

@@ -237,9 +237,8 @@ def test_the_papers_numbers_stand_beside_one_budget(tmp_path):
     made.fill(workspace.results, [conditions[0], *ten])
     evidence = gather("cifar10", read_records(workspace.results))
     rows = {row[1]: row[3] for row in details.published_table(evidence).rows}
-    difference = paired(
-        *(next(one for one in evidence.series if one.budget == ten[0].budget).cells[k] for k in (0.3, 1.0))
-    )
+    cells = next(one for one in evidence.series if one.budget == ten[0].budget).cells
+    difference = paired(cells[0.3], cells[1.0])
     assert rows["compressed input, drop"].startswith(f"{difference.difference.value:+.4f}")
 
 

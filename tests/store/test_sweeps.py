@@ -116,5 +116,5 @@ def test_names_that_a_sweep_can_have(workspace, name):
     check_sweep_name(name)
     store, record = Store(workspace.results), read_records(workspace.results)[0]
     store.name([record.run_id], name, 12)
-    assert read_records(workspace.results)[0].sweeps == record.sweeps | {name: 12}
-    assert store.records()[0].sweeps == record.sweeps | {name: 12}
+    assert read_records(workspace.results)[0].sweeps == {**record.sweeps, name: 12}
+    assert store.records()[0].sweeps == {**record.sweeps, name: 12}

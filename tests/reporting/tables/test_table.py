@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -62,7 +63,7 @@ def test_long_tables_are_several_in_latex():
 @given(st.text())
 @example(HOSTILE)
 def test_in_html(text):
-    seen = []
+    seen: list[Any] = []
 
     class Reader(HTMLParser):
         def handle_starttag(self, tag, attributes):
