@@ -46,6 +46,8 @@ SLOW_FIXTURES = {"agbench", "swept", "example"}
 SLOW_MODULES = {
     "analysis/test_paper.py",
     "compression/test_compress.py",
+    "compression/test_manifest.py",
+    "compression/test_metadata.py",
     "models/test_multimodal.py",
     "models/test_tabular.py",
     "models/test_weights.py",
