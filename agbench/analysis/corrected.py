@@ -45,6 +45,16 @@ def correct(compared: Iterable[tuple[K, Comparison]]) -> list[CorrectedCompariso
     ----------
     compared : iterable of (object, Comparison)
         Comparisons of one table, each with its key.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from agbench.analysis.intervals import compare
+    >>> base = np.array([[True] * 900 + [False] * 100])
+    >>> worse = np.array([[True] * 700 + [False] * 300])
+    >>> compared = [("same", compare(base, base)), ("worse", compare(worse, base))]
+    >>> [(one.key, str(one.verdict)) for one in correct(compared)]
+    [('same', 'not inferior'), ('worse', 'inferior')]
     """
     rows = list(compared)
     exact = iter(intervals.holm([p for _, one in rows for p in one.p_values]))

@@ -28,7 +28,14 @@ def _seeds(cells: Iterable[Cell]) -> tuple[int, ...]:
 
 
 def codec_of(condition: Condition) -> str | None:
-    """Return the codec of a condition's images, for training and testing; ``None`` where none is at work."""
+    """Return the codec of a condition's images, for training and testing; ``None`` where none is at work.
+
+    Examples
+    --------
+    >>> from agbench.core.condition import Budget, Preprocessing
+    >>> codec_of(Condition("dtd", "f", Preprocessing.at(0.3), "automm", Budget()))
+    'jpeg'
+    """
     used = dict.fromkeys((condition.train.codec, condition.test_preprocessing.codec))
     return " / ".join(codec for codec in used if codec is not None) or None
 

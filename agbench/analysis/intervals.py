@@ -122,13 +122,26 @@ def accuracy(right: float, images: int) -> Interval:
     -------
     Interval
         Over the drawing of test images; it knows nothing of the seed.
+
+    Examples
+    --------
+    >>> round(accuracy(90, 100).low, 3)
+    0.826
     """
     low, high = _wilson(right, images, _normal(ONE_SIDED))
     return Interval(right / images, low, high)
 
 
 def mean(values: Sequence[float]) -> Interval | None:
-    """Return the mean of independent values, such as one a seed, with Student's interval; ``None`` below two."""
+    """Return the mean of independent values, such as one a seed, with Student's interval; ``None`` below two.
+
+    Examples
+    --------
+    >>> round(mean([0.7, 0.8, 0.9]).low, 3)
+    0.552
+    >>> mean([0.7]) is None
+    True
+    """
     if len(values) < 2:
         return None
     value = float(np.mean(values))
@@ -161,6 +174,13 @@ def compare(ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float =
     ------
     ValueError
         If the shapes differ, or are empty.
+
+    Examples
+    --------
+    >>> base = np.array([[True] * 180 + [False] * 20])
+    >>> ours = np.array([[True] * 176 + [False] * 24])
+    >>> round(compare(ours, base).difference.low, 3)
+    -0.05
     """
     if ours.shape != base.shape or ours.ndim != 2 or not ours.size:
         raise ValueError("a paired comparison needs the same seeds and images, and some of both")
@@ -222,14 +242,26 @@ def missing(
 
 
 def fewest_images(margin: float = MARGIN, one_sided: float = ONE_SIDED) -> int:
-    """Return the smallest number of images that can exclude a loss of the margin, if none is lost."""
+    """Return the smallest number of images that can exclude a loss of the margin, if none is lost.
+
+    Examples
+    --------
+    >>> fewest_images(margin=0.05)
+    73
+    """
     # There the lower end of Tango's interval is -z^2 / (n + z^2).
     square = _normal(one_sided) ** 2
     return math.floor(square * (1 - margin) / margin) + 1
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values of several tests for their number (Holm, Scandinavian Journal of Statistics 6, 1979)."""
+    """Correct p-values of several tests for their number (Holm, Scandinavian Journal of Statistics 6, 1979).
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(p_values), 0, -1)
     corrected = np.empty(len(p_values))

@@ -230,7 +230,16 @@ def compare(records: list[Record], base: str, new: str, threshold: float = THRES
 
 
 def check_threshold(threshold: float) -> None:
-    """Raise `UserError` unless it is a ratio from 1 on."""
+    """Raise `UserError` unless it is a ratio from 1 on.
+
+    Examples
+    --------
+    >>> check_threshold(1.5)
+    >>> check_threshold(0.5)
+    Traceback (most recent call last):
+    ...
+    agbench.core.errors.UserError: 0.5 is no threshold: use 1 or more
+    """
     if not threshold >= 1:
         raise UserError(f"{threshold} is no threshold: use 1 or more")
 

@@ -90,7 +90,15 @@ def budget_options(command: F) -> F:
 
 
 def budget_of(options: dict[str, Any]) -> Budget:
-    """Return the budget of a command's keywords, and remove its settings from them."""
+    """Return the budget of a command's keywords, and remove its settings from them.
+
+    Examples
+    --------
+    >>> from agbench.core.condition import Budget
+    >>> options = {setting.name: None for setting in fields(Budget)} | {"epochs": 3, "levels": (0.3,)}
+    >>> budget_of(options).epochs, options
+    (3, {'levels': (0.3,)})
+    """
     from agbench.core.condition import Budget
 
     settings = {setting.name: options.pop(setting.name) for setting in fields(Budget)}

@@ -220,7 +220,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def stamp(path: Path) -> tuple[int, int] | None:
-    """Return a file's size and time of modification; nothing where it isn't there."""
+    """Return a file's size and time of modification; nothing where it isn't there.
+
+    Examples
+    --------
+    >>> stamp(Path("nowhere")) is None
+    True
+    """
     try:
         status = path.stat()
     except OSError:

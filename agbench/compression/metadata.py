@@ -77,7 +77,13 @@ def kept(said: Metadata, writer: Codec, strip: bool) -> tuple[Metadata, tuple[st
 
 
 def bare(said: Metadata) -> tuple[Metadata, tuple[str, ...]]:
-    """Return the orientation and the colour profile alone, and the names of the fields dropped."""
+    """Return the orientation and the colour profile alone, and the names of the fields dropped.
+
+    Examples
+    --------
+    >>> bare(Metadata(xmp=b"<x/>", icc=b"profile"))
+    (Metadata(exif=b'', icc=b'profile', xmp=b'', dpi=(), comment=b''), ('XMP',))
+    """
     least = replace(Metadata.of_orientation(orientation_in(said.exif)), icc=said.icc)
     return least, tuple(name for field, name in _NAMES.items() if getattr(said, field))
 
@@ -95,6 +101,11 @@ def lacking(image: Image.Image, data: bytes) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
+
+    Examples
+    --------
+    >>> lacking(Image.new("RGBA", (2, 2)), b"")
+    ('transparency (laid on white)',)
     """
     tags = getattr(image, "tag_v2", {})
     is_deep = image.format == "PNG" and data[_DEPTH_IN_PNG] > 8
@@ -111,7 +122,15 @@ def lacking(image: Image.Image, data: bytes) -> tuple[str, ...]:
 
 
 def orientation_in(exif: bytes) -> int:
-    """Return the orientation in an EXIF block, 1 to 8."""
+    """Return the orientation in an EXIF block, 1 to 8.
+
+    Examples
+    --------
+    >>> orientation_in(Metadata.of_orientation(6).exif)
+    6
+    >>> orientation_in(b"damaged")
+    1
+    """
     tags = Image.Exif()
     with suppress(Exception):  # damaged: upright, as a viewer has it
         tags.load(exif)
@@ -120,7 +139,13 @@ def orientation_in(exif: bytes) -> int:
 
 
 def turned(exif: bytes, orientation: int) -> bytes:
-    """Return an EXIF block with another orientation; one that is damaged is kept as it is."""
+    """Return an EXIF block with another orientation; one that is damaged is kept as it is.
+
+    Examples
+    --------
+    >>> orientation_in(turned(Metadata.of_orientation(6).exif, 3))
+    3
+    """
     exif = exif if exif.startswith(_PREFIX) else _PREFIX + exif
     tags = Image.Exif()
     with suppress(Exception):
@@ -134,7 +159,13 @@ def turned(exif: bytes, orientation: int) -> bytes:
 
 
 def as_bytes(value: object) -> bytes:
-    """Return bytes of what Pillow gives as bytes or text; none where it gives neither."""
+    """Return bytes of what Pillow gives as bytes or text; none where it gives neither.
+
+    Examples
+    --------
+    >>> as_bytes("text"), as_bytes(b"bytes"), as_bytes(7)
+    (b'text', b'bytes', b'')
+    """
     return value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else b""
 
 

@@ -32,6 +32,11 @@ def new_names(paths: Sequence[str], others: Iterable[str], suffix: str) -> dict[
     -------
     dict of str to str
         Path in the copy by path.
+
+    Examples
+    --------
+    >>> new_names(["a.png", "b.png", "b.bmp"], ["notes.txt"], ".jpg")
+    {'a.png': 'a.jpg', 'b.bmp': 'b.bmp.jpg', 'b.png': 'b.png.jpg'}
     """
     own = {alike(str(above)) for path in (*paths, *others) for above in _with_parents(path)}
     plain = {path: _plain(path, suffix) for path in paths}
@@ -60,7 +65,13 @@ def _plain(path: str, suffix: str) -> str:
 
 
 def alike(name: str) -> str:
-    """Return a name normalised (NFC, casefold): names that a file system may take for one become equal."""
+    """Return a name normalised (NFC, casefold): names that a file system may take for one become equal.
+
+    Examples
+    --------
+    >>> alike("A.PNG") == alike("a.png")
+    True
+    """
     # Some file systems don't tell A from a, or one way of writing an accent from the other.
     return unicodedata.normalize("NFC", name).casefold()
 

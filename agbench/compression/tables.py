@@ -154,7 +154,7 @@ class Rewritten:
 
 
 def rewrite(data: bytes, path: str, copied: Copied) -> Rewritten:
-    """Rewrite a table: cells that name images name the copy's. Every other row keeps its bytes.
+    r"""Rewrite a table: cells that name images name the copy's. Every other row keeps its bytes.
 
     Parameters
     ----------
@@ -169,6 +169,12 @@ def rewrite(data: bytes, path: str, copied: Copied) -> Rewritten:
     -------
     Rewritten
         Unchanged where it can't be read as a table.
+
+    Examples
+    --------
+    >>> copied = Copied(Path("/photos"), Path("/small"), {"a.png": "a.jpg"})
+    >>> rewrite(b"a.png,cat", "labels.csv", copied).data
+    b'a.jpg,cat'
     """
     mark, encoding, errors = next((one for one in _MARKS if data.startswith(one[0])), _UNMARKED)
     text = data[len(mark) :].decode(encoding, errors)

@@ -106,6 +106,11 @@ def search(limit: int, measure: Callable[[int], int]) -> SearchResult:
     Returns
     -------
     SearchResult
+
+    Examples
+    --------
+    >>> search(1000, lambda quality: 20 * quality)
+    SearchResult(quality=50, measured={50: 1000, 75: 1500, 62: 1240, 56: 1120, 53: 1060, 51: 1020})
     """
     within, over = 0, _HIGHEST + 1
     measured = {}

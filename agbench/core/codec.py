@@ -284,6 +284,12 @@ def teach_pillow() -> None:
     """Teach Pillow, in this process, all formats that a codec brings.
 
     Whoever reads files by Pillow alone, as AutoMM does, calls this first.
+
+    Examples
+    --------
+    >>> teach_pillow()
+    >>> "AVIF" in Image.registered_extensions().values()
+    True
     """
     for codec in codecs().values():
         if codec.plugin:

@@ -319,7 +319,15 @@ def _checked_setting(name: str, value: Any, kind: str, limits: Mapping[str, Any]
 
 
 def digest(plain: Any) -> str:
-    """Hash JSON values to sixteen hexadecimal digits, independent of the order of keys."""
+    """Hash JSON values to sixteen hexadecimal digits, independent of the order of keys.
+
+    Examples
+    --------
+    >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    True
+    >>> digest("dtd")
+    'a7d6667d9ea01420'
+    """
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 

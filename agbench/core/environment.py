@@ -41,6 +41,11 @@ def software() -> dict[str, str]:
     """Return the versions of the installed packages that can change a result, Python's, and that of the protocol.
 
     Packages that add codecs or models are among them.
+
+    Examples
+    --------
+    >>> sorted(software())[:3]
+    ['agbench', 'autogluon.multimodal', 'autogluon.tabular']
     """
     versions = {"python": platform.python_version(), "protocol": str(PROTOCOL)}
     for name in DECISIVE:
@@ -100,7 +105,13 @@ def describe(cpus: int, gpus: int) -> dict[str, Any]:
 
 
 def available_cpus() -> int:
-    """Count the cores that this process may use."""
+    """Count the cores that this process may use.
+
+    Examples
+    --------
+    >>> available_cpus() >= 1
+    True
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -32,6 +32,11 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     -------
     UserError
         To be raised by the caller.
+
+    Examples
+    --------
+    >>> unknown("codec", "jpg", ["jpeg", "webp"])
+    UserError("no codec called 'jpg': did you mean 'jpeg'? known: jpeg, webp")
     """
     known = sorted(known)
     close = difflib.get_close_matches(name.lower(), known, n=1)
@@ -60,6 +65,15 @@ def look_up(kind: str, name: str, entries: Mapping[str, T]) -> T:
     ------
     UserError
         If there is none of that name.
+
+    Examples
+    --------
+    >>> look_up("codec", "jpeg", {"jpeg": 1, "webp": 2})
+    1
+    >>> look_up("codec", "jpg", {"jpeg": 1, "webp": 2})
+    Traceback (most recent call last):
+    ...
+    agbench.core.errors.UserError: no codec called 'jpg': did you mean 'jpeg'? known: jpeg, webp
     """
     if name not in entries:
         raise unknown(kind, name, entries)

@@ -62,7 +62,18 @@ class Content:
 
 
 def read(path: str | Path) -> tuple[Content, bytes]:
-    """Read a file that fits into memory once, for what it holds and for its bytes."""
+    """Read a file that fits into memory once, for what it holds and for its bytes.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> path = Path(folder.name) / "a.txt"
+    >>> write(path, "hello")
+    >>> content, data = read(path)
+    >>> data
+    b'hello'
+    """
     # Not Path.open: it takes a while where there are a million files.
     with open(path, "rb") as stream:  # noqa: PTH123
         data, modified = stream.read(), os.fstat(stream.fileno()).st_mtime_ns
@@ -70,7 +81,16 @@ def read(path: str | Path) -> tuple[Content, bytes]:
 
 
 def write_bytes(path: str, data: bytes) -> int:
-    """Write a file, and give its time of modification in nanoseconds."""
+    """Write a file, and give its time of modification in nanoseconds.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> path = Path(folder.name) / "a.bin"
+    >>> write_bytes(str(path), b"hello") == path.stat().st_mtime_ns
+    True
+    """
     with open(path, "wb") as stream:  # noqa: PTH123
         stream.write(data)
         stream.flush()
@@ -95,6 +115,11 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     ------
     UserError
         If there is no such user.
+
+    Examples
+    --------
+    >>> expanded("~/photos") == Path.home() / "photos"
+    True
     """
     try:
         return Path(path).expanduser()
@@ -120,6 +145,15 @@ def digests(
     -------
     dict of str to str
         Hexadecimal digest by algorithm.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> path = Path(folder.name) / "a.txt"
+    >>> write(path, "hello")
+    >>> digests(path, ["md5"])
+    {'md5': '5d41402abc4b2a76b9719d911017c592'}
     """
     hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
     with path.open("rb") as stream:
@@ -145,6 +179,18 @@ def atomic_dir(folder: Path, replacing: bool = False) -> Iterator[Path]:
     ------
     Path
         An empty folder beside it. It is removed where the block raises.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> parent = TemporaryDirectory()
+    >>> folder = Path(parent.name) / "made"
+    >>> with atomic_dir(folder) as unfinished:
+    ...     (unfinished / "a.txt").touch()
+    ...     folder.exists()
+    False
+    >>> folder.exists()
+    True
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     # The random part has no dot in it: ".a.b.xyz" is not a leftover of "a".
@@ -169,7 +215,17 @@ def atomic_dir(folder: Path, replacing: bool = False) -> Iterator[Path]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text file that others see whole or not at all."""
+    """Write a text file that others see whole or not at all.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> path = Path(folder.name) / "a.txt"
+    >>> write(path, "hello")
+    >>> path.read_text()
+    'hello'
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as half_made:
         half_made.write_text(text, encoding="utf-8")
@@ -177,7 +233,19 @@ def write(path: Path, text: str) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Fill a file under another name, and give it its own when that has ended well, in place of an older one."""
+    """Fill a file under another name, and give it its own when that has ended well, in place of an older one.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> path = Path(folder.name) / "a.txt"
+    >>> with atomic_file(path) as unfinished:
+    ...     unfinished.write_text("hello")
+    5
+    >>> path.read_text()
+    'hello'
+    """
     half_made = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield half_made

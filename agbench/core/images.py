@@ -88,7 +88,13 @@ class UnreadableImageError(Exception):
 
 
 def looks_like_one(path: Path) -> bool:
-    """Return whether a file is called like an image, or begins like one."""
+    """Return whether a file is called like an image, or begins like one.
+
+    Examples
+    --------
+    >>> looks_like_one(Path("a.JPG"))
+    True
+    """
     if path.suffix.lower() in suffixes():
         return True
     with path.open("rb") as stream:
@@ -127,6 +133,15 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
         If it is no image, truncated, damaged, or a decompression bomb.
     MemoryError
         If memory runs out, which says nothing of the image.
+
+    Examples
+    --------
+    >>> from io import BytesIO
+    >>> stream = BytesIO()
+    >>> Image.new("RGB", (4, 2)).save(stream, "PNG")
+    >>> with opened(stream) as image:
+    ...     image.size
+    (4, 2)
     """
     try:
         with strictly():
@@ -149,6 +164,11 @@ def reads_faithfully(image: Image.Image) -> bool:
     """Return whether AutoMM's ``convert("RGB")`` gives what a viewer would show.
 
     It doesn't for 16-bit images (all white), floating point, and where alpha hides colour.
+
+    Examples
+    --------
+    >>> reads_faithfully(Image.new("RGB", (2, 2))), reads_faithfully(Image.new("I;16", (2, 2)))
+    (True, False)
     """
     if image.mode in (*_SIXTEEN_BIT_MODES, "F"):
         return False
@@ -173,6 +193,11 @@ def faithful(image: Image.Image) -> Image.Image:
     ------
     UnreadableImageError
         If the mode has no agreed meaning as a picture (floating point, 32-bit integers).
+
+    Examples
+    --------
+    >>> faithful(Image.new("RGBA", (2, 2))).getpixel((0, 0))
+    (255, 255, 255)
     """
     if image.mode == "F":
         raise UnreadableImageError("floating-point pixels have no agreed range; store 8 or 16 bits")
@@ -195,7 +220,13 @@ def faithful(image: Image.Image) -> Image.Image:
 
 
 def orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 (upright) to 8; 1 where the EXIF block is damaged, as viewers have it."""
+    """Return the EXIF orientation, 1 (upright) to 8; 1 where the EXIF block is damaged, as viewers have it.
+
+    Examples
+    --------
+    >>> orientation(Image.new("RGB", (2, 2)))
+    1
+    """
     value = _UPRIGHT
     if image.format == "JXL" and not getattr(image, "jpeg", False):
         return value  # its codestream has an orientation of its own, which the decoder has followed
@@ -205,7 +236,13 @@ def orientation(image: Image.Image) -> int:
 
 
 def has_transparency(image: Image.Image) -> bool:
-    """Return whether any of its pixels is transparent."""
+    """Return whether any of its pixels is transparent.
+
+    Examples
+    --------
+    >>> has_transparency(Image.new("RGBA", (2, 2))), has_transparency(Image.new("RGBA", (2, 2), "red"))
+    (True, False)
+    """
     if not image.has_transparency_data:
         return False
     return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)

@@ -66,6 +66,12 @@ def in_order(executor: Executor, function: Callable[[T], R], tasks: Iterable[T])
     ------
     object
         The function's, for each task.
+
+    Examples
+    --------
+    >>> with threads(2) as pool_of_threads:
+    ...     list(in_order(pool_of_threads, str.upper, "abc"))
+    ['A', 'B', 'C']
     """
     left = iter(tasks)
     begun: deque[Future[R]] = deque(executor.submit(function, task) for task in islice(left, AHEAD))

@@ -95,7 +95,13 @@ def _share(step: Step) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in words, such as ``"3 min 20 s"``."""
+    """Return seconds in words, such as ``"3 min 20 s"``.
+
+    Examples
+    --------
+    >>> duration(200)
+    '3 min 20 s'
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -114,12 +114,23 @@ class Card(StrictModel):
 
 
 def is_web(address: str) -> bool:
-    """Return whether an address is to be downloaded."""
+    """Return whether an address is to be downloaded.
+
+    Examples
+    --------
+    >>> is_web("https://example.org/a.zip"), is_web("/data/a.zip")
+    (True, False)
+    """
     return address.lower().startswith(("http://", "https://"))
 
 
 def check_source(source: str) -> None:
-    """Refuse what is neither an address nor a path."""
+    """Refuse what is neither an address nor a path.
+
+    Examples
+    --------
+    >>> check_source("https://example.org/a.zip")
+    """
     try:
         if not source or (is_web(source) and not urlsplit(source).hostname):
             raise ValueError("nothing is there")
@@ -128,7 +139,13 @@ def check_source(source: str) -> None:
 
 
 def file_name(address: str) -> str:
-    """Return the last part of an address."""
+    """Return the last part of an address.
+
+    Examples
+    --------
+    >>> file_name("https://example.org/data/a.zip?download=1")
+    'a.zip'
+    """
     path = unquote(urlsplit(address).path) if is_web(address) else address
     return PurePosixPath(path).name or "archive"
 
@@ -149,6 +166,12 @@ def read_card(file: Path) -> Card:
     ------
     UserError
         If it is wrong: one line with file, key and value.
+
+    Examples
+    --------
+    >>> from agbench.data.catalogue import shipped
+    >>> read_card(shipped() / "dtd.yaml").classes
+    47
     """
     return read_yaml(file, Card, "card")
 

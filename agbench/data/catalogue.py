@@ -43,7 +43,13 @@ class DatasetSpec:
 
 
 def shipped() -> Path:
-    """Return the folder of the cards that come with agbench: in a wheel, or in a checkout beside the package."""
+    """Return the folder of the cards that come with agbench: in a wheel, or in a checkout beside the package.
+
+    Examples
+    --------
+    >>> (shipped() / "dtd.yaml").is_file()
+    True
+    """
     package = Path(__file__).resolve().parents[1]
     installed = package / "cards"
     return installed if installed.is_dir() else package.parent / "datasets"
@@ -237,6 +243,11 @@ def slug(name: str) -> str:
     ------
     UserError
         If it is reserved.
+
+    Examples
+    --------
+    >>> slug("My Photos (2026)")
+    'my-photos-2026'
     """
     made = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._") or "images"
     if made == DOWNLOADS:

@@ -46,6 +46,12 @@ def check_image(path: Path) -> Checked:
     Returns
     -------
     Checked
+
+    Examples
+    --------
+    >>> from agbench.data.catalogue import shipped
+    >>> check_image(shipped() / "dtd.yaml").problem
+    'cannot identify image file'
     """
     try:
         if not path.is_file():  # a pipe would never end

@@ -210,12 +210,25 @@ def load_prepared(name: str, datasets: Path) -> Dataset:
 
 
 def is_prepared(name: str, datasets: Path) -> bool:
-    """Return whether a data set has been prepared, whole."""
+    """Return whether a data set has been prepared, whole.
+
+    Examples
+    --------
+    >>> is_prepared("dtd", Path("nowhere"))
+    False
+    """
     return (datasets / name / MARKER).is_file()
 
 
 def fingerprint_of(index: pd.DataFrame) -> str:
-    """Hash ids, labels, split and contents of the images that are in the split."""
+    """Hash ids, labels, split and contents of the images that are in the split.
+
+    Examples
+    --------
+    >>> row = {"image_id": "a.png", "label": "cat", "split": "train", "sha256": "00"}
+    >>> fingerprint_of(pd.DataFrame([row])) == fingerprint_of(pd.DataFrame([row | {"label": "dog"}]))
+    False
+    """
     columns = index.loc[index["split"] != "", ["image_id", "label", "split", "sha256"]]
     return hashlib.sha256(columns.to_csv(index=False).encode()).hexdigest()[:16]
 

@@ -75,6 +75,12 @@ def walk(root: Path, everything: bool = False) -> Iterator[Walked]:
     ------
     UserError
         If a folder can't be read: its images must not be missing without a word.
+
+    Examples
+    --------
+    >>> from agbench.data.catalogue import shipped
+    >>> "dtd.yaml" in [found.path for found in walk(shipped())]
+    True
     """
     root = root.resolve()
     yield from _walk(root, root, "", (root,), everything)
@@ -228,7 +234,13 @@ def _delimiter(names: str, columns: Columns) -> str:
 
 
 def as_text(path: str) -> str:
-    """Return a path as text that any table can store; bytes that are no UTF-8 become escapes."""
+    """Return a path as text that any table can store; bytes that are no UTF-8 become escapes.
+
+    Examples
+    --------
+    >>> as_text("cats/1.jpg")
+    'cats/1.jpg'
+    """
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -244,6 +256,10 @@ def check_labels(labels: Iterable[str]) -> None:
     ------
     UserError
         If one has a control character in it, or isn't text.
+
+    Examples
+    --------
+    >>> check_labels(["cat", "dog"])
     """
     for label in labels:
         wrong = [letter for letter in label if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")]
@@ -253,7 +269,13 @@ def check_labels(labels: Iterable[str]) -> None:
 
 
 def look_alikes(labels: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return different labels that look the same: in another Unicode normal form, or with other spaces."""
+    """Return different labels that look the same: in another Unicode normal form, or with other spaces.
+
+    Examples
+    --------
+    >>> look_alikes(["cat", "cat ", "dog"])
+    [('cat', 'cat ')]
+    """
     seen: dict[str, list[str]] = {}
     for label in sorted(labels):
         seen.setdefault(" ".join(unicodedata.normalize("NFKC", label).split()), []).append(label)

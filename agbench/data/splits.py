@@ -61,6 +61,12 @@ def split(labels: pd.Series, contents: pd.Series, seed: int = SPLIT_SEED) -> pd.
         If a class is too small to be in all three parts.
     UserError
         If there are fewer than two classes.
+
+    Examples
+    --------
+    >>> labels, contents = pd.Series(["cat", "dog"] * 50), pd.Series(map(str, range(100)))
+    >>> sorted(split(labels, contents).value_counts().to_dict().items())
+    [('test', 20), ('train', 60), ('validation', 20)]
     """
     if labels.nunique() < 2:
         raise UserError(f"classification needs two classes or more, found {labels.nunique()}")
@@ -98,6 +104,12 @@ def folds(labels: pd.Series, contents: pd.Series, count: int, seed: int) -> pd.S
     ------
     UserError
         If a class has fewer different images than there are folds.
+
+    Examples
+    --------
+    >>> labels, contents = pd.Series(["cat", "dog"] * 50), pd.Series(map(str, range(100)))
+    >>> folds(labels, contents, 5, seed=0).value_counts().tolist()
+    [20, 20, 20, 20, 20]
     """
     from sklearn.model_selection import StratifiedGroupKFold
 

@@ -135,7 +135,16 @@ class Fitted:
 def predictions(
     predict: Callable[[pd.DataFrame], pd.DataFrame], tests: Iterable[pd.DataFrame]
 ) -> tuple[Prediction, ...]:
-    """Predict each of several sets of test images, and measure the seconds."""
+    """Predict each of several sets of test images, and measure the seconds.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> test = pd.DataFrame({"image": ["a.png", "b.png"]})
+    >>> (made,) = predictions(lambda images: pd.DataFrame({"cat": [0.9, 0.2], "dog": [0.1, 0.8]}), [test])
+    >>> made.probabilities.shape
+    (2, 2)
+    """
     made = []
     for test in tests:
         started = time.monotonic()

@@ -26,6 +26,15 @@ def add_noise(image: Image.Image, variance: float, seed: int, image_id: str) -> 
     -------
     PIL.Image.Image
         ``clip(x + x * noise, 0, 1)`` for pixels x scaled to 0..1, in the image's mode.
+
+    Examples
+    --------
+    >>> gray = Image.new("L", (8, 8), 100)
+    >>> noisy = add_noise(gray, variance=1.0, seed=0, image_id="a.png")
+    >>> noisy == add_noise(gray, variance=1.0, seed=0, image_id="a.png")
+    True
+    >>> noisy == add_noise(gray, variance=1.0, seed=0, image_id="b.png")
+    False
     """
     from skimage.util import random_noise  # half a second to import, for the few who add noise
 

@@ -64,6 +64,11 @@ def measure(paths: Sequence[str | Path], limit: int = LIMIT) -> Reading:
     Returns
     -------
     Reading
+
+    Examples
+    --------
+    >>> measure([]).images
+    0
     """
     chosen = paths if len(paths) <= limit else [paths[place * len(paths) // limit] for place in range(limit)]
     reading = decoding = 0.0
@@ -94,6 +99,13 @@ def header_bytes(content: bytes) -> int | None:
     -------
     int or None
         ``None`` where it is neither JPEG nor PNG.
+
+    Examples
+    --------
+    >>> stream = io.BytesIO()
+    >>> Image.new("RGB", (8, 8)).save(stream, "PNG")
+    >>> len(stream.getvalue()), header_bytes(stream.getvalue())
+    (69, 57)
     """
     if content.startswith(_PNG):
         return len(content) - sum(length for kind, length in _png_chunks(content) if kind == b"IDAT")

@@ -70,7 +70,16 @@ class Report:
 
 
 def check_formats(formats: Iterable[str]) -> None:
-    """Raise `UserError` unless all are of `REPORT_FORMATS`."""
+    """Raise `UserError` unless all are of `REPORT_FORMATS`.
+
+    Examples
+    --------
+    >>> check_formats(["md", "html"])
+    >>> check_formats(["pdf"])
+    Traceback (most recent call last):
+    ...
+    agbench.core.errors.UserError: no format called 'pdf': known: csv, html, latex, md
+    """
     for one in formats:
         look_up("format", one, dict.fromkeys(REPORT_FORMATS))
 

@@ -42,6 +42,13 @@ def make_plan(conditions: Sequence[Condition], records: list[Record]) -> Plan:
     Returns
     -------
     Plan
+
+    Examples
+    --------
+    >>> from agbench.core.condition import Budget, Preprocessing
+    >>> condition = Condition("dtd", "f", Preprocessing.at(0.3), "tabular:dct", Budget())
+    >>> len(make_plan([condition], []).todo)
+    1
     """
     now = environment.digest_of_software(environment.software())
     current = latest([record for record in records if record.software == now])

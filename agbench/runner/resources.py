@@ -78,6 +78,15 @@ def allocate(machines: Sequence[Machine], wanted: int | None, most: int | None =
     ------
     UserError
         If more trials are wanted than there are cores, or GPUs where there are any.
+
+    Examples
+    --------
+    >>> print(allocate([Machine(cpus=16, gpus=2, memory=64 * 2**30)], None))
+    2 trials at once, each with 8 cores and a GPU (...; 16 cores, 2 GPUs, 64 GiB)
+    >>> allocate([Machine(cpus=2, gpus=0, memory=16 * 2**30)], wanted=3)
+    Traceback (most recent call last):
+    ...
+    agbench.core.errors.UserError: --workers 3 is more than the 2 cores that there are
     """
     cpus, gpus = sum(one.cpus for one in machines), sum(one.gpus for one in machines)
     there = f"{cpus} cores, {gpus or 'no'} GPU{'s' if gpus > 1 else ''}, {_gib(machines)} GiB"

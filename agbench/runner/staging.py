@@ -64,7 +64,13 @@ class NodePaths:
 
 
 def host() -> str:
-    """Return a name of this node; nodes of one machine with caches of their own have different ones."""
+    """Return a name of this node; nodes of one machine with caches of their own have different ones.
+
+    Examples
+    --------
+    >>> host() != ""
+    True
+    """
     return " ".join(filter(None, (platform.node(), os.environ.get(CACHE))))
 
 

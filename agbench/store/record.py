@@ -268,5 +268,10 @@ def latest(records: list[Record]) -> dict[str, Record]:
     -------
     dict of str to Record
         By the condition's id.
+
+    Examples
+    --------
+    >>> latest([])
+    {}
     """
     return {record.condition.id: record for record in records if record.is_finished}

@@ -10,7 +10,16 @@ from agbench.store.record import Record
 
 
 def check_sweep_name(name: str) -> None:
-    """Raise `UserError` unless a sweep can have that name: it is part of a tag's key, and of files' names."""
+    """Raise `UserError` unless a sweep can have that name: it is part of a tag's key, and of files' names.
+
+    Examples
+    --------
+    >>> check_sweep_name("nightly-2026-11-26")
+    >>> check_sweep_name("a b")
+    Traceback (most recent call last):
+    ...
+    agbench.core.errors.UserError: 'a b' can't be the name of a sweep: ...
+    """
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise UserError(
             f"{name!r} can't be the name of a sweep: use up to 100 letters, digits, dots, dashes and underscores, "

@@ -28,6 +28,13 @@ def runnable(studies: Sequence[Study]) -> tuple[list[Study], str]:
     -------
     tuple of (list of Study, str)
         Studies that can be run, and a sentence on what was replaced; empty if nothing was.
+
+    Examples
+    --------
+    >>> from agbench.studies.study import STUDIES
+    >>> studies, said = runnable([STUDIES["quick"]])
+    >>> [one.models for one in studies] == [STUDIES["quick"].models]
+    True
     """
     wanted = dict.fromkeys(model for study in studies if study.offline for model in study.models)
     if not wanted or weights.hub_answers():

@@ -21,7 +21,13 @@ NUMBERS = re.compile(r"[-+\d][-+\d.,%()/ ]*(to [-+\d.)]+|[kMGT]?B|\(original\))?
 
 
 def anchor(heading: str) -> str:
-    """Return a heading's anchor, as code hosts name it."""
+    """Return a heading's anchor, as code hosts name it.
+
+    Examples
+    --------
+    >>> anchor("Accuracy by level, in detail")
+    'accuracy-by-level-in-detail'
+    """
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 

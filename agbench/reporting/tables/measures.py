@@ -80,7 +80,13 @@ def reading_table(evidence: Evidence) -> Table:
 
 
 def epochs_to(curve: Iterable[float], part: float = FINAL) -> int:
-    """Count the epochs after which a curve has first reached a part of its last value."""
+    """Count the epochs after which a curve has first reached a part of its last value.
+
+    Examples
+    --------
+    >>> epochs_to([0.2, 0.6, 0.79, 0.8])
+    3
+    """
     values = list(curve)
     return next(epoch for epoch, value in enumerate(values, 1) if value >= part * values[-1])
 

@@ -139,7 +139,13 @@ class Table:
 
 
 def escape_markdown(text: str) -> str:
-    """Make a text from outside harmless in Markdown, and in a row of a table."""
+    r"""Make a text from outside harmless in Markdown, and in a row of a table.
+
+    Examples
+    --------
+    >>> print(escape_markdown("a|b <i>"))
+    a\|b \<i\>
+    """
     # An underscore between letters or digits is no markup, and names are easier to read without the slash.
     # Neither is "<" before a space.
     escaped = re.sub(r"[\\`*\[\]>|#~&]|<(?! )|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", _flat(text))
@@ -148,7 +154,13 @@ def escape_markdown(text: str) -> str:
 
 
 def escape_html(text: str) -> str:
-    """Make a text from outside harmless in HTML."""
+    """Make a text from outside harmless in HTML.
+
+    Examples
+    --------
+    >>> escape_html("a & b")
+    'a &amp; b'
+    """
     return html.escape(_flat(text), quote=True)
 
 
@@ -173,50 +185,104 @@ _LATEX = {
 
 
 def escape_latex(text: str) -> str:
-    """Make a text from outside harmless in LaTeX; letters beyond Latin-1 are given by their numbers."""
+    r"""Make a text from outside harmless in LaTeX; letters beyond Latin-1 are given by their numbers.
+
+    Examples
+    --------
+    >>> print(escape_latex("50 %"))
+    50 \%
+    """
     return "".join(
         _LATEX.get(letter) or (letter if _in_latex(letter) else _number(letter)) for letter in _flat(text)
     )
 
 
 def number(digits: int = 4) -> Callable[[float], str]:
-    """Show so many decimals."""
+    """Show so many decimals.
+
+    Examples
+    --------
+    >>> number(2)(0.12345)
+    '0.12'
+    """
     return lambda value: f"{value:.{digits}f}"
 
 
 def accuracy(interval: Interval) -> str:
-    """Show an accuracy with its interval, and the remark where there is one."""
+    """Show an accuracy with its interval, and the remark where there is one.
+
+    Examples
+    --------
+    >>> accuracy(Interval(0.9, 0.85, 0.94))
+    '0.9000 (0.8500 to 0.9400)'
+    """
     remark = f", {interval.remark}" if isinstance(interval, Remarked) else ""
     return f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f}){remark}"
 
 
 def difference(interval: Interval) -> str:
-    """Show a difference with its interval."""
+    """Show a difference with its interval.
+
+    Examples
+    --------
+    >>> difference(Interval(-0.02, -0.05, 0.01))
+    '-0.0200 (-0.0500 to +0.0100)'
+    """
     return f"{interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
 
 
 def share(value: float) -> str:
-    """Show a share as a percentage."""
+    """Show a share as a percentage.
+
+    Examples
+    --------
+    >>> share(0.25)
+    '25.00%'
+    """
     return f"{value:.2%}"
 
 
 def p_value(value: float) -> str:
-    """Show a p-value."""
+    """Show a p-value.
+
+    Examples
+    --------
+    >>> p_value(0.03), p_value(0.00001)
+    ('0.03', '< 0.0001')
+    """
     return "< 0.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.01 else f"{value:.2g}"
 
 
 def each(show: Callable[[Any], str]) -> Callable[[Sequence[Any]], str]:
-    """Show several values."""
+    """Show several values.
+
+    Examples
+    --------
+    >>> each(share)([0.25, 0.5])
+    '25.00% / 50.00%'
+    """
     return lambda values: " / ".join(map(show, values))
 
 
 def level(value: float) -> str:
-    """Show a level."""
+    """Show a level.
+
+    Examples
+    --------
+    >>> level(1.0), level(0.3)
+    ('1.0 (original)', '0.3')
+    """
     return "1.0 (original)" if value == 1 else f"{value:g}"
 
 
 def size(count: float) -> str:
-    """Show bytes as the paper does, in decimal units."""
+    """Show bytes as the paper does, in decimal units.
+
+    Examples
+    --------
+    >>> size(1_234_567)
+    '1.2 MB'
+    """
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
