@@ -855,5 +855,5 @@ def _seconds(budget: float | str | None) -> float | None:
         return None if budget is None else seconds_of(budget)
     seconds = checked("budget", budget, (int, float), "seconds, or a duration such as '10m'")
     if not 0 < seconds < float("inf"):
-        raise UserError(f"{budget!r} is no duration: use 90s, 10m or 1.5h")
+        raise UserError(f"{budget!r} is not a duration: use 90s, 10m or 1.5h")
     return float(seconds)

@@ -60,7 +60,7 @@ def test_images_of_a_codec_by_entry_point_are_read(agbench, plain, photograph, t
     [
         ("no_such_module:CODEC", "ends in ModuleNotFoundError: No module named 'no_such_module'"),
         ("extra_codec:NOTHING", "ends in AttributeError"),
-        ("extra_codec:FORMAT", "is no agbench.core.codec.Codec"),
+        ("extra_codec:FORMAT", "is not an agbench.core.codec.Codec"),
     ],
 )
 def test_a_broken_codec_stops_only_who_asks_for_it(agbench, plain_images, tmp_path, entry, reason):

@@ -238,10 +238,10 @@ def check_threshold(threshold: float) -> None:
     >>> check_threshold(0.5)
     Traceback (most recent call last):
     ...
-    agbench.core.errors.UserError: 0.5 is no threshold: use 1 or more
+    agbench.core.errors.UserError: 0.5 is not a threshold: use 1 or more
     """
     if not threshold >= 1:
-        raise UserError(f"{threshold} is no threshold: use 1 or more")
+        raise UserError(f"{threshold} is not a threshold: use 1 or more")
 
 
 def _finished(pair: Pair) -> tuple[Record, Record] | None:

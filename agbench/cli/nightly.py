@@ -57,7 +57,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
     if options["sweep_name"] is not None:
         raise UserError("a nightly is named by its date: leave out --name")
     if options["dry_run"]:
-        raise UserError("a nightly runs: for a plan use `agbench run --fresh --dry-run` with the same options")
+        raise UserError("a nightly can't be a dry run: for a plan use `agbench run --fresh --dry-run` instead")
 
 
 def _parse_run(ctx: click.Context, options: tuple[str, ...]) -> click.Context:

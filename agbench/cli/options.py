@@ -58,7 +58,7 @@ class Listed(click.ParamType[tuple[Any, ...]]):
         except ValueError:
             values = ()
         if not values:
-            self.fail(f"{value!r} is no comma-separated list of {self.name}s", param, ctx)
+            self.fail(f"{value!r} is not a comma-separated list of {self.name}s", param, ctx)
         return tuple(dict.fromkeys(values))
 
 
@@ -104,7 +104,7 @@ def budget_of(options: dict[str, Any]) -> Budget:
     settings = {setting.name: options.pop(setting.name) for setting in fields(Budget)}
     for name, value in settings.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{value} is no value for --{name.replace('_', '-')}: use a finite number")
+            raise UserError(f"{value} is not a value for --{name.replace('_', '-')}: use a finite number")
     return Budget(**settings)
 
 

@@ -91,7 +91,7 @@ def compress_folder(
     if unreadable not in ("copy", "skip"):
         raise UserError(f'unreadable should be "copy" or "skip", got {unreadable!r}')
     if workers is not None and checked("workers", workers, int, "a whole number") < 1:
-        raise UserError(f"{workers} processes are none: ask for 1 or more")
+        raise UserError(f"{workers} processes are too few: use 1 or more")
     columns = Columns(image=filled("image_column", image_column), label=filled("label_column", label_column))
     checked("strip_metadata", strip_metadata, bool, "true or false")
     checked("verify", verify, bool, "true or false")
@@ -158,7 +158,7 @@ def compress_folder(
 def _quality(level: float) -> int:
     quality = Preprocessing.at(level).quality
     if quality is None:
-        raise UserError("level 1.0 is the images as they are: copy the folder, or give a level of 0.99 or less")
+        raise UserError("level 1.0 means the original files: copy the folder, or use a level of 0.99 or less")
     return quality
 
 
@@ -166,7 +166,7 @@ def _check_overlap(place: Path, found: Tree, out: Path) -> None:
     inside = any(one.samefile(found.root) for one in (out, *out.parents) if one.exists())
     around = any(one.samefile(out) for one in (found.root, *found.root.parents) if out.exists())
     if around or (inside and place.is_dir()):
-        raise UserError(f"--out {out} and {found.root} lie in each other: the copy needs a folder elsewhere")
+        raise UserError(f"--out {out} and {found.root} overlap: the copy needs a folder elsewhere")
     if inside:
         own = out.relative_to(found.root).as_posix() + "/"
         if any(path.startswith(own) for path in found.images):

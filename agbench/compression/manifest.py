@@ -174,7 +174,7 @@ def opened(out: Path) -> Iterator[Ledger]:
     home = out / HOME
     if out.exists() and not home.is_dir():
         if not out.is_dir():
-            raise UserError(f"{out} is no folder")
+            raise UserError(f"{out} is not a folder")
         if any(out.iterdir()):
             raise UserError(f"{out} is not empty, and not a copy of `agbench compress`: give an --out of its own")
     out.mkdir(parents=True, exist_ok=True)

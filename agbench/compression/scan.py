@@ -69,7 +69,7 @@ def scan(place: Path, columns: Columns, suffix: str) -> Tree:
     if place.is_dir():
         return _of_folder(place.resolve(), suffix)
     if not place.is_file() or place.suffix.lower() not in _TABLES:
-        raise UserError(f"{place} is no folder, and no CSV or TSV file that names images")
+        raise UserError(f"{place} is neither a folder nor a CSV or TSV file that names images")
     return _of_table(place, columns, suffix)
 
 

@@ -62,7 +62,7 @@ class Target:
                 amount = 0
             if amount > 0:
                 return cls(text, amount=amount)
-        raise UserError(f"{text!r} is no size: use a share below 1, such as 0.3, or bytes, such as 5GB or 500kB")
+        raise UserError(f"{text!r} is not a size: use a share below 1, such as 0.3, or bytes, such as 5GB")
 
     def limit(self, before: int) -> int:
         """Return the target in bytes, for a source of `before` bytes."""

@@ -160,5 +160,5 @@ def _several(name: str, value: Any, is_one: Any, convert: Any, noun: str) -> tup
     if wrong:
         raise UserError(f"{name} should be {noun}, got {wrong[0]!r} in it")
     if not values:
-        raise UserError(f"{name} is empty: give one at least, or leave it out")
+        raise UserError(f"{name} is empty: give at least one, or leave it out")
     return tuple(dict.fromkeys(map(convert, values)))

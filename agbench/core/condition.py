@@ -310,11 +310,11 @@ def _checked_setting(name: str, value: Any, kind: str, limits: Mapping[str, Any]
     checked(name, value, number, "a whole number" if number is Integral else "a number")
     value = int(value) if number is Integral else float(value)
     if not math.isfinite(value):
-        raise UserError(f"{value} is no value for {name}: use a finite number")
+        raise UserError(f"{value} is not a value for {name}: use a finite number")
     if limits["least"] is not None and value < limits["least"]:
-        raise UserError(f"{value} is no value for {name}: use {limits['least']} or more")
+        raise UserError(f"{value} is not a value for {name}: use {limits['least']} or more")
     if limits["above"] is not None and value <= limits["above"]:
-        raise UserError(f"{value:g} is no value for {name}: use more than {limits['above']}")
+        raise UserError(f"{value:g} is not a value for {name}: use more than {limits['above']}")
     return value
 
 

@@ -83,7 +83,7 @@ def load(group: str, kind: type[T]) -> Plugins[T]:
         if isinstance(entry, kind):
             entries[point.name] = entry
         else:
-            broken[point.name] = f"{point.value} of the package {name} is no {kind.__module__}.{kind.__name__}"
+            broken[point.name] = f"{point.value} of the package {name} is not an {kind.__module__}.{kind.__name__}"
     return Plugins(entries, broken)
 
 

@@ -125,7 +125,7 @@ def seconds_of(text: str) -> float:
     Raises
     ------
     UserError
-        If it is no duration.
+        If it is not a duration.
 
     Examples
     --------
@@ -134,5 +134,5 @@ def seconds_of(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
     if match is None or match[2] not in _UNITS or not float(match[1]):
-        raise UserError(f"{text!r} is no duration: use 90s, 10m or 1.5h")
+        raise UserError(f"{text!r} is not a duration: use 90s, 10m or 1.5h")
     return float(match[1]) * _UNITS[match[2]]

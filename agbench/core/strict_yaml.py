@@ -57,7 +57,7 @@ def read_yaml(file: Path, model: type[M], noun: str) -> M:
     except OSError as error:
         raise UserError(f"the {noun} {file} can't be read: {error.strerror}") from error
     except RecursionError as error:
-        raise UserError(f"{file.name} is not YAML: it is nested without an end") from error
+        raise UserError(f"{file.name} is not YAML: it is nested too deep") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{file.name} is not YAML: {' '.join(str(error).split())}") from error
     try:

@@ -135,7 +135,7 @@ def check_source(source: str) -> None:
         if not source or (is_web(source) and not urlsplit(source).hostname):
             raise ValueError("nothing is there")
     except ValueError as error:
-        raise UserError(f"--source {source!r} is no address and no path: {error}") from error
+        raise UserError(f"--source {source!r} is neither an address nor a path: {error}") from error
 
 
 def file_name(address: str) -> str:

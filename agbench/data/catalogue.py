@@ -110,7 +110,9 @@ class Catalogue:
         name = name.lower()
         entry = look_up("data set", name, self._entries())
         if slug(name) != name:
-            raise UserError(f"{name!r} is no name for a data set: use letters, digits, dots, dashes, underscores")
+            raise UserError(
+                f"{name!r} can't name a data set: use letters, digits, dots, dashes, underscores"
+            )
         if isinstance(entry, EntryPoint):
             return _adapted(name, entry)
         card = read_card(entry)
@@ -289,7 +291,7 @@ def _adapted(name: str, point: EntryPoint) -> DatasetSpec:
     except Exception as error:
         raise UserError(f"the data set {name!r} can't be loaded from {point.value}: {error}") from error
     if not isinstance(adapter, Adapter):
-        raise UserError(f"the data set {name!r}: {point.value} is no agbench.data.adapter.Adapter")
+        raise UserError(f"the data set {name!r}: {point.value} is not an agbench.data.adapter.Adapter")
     try:
         return DatasetSpec(name, adapter.card, building(adapter.build, name))
     except ValidationError as error:

@@ -98,7 +98,7 @@ def build(cifar: Cifar, source: Path, images: Path) -> Iterator[tuple[Path, str]
     for batch in cifar.batches:
         labels, pixels = read(cifar, batch)
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
-            raise UserError(f"{batch} is damaged: a label in it is none of 0 to {len(names) - 1}")
+            raise UserError(f"{batch} is damaged: a label in it is not one of 0 to {len(names) - 1}")
         (images / batch).mkdir(parents=True)
         for number, (label, values) in enumerate(zip(labels, pixels, strict=True)):
             path = Path(batch) / f"{number:05d}.png"
@@ -139,7 +139,7 @@ def _read_binary(folder: Path, cifar: Cifar, batch: str) -> tuple[np.ndarray, np
         raise UserError(f"{file.name} is missing: is the archive whole?")
     values = np.fromfile(file, dtype=np.uint8)
     if not len(values) or len(values) % (cifar.label_bytes + PIXELS):
-        raise UserError(f"{file.name} is damaged: {len(values):,} bytes are no whole number of records")
+        raise UserError(f"{file.name} is damaged: {len(values):,} bytes are not a whole number of records")
     records = values.reshape(-1, cifar.label_bytes + PIXELS)
     return records[:, cifar.label_bytes - 1], records[:, cifar.label_bytes :]
 
@@ -153,7 +153,7 @@ def _read_python(folder: Path, cifar: Cifar, batch: str) -> tuple[np.ndarray, np
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{file.name} is damaged: it has no data or no labels") from error
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise UserError(f"{file.name} is damaged: its labels are no list of whole numbers")
+        raise UserError(f"{file.name} is damaged: its labels are not a list of whole numbers")
     if pixels.dtype != np.uint8 or pixels.shape != (len(labels), PIXELS):
         raise UserError(f"{file.name} is damaged: {len(labels)} labels, but pixels of shape {pixels.shape}")
     return labels, pixels

@@ -126,7 +126,7 @@ class Dataset:
         ]
         if self.skipped:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
-            said.append(f"files that are none of its images: {reasons}")
+            said.append(f"files that are not among its images: {reasons}")
         return said
 
     @property

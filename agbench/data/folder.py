@@ -220,7 +220,7 @@ def table(file: Path, columns: Columns) -> Listing:
                 if rows.setdefault(path, label) != label:
                     raise UserError(f"{file} gives {path!r} two labels, {rows[path]!r} and {label!r}")
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file} is no UTF-8 CSV: {error}") from error
+        raise UserError(f"{file} is not a CSV in UTF-8: {error}") from error
     except OSError as error:
         raise UserError(f"{file} can't be read: {error.strerror}") from error
     if not rows:

@@ -70,7 +70,7 @@ def _built(build: Builder, images: Path) -> Listing:
     rows = tuple((Path(path).as_posix(), label) for path, label in build(images))
     odd = [label for _, label in rows if not isinstance(label, str)]
     if odd:
-        raise UserError(f"the label {odd[0]!r} is no text: yield a path and a str")
+        raise UserError(f"the label {odd[0]!r} is not text: yield a path and a str")
     outside = [path for path, _ in rows if path.startswith("/") or ".." in path.split("/")]
     if outside:
         raise UserError(f"{outside[0]!r} is not below the folder that was to be filled: yield relative paths")

@@ -70,14 +70,14 @@ class ImageSelection:
                 raise UserError("give FOLDER, or --dataset, --csv and --source, not both")
             if not files.expanded(self.folder).is_dir():
                 raise UserError(
-                    f"{self.folder} is no folder; for a data set that is known, give --dataset {self.folder}"
+                    f"{self.folder} is not a folder; for a data set that is known, give --dataset {self.folder}"
                 )
             return catalogue.own_folder(self.folder, nested=self.nested)
         if self.source is not None:
             check_source(self.source)
         if self.table is not None:
             if self.nested or self.source:
-                raise UserError("--csv goes without --nested and --source: the table says what is what")
+                raise UserError("--csv can't be used with --nested or --source: the table names images and labels")
             columns = Columns(image=self.image_column, label=self.label_column)
             return catalogue.own_table(self.table, columns, self.dataset)
         if not self.dataset:

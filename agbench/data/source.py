@@ -102,7 +102,7 @@ def obtain(
     said = "; ".join(problems) or "its card has no addresses"
     on_disk = f". With the archive on disk: agbench prepare --dataset {known.name} --source FILE"
     advice = on_disk if wanted is None and any(map(is_web, places)) else ""
-    raise UserError(f"{known.name} can't be had: {said}{advice}")
+    raise UserError(f"{known.name} can't be obtained: {said}{advice}")
 
 
 class _UnavailableError(Exception):

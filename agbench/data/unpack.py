@@ -68,7 +68,7 @@ def unpack(archive: Path, folder: Path, limit: int, on_progress: OnProgress = no
             raise UserError(f"{folder} can't be written: {error.strerror}") from error
         raise BadArchiveError(f"{archive} can't be unpacked: {error.strerror or error}") from error
     except RecursionError as error:
-        raise BadArchiveError(f"{archive} can't be unpacked: it is nested without an end") from error
+        raise BadArchiveError(f"{archive} can't be unpacked: it is nested too deep") from error
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError) as error:
         raise BadArchiveError(f"{archive} can't be unpacked: {str(error) or type(error).__name__}") from error
 
@@ -122,7 +122,7 @@ def _members(path: Path, limit: int, on_progress: OnProgress) -> Iterator[_Membe
         except tarfile.ReadError as error:
             is_page = head.lstrip().lower().startswith((b"<!doctype", b"<html"))
             hint = ": a web page was saved under its name" if is_page else ""
-            raise tarfile.TarError(f"it is no tar archive{hint}, or damaged") from error
+            raise tarfile.TarError(f"it is not a tar archive{hint}, or damaged") from error
         # The second lock on the door; Pythons before 3.10.12 and 3.11.4 have only the first, `_check_member`.
         archive.extraction_filter = getattr(tarfile, "data_filter", None)
         yield _Members(archive, guarded, limit)

@@ -320,5 +320,5 @@ def find_model(model: str) -> tuple[Family, str]:
     if family is None or (variant not in family.variants and not (variant and family.others)):
         raise unknown("model", model, names())
     if ":" in model and not variant:
-        raise UserError(f"{model!r} names no model behind the colon: known: {', '.join(names())}")
+        raise UserError(f"{model!r} names no model after the colon: known: {', '.join(names())}")
     return family, variant

@@ -154,7 +154,7 @@ def local_digest(backbone: str) -> str | None:
         try:
             content.update((folder / name).read_bytes())
         except FileNotFoundError as error:
-            raise UserError(f"{folder} is no checkpoint: it has no {name}") from error
+            raise UserError(f"{folder} is not a checkpoint: it has no {name}") from error
     return content.hexdigest()[:16]
 
 
@@ -198,7 +198,7 @@ def check_available(backbone: str) -> None:
     config = timm.get_pretrained_cfg(backbone, allow_unregistered=False) if timm.is_model(backbone) else None
     if config is None:
         raise UserError(
-            f"timm knows no pretrained backbone {backbone!r}, and it is no checkpoint folder: "
+            f"timm knows no pretrained backbone {backbone!r}, and it is not a checkpoint folder: "
             f"these models work offline: {offline}"
         )
     repository = config.hf_hub_id

@@ -92,7 +92,7 @@ class Recommendation:
 
         folder = Path(reports) if reports is not None else self.reports
         if folder is None:
-            raise UserError("where to? give the folder of reports")
+            raise UserError("no folder to write to: give the folder of reports")
         folder = folder / self.dataset
         try:
             folder.mkdir(parents=True, exist_ok=True)

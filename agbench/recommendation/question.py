@@ -73,14 +73,14 @@ class Question:
                     f"{self.image_size} is too small an image_size: use {SMALLEST_SIDE} or more pixels"
                 )
         if not 0 < self.margin < 1:
-            raise UserError(f"{self.margin:g} is no margin: use a share between 0 and 1, such as 0.01")
+            raise UserError(f"{self.margin:g} is not a margin: use a share between 0 and 1, such as 0.01")
         family, _ = registry.find_model(self.model)
         if "folds" not in family.reads:
             raise UserError(
                 f"{self.model} can't predict images out of fold: use a probe or tabular model, and confirm with it"
             )
         if not self.codecs or not self.seeds:
-            raise UserError("a recommendation needs a codec and a seed at least")
+            raise UserError("a recommendation needs at least one codec and one seed")
         for name in ("codecs", "seeds"):  # twice the same would count for two
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
 

@@ -42,9 +42,9 @@ class ExecutionConfig:
 
     def __post_init__(self) -> None:
         if self.workers is not None and checked("workers", self.workers, int, "a whole number") < 1:
-            raise UserError(f"{self.workers} trials at once are none: ask for 1 or more")
+            raise UserError(f"{self.workers} trials at once are too few: use 1 or more")
         if self.address is not None and not checked("address", self.address, str, "the address of a Ray cluster"):
             raise UserError("--address is empty: use auto, HOST:PORT or ray://HOST:PORT, or leave it out")
         if checked("retries", self.retries, int, "a whole number") < 0:
-            raise UserError(f"{self.retries} is no number of retries: use 0 or more")
+            raise UserError(f"{self.retries} is not a number of retries: use 0 or more")
         checked("keep_models", self.keep_models, bool, "true or false")

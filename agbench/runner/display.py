@@ -143,7 +143,7 @@ class Display:
         self._console.print(table)
         if len(self.failures) > SHOWN:
             self._say(f"... and {len(self.failures) - SHOWN} more")
-        self._say("`agbench report` tells where their logs are")
+        self._say("`agbench report` shows where their logs are")
 
     def _say(self, words: str) -> None:
         self._console.print(escape(words))

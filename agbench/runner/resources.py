@@ -97,7 +97,7 @@ def allocate(machines: Sequence[Machine], wanted: int | None, most: int | None =
         raise UserError(f"no machine has {'both a core and a GPU' if gpus else 'a core'} for a trial: {there}")
     if wanted is not None:
         if wanted < 1:
-            raise UserError(f"{wanted} trials at once are none: ask for 1 or more")
+            raise UserError(f"{wanted} trials at once are too few: use 1 or more")
         each = next((each for each in range(cpus, 0, -1) if _places(fitting, each) >= wanted), 0)
         if not each:
             most = _places(fitting, 1)

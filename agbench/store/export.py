@@ -51,7 +51,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
         If the suffix is another, or the file can't be written.
     """
     if path.suffix not in (".parquet", ".csv"):
-        raise UserError(f"{path.name} says no format that is known: end it in .parquet or .csv")
+        raise UserError(f"{path.name} has no suffix that is known: end it in .parquet or .csv")
     try:
         with files.atomic_file(path) as half_made:
             if path.suffix == ".parquet":

@@ -204,7 +204,7 @@ def test_another_kernel_is_no_other_hardware(store):
     [
         (["bas", "base"], "no sweep called 'bas': did you mean 'base'?"),
         (["base", "alone"], "nothing to compare: base and alone have no condition in common"),
-        (["base", "base", "--threshold", "0.5"], "0.5 is no threshold: use 1 or more"),
+        (["base", "base", "--threshold", "0.5"], "0.5 is not a threshold: use 1 or more"),
     ],
 )
 def test_a_users_error_has_status_2(store, arguments, said):

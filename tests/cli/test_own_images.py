@@ -103,12 +103,12 @@ def bad(tmp_path):
         (("--dataset", "digits", "--source", "{}/photo.jpg"), "it takes no --source"),
         (("--dataset", "dtd", "--nested"), "--nested is for images of your own"),
         (("--csv", "{}/nowhere.csv"), "there is no file or folder"),
-        (("--csv", "{}/photo.jpg"), "is no UTF-8 CSV"),
+        (("--csv", "{}/photo.jpg"), "is not a CSV in UTF-8"),
         (("--csv", "{}/empty"), "is not a file"),
         ((), "which images?"),
         (("--dataset", "dtd", "--source", "{}/pipe.tar"), "is neither a file nor a folder"),
-        (("--dataset", "dtd", "--source", ""), "is no address and no path"),
-        (("--dataset", "dtd", "--source", "http://[bad/x"), "is no address and no path"),
+        (("--dataset", "dtd", "--source", ""), "is neither an address nor a path"),
+        (("--dataset", "dtd", "--source", "http://[bad/x"), "is neither an address nor a path"),
     ],
 )
 @pytest.mark.parametrize("command", ["prepare", "run"])

@@ -110,7 +110,7 @@ def test_nothing_of_the_users_is_touched(tmp_path, photos):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "thesis.txt").write_text("all there is")
     for out in (photos, photos / "small", tmp_path / "link", tmp_path / "link" / "x", tmp_path):
-        with pytest.raises(UserError, match="lie in each other"):
+        with pytest.raises(UserError, match="overlap"):
             compress(photos, out, level=0.3)
     with pytest.raises(UserError, match="is not empty"):
         compress(photos, tmp_path / "own", level=0.3)

@@ -62,7 +62,7 @@ def test_sizes_are_read(text, limit):
     "text", ["", "0", "0.0", "0%", "-1", "1.0", "1.5", "nan", "inf", "5XB", "GB", "1e3", "0B"]
 )
 def test_what_is_no_size_is_refused(text):
-    with pytest.raises(UserError, match="is no size"):
+    with pytest.raises(UserError, match="is not a size"):
         Target.of(text)
 
 

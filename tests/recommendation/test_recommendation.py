@@ -159,8 +159,8 @@ def test_what_does_not_see_the_classes_gives_no_answer(agbench, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--margin", "0"), "0 is no margin"),
-        (("--margin", "nan"), "nan is no margin"),
+        (("--margin", "0"), "0 is not a margin"),
+        (("--margin", "nan"), "nan is not a margin"),
         (("--codec", "jpg"), "did you mean 'jpeg'"),
         (("--codec", ","), "no comma-separated list of codecs"),
         (("--seeds", "a"), "no comma-separated list of seeds"),
