@@ -147,7 +147,7 @@ def test_a_reserved_name_is_refused(tmp_path, name):
             "addresses: a table has to be on the disk",
         ),
         ("title: a\nlayout: digits\naddresses: [/x.tar]\n", "addresses: the layout digits makes its images"),
-        ("[" * 2000, "nested without an end"),
+        ("[" * 2000, "nested too deep"),
     ],
 )
 def test_a_card_that_contradicts_itself_is_one_line(tmp_path, text, said):

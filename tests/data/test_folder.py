@@ -198,8 +198,8 @@ def test_semicolons_separate_where_they_part_the_names(tmp_path):
         ("image,label\n", "names no images"),
         ("image,label,label\na.jpg,x,y\n", "several columns called 'label'"),
         ("", "no column called 'image'"),
-        (b"image,label\n\xff.jpg,x\n", "no UTF-8 CSV"),
-        ('image,label\n"a.jpg,x\n', "no UTF-8 CSV"),
+        (b"image,label\n\xff.jpg,x\n", "not a CSV in UTF-8"),
+        ('image,label\n"a.jpg,x\n', "not a CSV in UTF-8"),
     ],
 )
 def test_a_wrong_table_is_one_line(tmp_path, text, said):

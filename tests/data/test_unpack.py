@@ -132,8 +132,8 @@ def test_a_damaged_header_in_the_middle_is_refused(tmp_path):
     [
         (b"<!DOCTYPE html><html>404</html>", "web page"),
         (b"<html>", "web page"),
-        (b"PK\3\4", "no tar"),
-        (b"", "no tar"),
+        (b"PK\3\4", "not a tar"),
+        (b"", "not a tar"),
     ],
 )
 def test_what_is_no_archive_is_said(tmp_path, content, said):
