@@ -68,7 +68,7 @@ def test_more_than_there_is_is_refused(machines, wanted):
 
 @pytest.mark.parametrize("wanted", [0, -1])
 def test_no_trials_at_once_are_refused(wanted):
-    with pytest.raises(UserError, match="ask for 1 or more"):
+    with pytest.raises(UserError, match="use 1 or more"):
         allocate([machine(2)], wanted)
 
 
