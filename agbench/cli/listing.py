@@ -11,7 +11,7 @@ from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import MARKER, is_prepared
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 
-WIDTH = 100
+LINE_LENGTH = 100
 
 
 def describe(name: str, catalogue: Catalogue) -> str:
@@ -27,7 +27,7 @@ def describe(name: str, catalogue: Catalogue) -> str:
     Returns
     -------
     str
-        Lines, each at most about `WIDTH` characters long.
+        Lines, each at most about `LINE_LENGTH` characters long.
     """
     try:
         card = catalogue.card(name)
@@ -65,7 +65,7 @@ def describe_codec(name: str, entry: Codec) -> str:
     Returns
     -------
     str
-        Lines, each at most about `WIDTH` characters long.
+        Lines, each at most about `LINE_LENGTH` characters long.
     """
     wanted = entry.missing()
     state = f"not available: install {wanted}" if wanted else entry.library()
@@ -107,7 +107,7 @@ def _state(name: str, catalogue: Catalogue) -> str:
 def _line(title: str, text: str) -> str:
     return textwrap.fill(
         f"{title + ':':10}{' '.join(text.split())}",
-        WIDTH,
+        LINE_LENGTH,
         initial_indent="  ",
         subsequent_indent=" " * 12,
         break_long_words=False,

@@ -17,7 +17,7 @@ from agbench.compression.one_file import CopyTask
 from agbench.compression.result import Compressed
 from agbench.compression.scan import Tree
 from agbench.compression.target import Target
-from agbench.compression.write import CHUNK, make, verify_copy, with_progress
+from agbench.compression.write import FILES_A_TASK, make, verify_copy, with_progress
 from agbench.core import environment, files, processes
 from agbench.core.arguments import as_path, checked, filled
 from agbench.core.codec import find_codec
@@ -197,7 +197,7 @@ def _reaching(
     def measure(quality: int) -> int:
         if quality not in known:
             trying = replace(task, recipe=replace(task.recipe, quality=quality))
-            sizes = pool.map(partial(one_file.measure, trying), found.images, chunksize=CHUNK)
+            sizes = pool.map(partial(one_file.measure, trying), found.images, chunksize=FILES_A_TASK)
             known[quality] = sum(
                 with_progress(sizes, f"measuring quality {quality}", len(found.images), on_progress)
             )

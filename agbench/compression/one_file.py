@@ -22,7 +22,7 @@ TABLE = "table"
 OTHER = "other"
 LOST = "can't be read from disk"
 
-IMAGES = (COMPRESSED, GROWN, ANIMATION, UNREADABLE, UNFIT)
+IMAGE_STATES = (COMPRESSED, GROWN, ANIMATION, UNREADABLE, UNFIT)
 """The states of an image that could be read from disk."""
 
 

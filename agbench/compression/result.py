@@ -67,7 +67,7 @@ class Compressed:
     @property
     def images(self) -> tuple[Made, ...]:
         """The images among the files."""
-        return tuple(made for made in self.files if made.state in one_file.IMAGES)
+        return tuple(made for made in self.files if made.state in one_file.IMAGE_STATES)
 
     @property
     def before(self) -> int:

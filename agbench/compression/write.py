@@ -16,7 +16,7 @@ from agbench.compression.scan import Tree
 from agbench.core.errors import UserError
 from agbench.core.step import OnProgress, Step
 
-CHUNK = 8
+FILES_A_TASK = 8
 """Images a task: few, as Ctrl-C waits for those that are begun."""
 
 T = TypeVar("T")
@@ -59,13 +59,13 @@ def make(task: CopyTask, found: Tree, memory: Ledger, pool: ProcessPoolExecutor,
     _make_folders(memory.out, todo, names, found.empty)
     pictures = [path for path in todo if path in found.images]
     new_names = [found.images[path] for path in pictures]
-    pairs = pool.map(partial(one_file.make_image, task), pictures, new_names, chunksize=CHUNK)
+    pairs = pool.map(partial(one_file.make_image, task), pictures, new_names, chunksize=FILES_A_TASK)
     for made, half_made in with_progress(
         pairs, f"compressing at quality {task.recipe.quality}", len(pictures), on_progress
     ):
         memory.place(made, half_made)
     rest = [path for path in found.others if path not in memory.records]
-    for made, half_made in pool.map(partial(one_file.make_other, task), rest, chunksize=CHUNK):
+    for made, half_made in pool.map(partial(one_file.make_other, task), rest, chunksize=FILES_A_TASK):
         memory.place(made, half_made)
     copied = tables.Copied(found.root, memory.out, {path: memory.records[path].name for path in found.images})
     for path in found.tables:
@@ -116,7 +116,7 @@ def verify_copy(
     """
     readable = [made for path in found.images if (made := memory.records[path]).size]
     paths = [memory.out / made.name for made in readable]
-    problems = pool.map(one_file.check_copy, paths, readable, chunksize=CHUNK)
+    problems = pool.map(one_file.check_copy, paths, readable, chunksize=FILES_A_TASK)
     told = with_progress(problems, "reading back", len(readable), on_progress)
     bad = tuple((made.name, problem) for made, problem in zip(readable, told, strict=True) if problem)
     return len(readable) - len(bad), bad

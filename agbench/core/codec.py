@@ -224,7 +224,7 @@ LOSSLESS = Codec(
 
 
 def _others() -> plugins.Plugins[Codec]:
-    return plugins.load(plugins.CODECS, Codec)
+    return plugins.load(plugins.CODEC_PLUGINS, Codec)
 
 
 def codecs() -> dict[str, Codec]:

@@ -11,10 +11,10 @@ from agbench.core.errors import UserError
 
 T = TypeVar("T")
 
-CODECS = "agbench.codecs"
+CODEC_PLUGINS = "agbench.codecs"
 """Group of the entry points that add codecs: each is a name and an `agbench.core.codec.Codec`."""
 
-MODELS = "agbench.models"
+MODEL_PLUGINS = "agbench.models"
 """Group of the entry points that add models: each is a name and an `agbench.models.registry.Family`."""
 
 
@@ -95,7 +95,7 @@ def packages() -> dict[str, str]:
     >>> packages()
     {}
     """
-    points = [point for group in (CODECS, MODELS) for point in entry_points(group=group)]
+    points = [point for group in (CODEC_PLUGINS, MODEL_PLUGINS) for point in entry_points(group=group)]
     return dict(sorted(map(_package, points)))
 
 

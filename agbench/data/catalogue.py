@@ -110,9 +110,7 @@ class Catalogue:
         name = name.lower()
         entry = look_up("data set", name, self._entries())
         if slug(name) != name:
-            raise UserError(
-                f"{name!r} can't name a data set: use letters, digits, dots, dashes, underscores"
-            )
+            raise UserError(f"{name!r} can't name a data set: use letters, digits, dots, dashes, underscores")
         if isinstance(entry, EntryPoint):
             return _adapted(name, entry)
         card = read_card(entry)

@@ -26,8 +26,8 @@ DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds between attempts in which nothing arrived; one in which something did starts over."""
 
 TIMEOUT = httpx.Timeout(60, connect=15)
-BLOCK = 1 << 20
-CHECKED_EVERY = 16 * BLOCK
+READ_AT_ONCE = 1 << 20
+CHECKED_EVERY = 16 * READ_AT_ONCE
 KEPT_FREE = 100 * 10**6
 """Bytes of the disk that a download leaves to others."""
 
@@ -129,7 +129,7 @@ class _Part:
         self.size = self.checked = 0
         if self.path.is_file() and (trusted or self.validator):
             with self.path.open("rb") as stream:
-                while block := stream.read(BLOCK):
+                while block := stream.read(READ_AT_ONCE):
                     self._count(block)
 
     @contextmanager

@@ -16,12 +16,12 @@ from threadpoolctl import threadpool_limits
 from agbench.core import images, processes
 
 PIXEL_SIDE = 32
-BLOCK = 8
+BLOCK_SIDE = 8
 """Side of JPEG's blocks, in pixels."""
 
-Floats = npt.NDArray[np.float32]
+FeatureValues = npt.NDArray[np.float32]
 
-_ONE_WAY = transform(np.eye(BLOCK), axis=0, norm="ortho")
+_ONE_WAY = transform(np.eye(BLOCK_SIDE), axis=0, norm="ortho")
 _BASIS = np.kron(_ONE_WAY, _ONE_WAY)
 """A block's 64 values times this are its 64 coefficients, both row by row."""
 
@@ -39,10 +39,10 @@ class Extractor:
     """
 
     names: tuple[str, ...]
-    values: Callable[[Image.Image], Floats]
+    values: Callable[[Image.Image], FeatureValues]
 
 
-def pixels(image: Image.Image) -> Floats:
+def pixels(image: Image.Image) -> FeatureValues:
     """Return the image's own values, scaled to 32x32.
 
     Parameters
@@ -65,7 +65,7 @@ def pixels(image: Image.Image) -> Floats:
     return small.transpose(2, 0, 1).astype(np.float32).ravel()
 
 
-def dct(image: Image.Image) -> Floats:
+def dct(image: Image.Image) -> FeatureValues:
     """Return statistics of the coefficients of the image's 8x8 blocks, as JPEG cuts them.
 
     The coefficients are computed from the decoded pixels at every level, never taken from a file: a
@@ -92,14 +92,17 @@ def dct(image: Image.Image) -> Floats:
     """
     planes = np.asarray(image.convert("YCbCr"))
     height, width, _ = planes.shape
-    if height % BLOCK or width % BLOCK:
-        planes = np.pad(planes, ((0, -height % BLOCK), (0, -width % BLOCK), (0, 0)), mode="edge")
-    rows, columns = planes.shape[0] // BLOCK, planes.shape[1] // BLOCK
+    if height % BLOCK_SIDE or width % BLOCK_SIDE:
+        planes = np.pad(planes, ((0, -height % BLOCK_SIDE), (0, -width % BLOCK_SIDE), (0, 0)), mode="edge")
+    rows, columns = planes.shape[0] // BLOCK_SIDE, planes.shape[1] // BLOCK_SIDE
     count = rows * columns
-    blocks = planes.reshape(rows, BLOCK, columns, BLOCK, 3)
+    blocks = planes.reshape(rows, BLOCK_SIDE, columns, BLOCK_SIDE, 3)
     means, deviations = [], []
     for channel in range(3):
-        values = blocks[..., channel].transpose(0, 2, 1, 3).reshape(count, BLOCK * BLOCK).astype(np.float64) - 128
+        values = (
+            blocks[..., channel].transpose(0, 2, 1, 3).reshape(count, BLOCK_SIDE * BLOCK_SIDE).astype(np.float64)
+            - 128
+        )
         total = values.sum(axis=0)
         scatter = count * (values.T @ values) - np.outer(total, total)
         variances = np.einsum("ij,jk,ik->i", _BASIS, scatter, _BASIS, optimize=True) / count**2
@@ -123,8 +126,8 @@ EXTRACTORS = {
             f"dct_{statistic}_{channel}_{row}_{column}"
             for statistic in ("mean", "std")
             for channel in ("y", "cb", "cr")
-            for row in range(BLOCK)
-            for column in range(BLOCK)
+            for row in range(BLOCK_SIDE)
+            for column in range(BLOCK_SIDE)
         ),
         dct,
     ),
@@ -165,7 +168,7 @@ def extract(paths: Sequence[Path], names: Sequence[str], workers: int) -> pd.Dat
     """
     extractors = [EXTRACTORS[name] for name in names]
 
-    def row(path: Path) -> Floats:
+    def row(path: Path) -> FeatureValues:
         with images.opened(path) as image:
             rgb = image.convert("RGB")
         return np.concatenate([extractor.values(rgb) for extractor in extractors])

@@ -20,9 +20,7 @@ from agbench.models.autogluon_internals import (
     VALIDATION_ACCURACY,
     preset_backbone,
 )
-from agbench.models.registry import Fitted, ModelError, OutOfTimeError, Task, predictions
-
-IMAGE, LABEL = "image", "label"
+from agbench.models.registry import IMAGE, LABEL, Fitted, ModelError, OutOfTimeError, Task, predictions
 
 
 class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning

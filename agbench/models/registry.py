@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+IMAGE, LABEL = "image", "label"
+"""Columns of a task's tables."""
+
+
 class ModelError(Exception):
     """A model deviated from its condition, as the message explains."""
 
@@ -255,7 +259,7 @@ def broken_families() -> dict[str, str]:
 
 
 def _others() -> plugins.Plugins[Family]:
-    return plugins.load(plugins.MODELS, Family)
+    return plugins.load(plugins.MODEL_PLUGINS, Family)
 
 
 def kind_of(model: str) -> Kind:

@@ -10,9 +10,7 @@ import pandas as pd
 from autogluon.tabular import TabularPredictor
 
 from agbench.models import autogluon_internals
-from agbench.models.registry import Fitted, ModelError, Prediction, Task, predictions
-
-LABEL = "label"
+from agbench.models.registry import LABEL, Fitted, ModelError, Prediction, Task, predictions
 
 
 def images_of(task: Task) -> list[Path]:

@@ -28,9 +28,9 @@ T = TypeVar("T")
 VARIANT_FORMAT = 1
 """Of a variant's folder, and of what is done to pixels; raise it when either changes."""
 
-CHUNK = 8
+IMAGES_A_TASK = 8
 """Images a task: few, so that all threads end at about the same time."""
-INDEX, MANIFEST = "index.parquet", "manifest.json"
+VARIANT_INDEX, MANIFEST = "index.parquet", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _are_held(files_: Sequence[tuple[Path, Content]]) -> list[bool]:
 
 def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
     left = iter(rows)
-    while chunk := list(islice(left, CHUNK)):
+    while chunk := list(islice(left, IMAGES_A_TASK)):
         yield chunk
 
 
@@ -164,7 +164,7 @@ def _is_whole(home: Path, recipe: VariantRecipe, source: pd.DataFrame, fingerpri
     """Return whether a variant is there, of these images, and every file exactly what it was made."""
     try:
         manifest = json.loads((home / MANIFEST).read_text())
-        said = {**_identity(recipe, fingerprint), **sums(home / INDEX)}
+        said = {**_identity(recipe, fingerprint), **sums(home / VARIANT_INDEX)}
         if any(manifest[name] != value for name, value in said.items()):
             return False
         return all(_hold(_expected(home, source), workers))
@@ -174,7 +174,7 @@ def _is_whole(home: Path, recipe: VariantRecipe, source: pd.DataFrame, fingerpri
 
 def _expected(home: Path, source: pd.DataFrame) -> Iterator[tuple[Path, Content]]:
     """Return a variant's files, and what they must hold, as its index says."""
-    for row, image_id in zip(read_index(home / INDEX), source["image_id"], strict=True):
+    for row, image_id in zip(read_index(home / VARIANT_INDEX), source["image_id"], strict=True):
         if row.image_id != image_id:
             raise ValueError(f"{home} is of other images")
         if row.file is not None:
@@ -183,7 +183,7 @@ def _expected(home: Path, source: pd.DataFrame) -> Iterator[tuple[Path, Content]
 
 def _load(home: Path, source: pd.DataFrame) -> Variant:
     """Read a variant, with absolute paths; where it has no file of an image, the data set's own is read."""
-    index = pd.read_parquet(home / INDEX, columns=["image_id", "bytes", "file"])
+    index = pd.read_parquet(home / VARIANT_INDEX, columns=["image_id", "bytes", "file"])
     folder = f"{home.resolve()}/"
     paths = [
         own if file is None else folder + file for file, own in zip(index["file"], source["image"], strict=True)
@@ -205,7 +205,7 @@ def _make(source: pd.DataFrame, fingerprint: str, homes: dict[VariantRecipe, Pat
         for (recipe, home), index in zip(half_made.items(), indexes, strict=True):
             manifest = {
                 **_identity(recipe, fingerprint),
-                **sums(home / INDEX),
+                **sums(home / VARIANT_INDEX),
                 "made_together": len(homes),
                 "seconds_encode": round(index.seconds, 6),
                 "seconds_together": round(time.monotonic() - started, 3),
@@ -218,7 +218,7 @@ def _write(source: pd.DataFrame, homes: dict[VariantRecipe, Path], workers: int)
     columns = (source[name] for name in ("image_id", "image", "bytes"))
     sources = (SourceImage(*row) for row in zip(range(len(source)), *columns, strict=True))
     with ExitStack() as stack:
-        indexes = [stack.enter_context(GrowingIndex(home / INDEX)) for home in homes.values()]
+        indexes = [stack.enter_context(GrowingIndex(home / VARIANT_INDEX)) for home in homes.values()]
         # Before the threads: what makes reading strict holds for the whole process.
         stack.enter_context(images.strictly())
         pool = stack.enter_context(processes.threads(workers))

@@ -17,8 +17,8 @@ from agbench.reporting.pages import markdown
 from agbench.reporting.tables import table
 from agbench.reporting.tables.table import Column, Table
 
-PAGE, CURVE = "recommendation.md", "recommendation"
-WIDTH = 41
+ANSWER_PAGE, CURVE_FIGURE = "recommendation.md", "recommendation"
+AXIS_WIDTH = 41
 """Width of the curve in a terminal, in characters."""
 
 
@@ -98,20 +98,20 @@ class Recommendation:
             folder.mkdir(parents=True, exist_ok=True)
             if self.tests:
                 static.draw(_chart(self), folder)
-            files.write(folder / PAGE, self._page(command))
+            files.write(folder / ANSWER_PAGE, self._page(command))
         except OSError as error:
             raise UserError(f"{folder} can't be written: {error.strerror or error}") from error
-        return folder / PAGE
+        return folder / ANSWER_PAGE
 
     def _page(self, command: str) -> str:
         return markdown.render(
-            f"{PAGE}.j2",
+            f"{ANSWER_PAGE}.j2",
             dataset=self.dataset,
             lines=list(_lines(self)),
             table=_tests_table(self).markdown() if self.tests else "",
             tests=self.question.tests,
             confidence=_percent(1 - 2 * self.question.one_sided),
-            curve=f"{CURVE}.png" if self.tests else "",
+            curve=f"{CURVE_FIGURE}.png" if self.tests else "",
             command=command,
         )
 
@@ -189,12 +189,12 @@ def _curve(answer: Recommendation) -> Iterator[str]:
     high = max(margin, *(test.comparison.difference.high for test in tests))
 
     def place(value: float) -> int:
-        return round((value - low) / (high - low) * (WIDTH - 1))
+        return round((value - low) / (high - low) * (AXIS_WIDTH - 1))
 
     names = [str(test.preprocessing) for test in tests]
     widest = max(map(len, names))
     for name, test in zip(names, tests, strict=True):
-        letters = [" "] * WIDTH
+        letters = [" "] * AXIS_WIDTH
         found = test.comparison.difference
         letters[place(found.low) : place(found.high) + 1] = "-" * (place(found.high) - place(found.low) + 1)
         letters[place(-margin)], letters[place(0)] = "|", ":"
@@ -226,7 +226,7 @@ def _chart(answer: Recommendation) -> Chart:
     drawn.append(Line("the margin", ends, (margin, margin), (margin, margin), (margin, margin)))
     values = [value for line in drawn for value in (*line.low, *line.high)]
     return Chart(
-        name=CURVE,
+        name=CURVE_FIGURE,
         title=f"{answer.dataset}: accuracy minus that of the original",
         x_label="achieved size, % of the original's bytes (100: the original)",
         y_label=f"difference, with {_percent(1 - 2 * answer.question.one_sided)} interval",

@@ -30,7 +30,7 @@ from agbench.studies.study import STUDIES, sections
 
 REPORT_FORMATS = ("md", "html", "latex", "csv")
 DEFAULT_FORMATS = ("md", "html", "csv")
-PAGE, HTML = "report.md", "report.html"
+REPORT_PAGE, HTML = "report.md", "report.html"
 ROWS_A_PAGE = 35
 """Of a table in LaTeX; a longer one is several files."""
 
@@ -119,7 +119,9 @@ def write_reports(
     }
     for name in names:
         yield write_report(evidences[name], workspace, formats, sweep)
-    pages = {name: f"{name}/{file}" for file in (HTML, PAGE) for name in known if (root / name / file).is_file()}
+    pages = {
+        name: f"{name}/{file}" for file in (HTML, REPORT_PAGE) for name in known if (root / name / file).is_file()
+    }
     files.write(root / index.FILE, index.index(list(evidences.values()), pages))
 
 
@@ -171,10 +173,10 @@ def write_report(
         else:
             (folder / HTML).unlink(missing_ok=True)
         if "md" in wanted:
-            files.write(folder / PAGE, text)
+            files.write(folder / REPORT_PAGE, text)
         else:
-            (folder / PAGE).unlink(missing_ok=True)
-    written = folder / PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
+            (folder / REPORT_PAGE).unlink(missing_ok=True)
+    written = folder / REPORT_PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
     return Report(written, made["accuracy"].markdown())
 
 
@@ -240,7 +242,7 @@ def _page(
     known = [record.environment for record in records if record.environment]
     environments = {json.dumps(environment, sort_keys=True): environment for environment in known}
     return markdown.render(
-        f"{PAGE}.j2",
+        f"{REPORT_PAGE}.j2",
         evidence=evidence,
         sweep=sweep,
         tables={name: table.markdown() for name, table in made.items() if table.rows},

@@ -17,7 +17,7 @@ from agbench.data.dataset import Dataset, load_prepared
 CACHE = "AGBENCH_CACHE"
 """Names the folder in which a node other than the driver's keeps data, variants and scratch."""
 
-BLOCK = 64_000_000
+SENT_AT_ONCE = 64_000_000
 """Bytes of images that are sent at a time."""
 
 WHOLE = "whole"
@@ -152,7 +152,7 @@ def blocks(dataset: Dataset) -> Iterator[list[Sent]]:
     rows = zip(_files(dataset), dataset.index["image"], dataset.index["sha256"], strict=True)
     for file, image, digest in rows:
         block.append(Sent(file, Path(image).read_bytes(), digest))
-        if sum(len(one.content) for one in block) >= BLOCK:
+        if sum(len(one.content) for one in block) >= SENT_AT_ONCE:
             yield block
             block = []
     yield block

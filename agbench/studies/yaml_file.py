@@ -44,22 +44,22 @@ def _is_codec(name: str) -> str:
 
 # Strict: YAML's true would be 1.0 otherwise.
 Level = Annotated[float, Strict(), AfterValidator(_is_level)]
-Noise = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
-Codec = Annotated[str, AfterValidator(_is_codec)]
+NoiseVariance = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+CodecName = Annotated[str, AfterValidator(_is_codec)]
 
 
 class _Treatment(StrictModel):
     level: Level = 1.0
-    noise: Noise | None = None
+    noise: NoiseVariance | None = None
     test_level: Level | None = None
-    codec: Codec = JPEG
+    codec: CodecName = JPEG
 
 
 class _Study(StrictModel):
     summary: str = "a study of one's own"
     models: Annotated[tuple[Annotated[str, AfterValidator(_is_model)], ...], Field(min_length=1)]
     levels: tuple[Level, ...] = ()
-    codecs: Annotated[tuple[Codec, ...], Field(min_length=1)] = (JPEG,)
+    codecs: Annotated[tuple[CodecName, ...], Field(min_length=1)] = (JPEG,)
     treatments: tuple[_Treatment, ...] = ()
 
     @model_validator(mode="after")

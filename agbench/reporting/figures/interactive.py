@@ -11,7 +11,7 @@ COLOURED = COLOURS[:-1]
 """All but black, which a dark page hides."""
 
 DASHES = ("solid", "dash", "dot")
-MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "star", "cross")
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "star", "cross")
 
 
 def library() -> str:
@@ -68,7 +68,7 @@ def _trace(plotly: Any, line: Line, place: int) -> Any:
     colour = COLOURED[place % len(COLOURED)]
     if line.shade is not None:
         colour = "#888888" if line.shade == 0 else _between(line.shade)
-    marker = {"symbol": MARKERS[place % len(MARKERS)], "size": 8}
+    marker = {"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8}
     if line.published:
         marker = {"symbol": "star-open", "size": 14}
     errors = None

@@ -19,7 +19,7 @@ from agbench.reporting.tables.table import size
 from agbench.store.record import Example
 
 MARKERS = "os^Dv*PX"
-DASHES = ("-", "--", ":")
+LINE_STYLES = ("-", "--", ":")
 """For more lines than there are colours."""
 
 LEGEND = 100
@@ -31,7 +31,7 @@ SHIFT = 0.006
 WINDOW = 160
 """Pixels of an example image's middle that are shown, at most: scaled down, what compressing does would vanish."""
 
-EXAMPLES = "examples"
+EXAMPLES_FIGURE = "examples"
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.right": False,
@@ -112,7 +112,7 @@ def draw_examples(evidence: Evidence, folder: Path) -> bool:
                         axes.imshow(_middle(example), interpolation="nearest")
                     name = "original" if level == 1 else f"level {level:g}"
                     axes.set_title(f"{name}\n{size(example.size)}", fontsize=9)
-        _save(figure, folder / EXAMPLES)
+        _save(figure, folder / EXAMPLES_FIGURE)
     return True
 
 
@@ -163,7 +163,7 @@ def _draw_line(axes: Axes, chart: Chart, place: int, shift: float) -> None:
         ],
         label=line.name,
         color=colour,
-        linestyle=DASHES[place // len(COLOURS) % len(DASHES)],
+        linestyle=LINE_STYLES[place // len(COLOURS) % len(LINE_STYLES)],
         marker=MARKERS[place % len(MARKERS)],
         capsize=3,
         linewidth=1.5,
