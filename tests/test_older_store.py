@@ -1,10 +1,19 @@
-"""A store made by the commit before the folders of today is read, reported and resumed as before.
+"""Stores made by the commit before the folders of today are read, reported and resumed as before.
 
-``fixtures/store-bd24f96.tar.xz`` is the ``results`` folder after this command of commit bd24f96, and
-``fixtures/store-bd24f96/`` the report that it made of it::
+``fixtures/NAME.tar.xz`` is the ``results`` folder after these commands of commit bd24f96, and ``fixtures/NAME/``
+the report that it made of it. ``store-bd24f96``, tabular models with two codecs::
 
     agbench run --dataset digits --models tabular:dct,tabular:pixels --levels 1.0,0.3 --codec jpeg,webp \
         --learners XT --name monday
+
+``store-bd24f96-deep``, a deep model and a probe, a trial that timed out, and one that was stopped by Ctrl-C::
+
+    agbench run --dataset digits --quick --epochs 2 --image-size 32 --levels 1.0,0.3 --name tuesday \
+        --models automm:efficientnet_lite0,probe:efficientnet_lite0
+    agbench run --dataset digits --quick --epochs 500 --time-limit 1 --image-size 32 --levels 1.0 --name tuesday \
+        --models automm:efficientnet_lite1
+    agbench run --dataset digits --quick --epochs 500 --image-size 32 --levels 1.0 --name tuesday \
+        --models automm:efficientnet_lite0
 
 Where a sentence of reports is changed on purpose, its file here is changed with it; numbers never are.
 """
@@ -24,30 +33,46 @@ from agbench.store.reader import read_records
 from agbench.store.store import Store
 
 FIXTURES = Path(__file__).parent / "fixtures"
-EXPECTED = FIXTURES / "store-bd24f96"
+MONDAY, TUESDAY = "store-bd24f96", "store-bd24f96-deep"
+
+
+def unpacked(name, folder):
+    with tarfile.open(FIXTURES / f"{name}.tar.xz") as archive:
+        if hasattr(tarfile, "data_filter"):
+            archive.extractall(folder, filter="data")
+        else:
+            archive.extractall(folder)
+    return Workspace(folder)
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("older")
-    with tarfile.open(FIXTURES / "store-bd24f96.tar.xz") as archive:
-        archive.extractall(folder, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(
-            folder
-        )
-    return Workspace(folder)
+    return unpacked(MONDAY, tmp_path_factory.mktemp("older"))
 
 
-def test_its_report_is_the_same_byte_for_byte(workspace):
-    records = read_records(workspace.results)
-    (report,) = write_reports(records, workspace, ["digits"], ("md", "csv"))
+@pytest.mark.parametrize("name", [MONDAY, TUESDAY])
+def test_its_report_is_the_same_byte_for_byte(tmp_path, name):
+    workspace, kept = unpacked(name, tmp_path), FIXTURES / name
+    (report,) = write_reports(read_records(workspace.results), workspace, ["digits"], ("md", "csv"))
     made = report.path.parent
-    expected = sorted(path.relative_to(EXPECTED) for path in EXPECTED.rglob("*") if path.is_file())
+    expected = sorted(path.relative_to(kept) for path in kept.rglob("*") if path.is_file())
     assert len(expected) > 5
     for file in expected:
-        assert (made / file).read_bytes() == (EXPECTED / file).read_bytes(), file
-    assert sorted(path.name for path in (made / "tables").iterdir()) == sorted(
-        path.name for path in (EXPECTED / "tables").iterdir()
-    )
+        assert (made / file).read_bytes() == (kept / file).read_bytes(), file
+    assert {path.name for path in (made / "tables").iterdir()} == {
+        path.name for path in (kept / "tables").iterdir()
+    }
+
+
+def test_endings_are_those_of_then(tmp_path):
+    records = Store(unpacked(TUESDAY, tmp_path).results).records("digits")
+    assert [record.ending for record in records] == [*["finished"] * 4, "timed out", "stopped"]
+    assert [len(record.curve) or len(Store(tmp_path / "results").curve(record)) for record in records[:2]] == [
+        2,
+        2,
+    ]
+    plan = make_plan([record.condition for record in records], records)
+    assert len(plan.todo) + len(plan.done) == 6
 
 
 def test_nothing_of_it_is_run_again_with_the_versions_of_then(workspace, monkeypatch):
