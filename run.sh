@@ -47,7 +47,7 @@ elif [ "$1" = test ]; then
     "$venv/bin/ruff" format --check .
     "$venv/bin/mypy"
     "$venv/bin/lint-imports" --no-cache
-    exec "$venv/bin/python" -m pytest -n 2 --dist worksteal "$@"
+    exec "$venv/bin/python" -m pytest -n 2 --dist loadgroup "$@"
 else
     exec "$venv/bin/agbench" "$@"
 fi

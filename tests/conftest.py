@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from filelock import FileLock
 from PIL import Image
 
+from agbench.core.environment import available_cpus
 from agbench.core.workspace import Workspace
 from agbench.store.store import Store
 from tests import faulty
@@ -40,7 +40,7 @@ def pytest_configure() -> None:
         psutil.Process().cpu_affinity(cores[first : first + each])
 
 
-SLOW_FIXTURES = {"agbench", "swept", "example"}
+SLOW_FIXTURES = {"agbench", "on_cluster", "swept", "example"}
 """They start the command, or a whole sweep, in processes of their own."""
 
 SLOW_MODULES = {
@@ -66,14 +66,21 @@ SLOW_MODULES = {
 """They train, simulate, or write whole reports."""
 
 
+SHARED_FIXTURES = ("swept", "example", "nights", "studied")
+"""Sweeps that many tests read; each is made once, by the one process that runs all of these tests."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `./run.sh test --quick` leaves out."""
+    """Mark what `./run.sh test --quick` leaves out, and what one process has to run."""
     here = Path(__file__).parent
     for item in items:
         is_here = item.path.is_relative_to(here)
         module = item.path.relative_to(here).as_posix() if is_here else ""
-        if module in SLOW_MODULES or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        fixtures = getattr(item, "fixturenames", ())
+        if module in SLOW_MODULES or SLOW_FIXTURES & set(fixtures):
             item.add_marker(pytest.mark.slow)
+        if shared := [name for name in SHARED_FIXTURES if name in fixtures]:
+            item.add_marker(pytest.mark.xdist_group(shared[0]))
 
 
 def environment() -> dict[str, str]:
@@ -98,6 +105,27 @@ def agbench() -> Command:
     return command
 
 
+CLUSTER = """
+import sys
+import ray
+
+ray.init(address="local", num_cpus=int(sys.argv[1]), include_dashboard=False, log_to_driver=False)
+print(ray.get_runtime_context().gcs_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def on_cluster(agbench: Command) -> Iterator[Command]:
+    """Run ``agbench`` on a Ray cluster that is there: for sweeps that test something else than Ray's start."""
+    command = [sys.executable, "-c", CLUSTER, str(available_cpus())]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, env=environment(), **pipes) as cluster:
+        address = cluster.stdout.readline().strip()
+        yield lambda *arguments, **extra: agbench(*arguments, "--address", address, **extra)
+        cluster.stdin.close()
+
+
 @dataclass(frozen=True)
 class Swept:
     workspace: Workspace
@@ -110,16 +138,11 @@ class Swept:
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory, agbench: Command) -> Swept:
-    """A workspace after a whole sweep that nothing disturbed, one for all of pytest's processes."""
-    parallel = "PYTEST_XDIST_WORKER" in os.environ
-    shared = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
-    folder, said = shared / "swept", shared / "swept.stderr"
-    with FileLock(shared / "swept.lock"):
-        if not said.exists():
-            done = agbench("--workspace", folder, *SWEEP)
-            assert done.returncode == 0, done.stderr
-            said.write_text(done.stderr)
-    return Swept(Workspace(folder), said.read_text())
+    """A workspace after a whole sweep that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("swept")
+    done = agbench("--workspace", folder, *SWEEP)
+    assert done.returncode == 0, done.stderr
+    return Swept(Workspace(folder), done.stderr)
 
 
 @pytest.fixture

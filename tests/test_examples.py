@@ -42,12 +42,12 @@ def test_the_example_prints_what_its_output_shows(example):
     assert printed[-2] == "here/reports/patches/report.md"
 
 
-def test_a_full_sweep_confirms_the_answer(example, agbench):
+def test_a_full_sweep_confirms_the_answer(example, on_cluster):
     """On real photographs: in a sweep of all levels the one found is safe, the next not, none above harmful."""
     workspace, printed = example
     levels = ",".join(map(str, (ORIGINAL_LEVEL, *LEVELS)))
     probe = ("--models", "probe:efficientnet_lite0", "--levels", levels, "--folds", "5", "--image-size", str(SIZE))
-    swept = agbench("--workspace", workspace.folder, "run", "--dataset", "patches", *probe)
+    swept = on_cluster("--workspace", workspace.folder, "run", "--dataset", "patches", *probe)
     assert swept.returncode == 0, swept.stderr
     right = {
         record.condition.train.level: record.correctness.right[None, :]

@@ -83,6 +83,7 @@ def _fit(
     suffix: str,
 ) -> tuple[tuple[Prediction, ...], float, dict[str, str]]:
     autogluon_internals.seed_learners(task.seed)
+    autogluon_internals.look_up_versions_once()
     predictor = TabularPredictor(
         label=LABEL,
         problem_type=task.problem_type,

@@ -13,7 +13,7 @@ DEEP = {"dtd": ("automm:efficientnet_lite0,tabular:dct", "--epochs", "1", "--ima
 
 
 @pytest.mark.parametrize("name", published.ALL)
-def test_one_command_downloads_prepares_and_runs(name, agbench, tmp_path, server):  # noqa: F811
+def test_one_command_downloads_prepares_and_runs(name, agbench, on_cluster, tmp_path, server):  # noqa: F811
     archive = published.ALL[name][0](tmp_path / "archives")
     address = server.put(archive.name, archive.read_bytes())
     (tmp_path / "datasets").mkdir()
@@ -21,7 +21,7 @@ def test_one_command_downloads_prepares_and_runs(name, agbench, tmp_path, server
     server.cut = [len(archive.read_bytes()) // 2]
     models = DEEP.get(name, ("tabular:dct",))
     command = ("run", "--dataset", name, "--quick", "--levels", "0.3", "--learners", "XT", "--models", *models)
-    done = agbench("--workspace", tmp_path, *command)
+    done = on_cluster("--workspace", tmp_path, *command)
     assert done.returncode == 0, done.stderr
     made = agbench("--workspace", tmp_path, "report", "--dataset", name)
     assert made.returncode == 0, made.stderr

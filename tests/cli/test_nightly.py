@@ -24,12 +24,12 @@ NIGHT = ["nightly", "--threshold", "100", *TINY]
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory, agbench):
+def nights(tmp_path_factory, on_cluster):
     """A workspace after three nights, what each said, and the page of a job that they were added to."""
     folder = tmp_path_factory.mktemp("nights")
     page = folder / "job.md"
     done = [
-        agbench("--workspace", folder, *NIGHT, *options, GITHUB_STEP_SUMMARY=str(page))
+        on_cluster("--workspace", folder, *NIGHT, *options, GITHUB_STEP_SUMMARY=str(page))
         for options in ((), (), ("--time-limit", "0.001"))
     ]
     return Workspace(folder), done, page.read_text()

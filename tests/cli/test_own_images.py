@@ -23,13 +23,13 @@ def report_of(agbench, workspace, name):
     return (workspace / "reports" / name / "report.md").read_text()
 
 
-def test_a_folder_of_odd_names_and_images_goes_through_to_a_report(agbench, tmp_path, odd_images):
+def test_a_folder_of_odd_names_and_images_goes_through_to_a_report(agbench, on_cluster, tmp_path, odd_images):
     root = several(tmp_path / "My Pictures", "semi;colon", "None", "=1", "<b>", each=5)
     for name, image, options in odd_images:
         image.save(root / "None" / name, **options)
     (root / "=1" / "half.jpg").write_bytes(encoded(0)[:400])
     done = run(
-        agbench, tmp_path / "w", "--dataset", root, "--models", "automm:efficientnet_lite0,tabular:pixels+dct",
+        on_cluster, tmp_path / "w", "--dataset", root, "--models", "automm:efficientnet_lite0,tabular:pixels+dct",
         "--epochs", "1", "--image-size", "32",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -48,3 +48,13 @@ def test_a_preset_has_a_backbone():
     assert autogluon_internals.preset_backbone("medium_quality")
     with pytest.raises(ValueError, match="nonsense"):
         autogluon_internals.preset_backbone("nonsense")
+
+
+def test_versions_are_looked_up_once():
+    from autogluon.common.utils import utils
+
+    autogluon_internals.look_up_versions_once()
+    first = utils.get_autogluon_metadata()["packages"]
+    autogluon_internals.look_up_versions_once()
+    assert utils.get_autogluon_metadata()["packages"] is first
+    assert "autogluon.tabular" in first

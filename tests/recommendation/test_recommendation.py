@@ -122,11 +122,11 @@ def coarse(label, generator, side):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("make", "expected"), [(fine, 0.5), (coarse, 0.1)])
-def test_a_known_tolerance_is_found(agbench, tmp_path, make, expected, seed):
+def test_a_known_tolerance_is_found(on_cluster, tmp_path, make, expected, seed):
     """The seed is that of the images and of the folds."""
     images = write(tmp_path / "photos", make, seed)
     command = ("recommend", images, "--margin", "0.03", "--image-size", "48", "--seeds", seed)
-    done = agbench("--workspace", tmp_path / "w", *command)
+    done = on_cluster("--workspace", tmp_path / "w", *command)
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
     assert said[0] == (
@@ -138,7 +138,7 @@ def test_a_known_tolerance_is_found(agbench, tmp_path, make, expected, seed):
     assert f"agbench compress FOLDER --codec jpeg --level {expected:g} --out DIR" in said[3]
     if seed:
         return
-    again = agbench("--workspace", tmp_path / "w", *command)
+    again = on_cluster("--workspace", tmp_path / "w", *command)
     assert again.stdout == done.stdout
     assert "begins" not in again.stderr, "nothing is run twice"
     page = (tmp_path / "w" / "reports" / "photos" / "recommendation.md").read_text()
@@ -146,9 +146,9 @@ def test_a_known_tolerance_is_found(agbench, tmp_path, make, expected, seed):
     assert (tmp_path / "w" / "reports" / "photos" / "recommendation.png").is_file()
 
 
-def test_what_does_not_see_the_classes_gives_no_answer(agbench, tmp_path):
+def test_what_does_not_see_the_classes_gives_no_answer(on_cluster, tmp_path):
     images = write(tmp_path / "photos", unrelated, images=40)
-    done = agbench("--workspace", tmp_path / "w", "recommend", images, "--margin", "0.3", "--image-size", "32")
+    done = on_cluster("--workspace", tmp_path / "w", "recommend", images, "--margin", "0.3", "--image-size", "32")
     assert done.returncode == 0, done.stderr
     assert "no better than always predicting the largest class" in done.stdout
     assert "Safe" not in done.stdout

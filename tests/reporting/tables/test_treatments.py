@@ -22,11 +22,11 @@ treatments:
 
 
 @pytest.fixture(scope="module")
-def studied(tmp_path_factory, agbench):
+def studied(tmp_path_factory, agbench, on_cluster):
     folder = tmp_path_factory.mktemp("studied")
     (folder / "mine.yaml").write_text(STUDY)
     command = ("run", "--dataset", "digits", "--quick", "--learners", "XT", "--study", folder / "mine.yaml")
-    done = agbench("--workspace", folder, *command)
+    done = on_cluster("--workspace", folder, *command)
     assert done.returncode == 0, done.stderr
     assert agbench("--workspace", folder, "report").returncode == 0
     page = (folder / "reports" / "digits" / "report.md").read_text()
