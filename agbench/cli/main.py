@@ -10,6 +10,7 @@ import click
 
 from agbench.cli import compress, data, nightly, recommend, report, run, sweeps
 from agbench.cli.exit import Exit
+from agbench.cli.terminal import without_lines_of_libraries
 from agbench.core.errors import UserError
 
 
@@ -18,7 +19,8 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with without_lines_of_libraries():
+                return super().invoke(ctx)
         except UserError as error:
             click.echo(f"agbench: {error}", err=True)
             ctx.exit(Exit.USER_ERROR)

@@ -12,7 +12,7 @@ from agbench.compression import metadata
 from agbench.compression.metadata import PROFILE, as_bytes
 from agbench.core import codec, images
 from agbench.core.codec import Codec, Metadata
-from agbench.core.images import UnreadableImageError
+from agbench.core.errors import UnreadableImageError
 
 MORE_PICTURES = "further pictures in one file (MPO)"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from agbench.compression.encode import EncodeSettings, recode
 from agbench.compression.manifest import Made
 from agbench.core import images
-from agbench.core.images import UnreadableImageError
+from agbench.core.errors import UnreadableImageError
 
 COMPRESSED = "compressed"
 GROWN = "would grow"

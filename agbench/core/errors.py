@@ -16,6 +16,10 @@ class UserError(Exception):
     """
 
 
+class UnreadableImageError(Exception):
+    """The image can't be read whole, or can't be shown faithfully; the message says why."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Build the error for a name that isn't there, with the nearest one that is.
 

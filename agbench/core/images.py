@@ -18,10 +18,17 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
+from agbench.core import pixels, whole
 from agbench.core.codec import LOSSLESS, Codec, codecs, teach_pillow
+from agbench.core.errors import UnreadableImageError
 
 # An error here, and threads share their filters.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Of metadata that Pillow can't read: nothing depends on them, or their reader says so.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+_WORDLESS = "Generic Error."
+"""How the decoder of JPEG XL begins what it says of any error."""
 
 _TIFF_SIGNATURE = re.compile(rb"II\*\0|MM\0\*")
 _UPRIGHT = 1
@@ -81,10 +88,6 @@ def suffixes() -> frozenset[str]:
 @cache
 def _signatures() -> re.Pattern[bytes]:
     return re.compile(b"|".join(one.signature for one in _read() if one.signature), re.DOTALL)
-
-
-class UnreadableImageError(Exception):
-    """The image can't be read whole, or can't be shown faithfully; the message says why."""
 
 
 def looks_like_one(path: Path) -> bool:
@@ -149,12 +152,16 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
                 raise Image.DecompressionBombError(f"a decompression bomb? {image.width}x{image.height} pixels")
-            image.load()
-    except MemoryError:
+            pixels.check(image)
+            with whole.checked(image):
+                pixels.load(image)
+    except (MemoryError, UnreadableImageError):
         raise
     # Pillow's decoders have no common error: OSError, SyntaxError, ValueError, struct.error ... are all seen.
     except Exception as error:
-        words = str(error).replace(str(file), file.name if isinstance(file, Path) else "").strip()
+        words = " ".join(str(error).replace(str(file), file.name if isinstance(file, Path) else "").split())
+        if words.startswith(_WORDLESS):
+            words = "damaged, or truncated"
         raise UnreadableImageError(words or type(error).__name__) from error
     with image:
         yield image
@@ -209,10 +216,11 @@ def faithful(image: Image.Image) -> Image.Image:
             raise UnreadableImageError("32-bit pixels have no agreed range; store 8 or 16 bits")
         if image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == 0:  # type: ignore[attr-defined]
             raise UnreadableImageError("16-bit gray with white as zero, which Pillow does not turn round")
+        top = 2 ** pixels.bits(image) - 1
         hidden = image.info.get("transparency")
         if isinstance(hidden, int):
-            values[values == hidden] = 0xFFFF
-        return Image.fromarray(np.rint(values / 257).astype(np.uint8))
+            values[values == hidden] = top
+        return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
     if has_transparency(image):
         layer = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
@@ -245,4 +253,6 @@ def has_transparency(image: Image.Image) -> bool:
     """
     if not image.has_transparency_data:
         return False
+    if image.mode in _SIXTEEN_BIT_MODES:
+        return bool((np.asarray(image) == image.info["transparency"]).any())
     return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)

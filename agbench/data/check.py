@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from agbench.core import files, images, processes
+from agbench.core.errors import UnreadableImageError
 from agbench.core.files import Content
 from agbench.core.step import OnProgress, Step, no_progress
 
@@ -63,7 +64,7 @@ def check_image(path: Path) -> Checked:
         with images.opened(io.BytesIO(data)) as image:
             images.faithful(image)
             return Checked(**asdict(content), width=image.width, height=image.height, mode=image.mode)
-    except images.UnreadableImageError as error:
+    except UnreadableImageError as error:
         return Checked(**asdict(content), problem=str(error))
 
 

@@ -8,7 +8,7 @@ from PIL import ExifTags, Image
 
 from agbench.core import codec, images
 from agbench.core.condition import Preprocessing
-from agbench.core.errors import UserError
+from agbench.core.errors import UnreadableImageError, UserError
 from agbench.preprocess.writing import VariantRecipe
 
 
@@ -85,5 +85,5 @@ def test_half_a_file_of_every_codec_is_unreadable(photograph, tmp_path, name):
     path = tmp_path / f"x{entry.suffix}"
     entry.encode(photograph, path, 60, codec.Metadata())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(images.UnreadableImageError), images.opened(path):
+    with pytest.raises(UnreadableImageError), images.opened(path):
         pass

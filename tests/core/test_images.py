@@ -9,7 +9,7 @@ import pytest
 from PIL import ExifTags, Image, ImageFile
 
 from agbench.core import images
-from agbench.core.images import UnreadableImageError
+from agbench.core.errors import UnreadableImageError
 
 
 def read(path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.fft import dctn
 
-from agbench.core.images import UnreadableImageError
+from agbench.core.errors import UnreadableImageError
 from agbench.models import features
 
 

@@ -13,9 +13,8 @@ from PIL import Image
 
 from agbench.core.codec import CODECS
 from agbench.core.condition import Preprocessing
-from agbench.core.errors import UserError
+from agbench.core.errors import UnreadableImageError, UserError
 from agbench.core.files import Content
-from agbench.core.images import UnreadableImageError
 from agbench.preprocess.index import GrowingIndex
 from agbench.preprocess.noise import add_noise
 from agbench.preprocess.variant import materialise

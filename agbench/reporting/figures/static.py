@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from agbench.analysis.evidence import Evidence
 from agbench.core import images
+from agbench.core.errors import UnreadableImageError
 from agbench.reporting.figures.charts import COLOURS, STRIP, Chart
 from agbench.reporting.tables.table import size
 from agbench.store.record import Example
@@ -108,7 +109,7 @@ def draw_examples(evidence: Evidence, folder: Path) -> bool:
                 axes.set_axis_off()
                 if image_id in found:
                     example = found[image_id]
-                    with suppress(images.UnreadableImageError):  # in a format that is not known here any more
+                    with suppress(UnreadableImageError):  # in a format that is not known here any more
                         axes.imshow(_middle(example), interpolation="nearest")
                     name = "original" if level == 1 else f"level {level:g}"
                     axes.set_title(f"{name}\n{size(example.size)}", fontsize=9)

@@ -1,0 +1,229 @@
+"""Whether an image file is whole, where its bytes tell and Pillow does not look.
+
+Pillow decodes a PNG or JPEG whose data end early without an error: what is missing is black, or gray.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from agbench.core.errors import UnreadableImageError
+
+MOST_SCANS = 100
+"""Scans of a JPEG, at most: an encoder makes about ten, and each costs as much as decoding the image."""
+
+_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+"""What ends a scan: any marker but those that restart it (ITU T.81, B.1.1.2)."""
+
+_START_OF_SCAN, _END, _PROGRESSIVE = 0xDA, 0xD9, {0xC2, 0xCA}
+_CORRUPT = ("Corrupt JPEG data", "Premature end")
+"""How libjpeg's warnings begin that mean missing data."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Samples of a pixel, by a PNG's colour type."""
+
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""Passes of an interlaced PNG: first column and row, steps across and down."""
+
+_END_MARKER = b"\xff\xd9"
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_STANDALONE = {0x01, *range(0xD0, 0xD9)}
+_LAST_COEFFICIENT = 63
+_LONG_RUN = bytes(64)
+"""Zero bytes that a scan hardly has: they stand where a file was filled up."""
+
+_MIDDLE_GRAY = (127, 128)
+_EDGE = 8
+"""Side of a block of a JPEG in pixels."""
+
+
+@dataclass(frozen=True)
+class Scans:
+    """The scans of a JPEG.
+
+    Parameters
+    ----------
+    count : int
+        Number of scans; of a sequential JPEG that ends with an end marker, only the first is counted.
+    first : int
+        Where the first scan begins, in bytes.
+    has_end : bool
+        Whether an end marker follows the last scan.
+    is_complete : bool
+        Whether they hold all bits of all coefficients; a progressive JPEG can lack its last scans.
+    """
+
+    count: int
+    first: int
+    has_end: bool
+    is_complete: bool
+
+
+def scans_of(content: bytes) -> Scans:
+    """Return the scans of a JPEG.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+
+    Examples
+    --------
+    >>> from io import BytesIO
+    >>> stream = BytesIO()
+    >>> Image.new("L", (8, 8)).save(stream, "JPEG")
+    >>> scans = scans_of(stream.getvalue())
+    >>> scans.count, scans.has_end, scans.is_complete
+    (1, True, True)
+    """
+    first, count, is_progressive, has_end = len(content), 0, False, False
+    components: set[int] = set()
+    left: dict[tuple[int, int], int] = {}
+    for marker, place, body in _segments(content):
+        if marker in _FRAMES:
+            is_progressive = marker in _PROGRESSIVE
+            components = {body[at] for at in range(6, len(body) - 2, 3)}
+        elif marker == _START_OF_SCAN:
+            first, count = min(first, place), count + 1
+            if not is_progressive and content.endswith(_END_MARKER):
+                return Scans(count, first, has_end=True, is_complete=True)  # without a look at all bytes
+            left |= _bits_left(body)
+        elif marker == _END:
+            has_end = True
+    wanted = ((one, at) for one in components for at in range(_LAST_COEFFICIENT + 1))
+    complete = not is_progressive or all(left.get(key) == 0 for key in wanted)
+    return Scans(count, first, has_end, complete)
+
+
+@contextmanager
+def checked(image: Image.Image) -> Iterator[None]:
+    """Refuse an image that is not whole: by its markers before it is decoded, by its pixels afterwards.
+
+    What is missing leaves traces, gray in a JPEG and black in a PNG: only images with these are looked at closely.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        An image that was opened, and is decoded within the block.
+
+    Raises
+    ------
+    UnreadableImageError
+        If its data end early, or it is a JPEG of more than `MOST_SCANS` scans.
+    """
+    if image.format not in ("JPEG", "MPO", "PNG", "WEBP", "AVIF"):
+        yield
+        return
+    stream: Any = image.fp  # type: ignore[attr-defined]
+    place = stream.tell()
+    stream.seek(0)
+    content = stream.read()
+    stream.seek(place)
+    if image.format in ("WEBP", "AVIF"):
+        if content[: _end_of_boxes(content, image.format)].endswith(_LONG_RUN):
+            raise UnreadableImageError("filled up with zeros where its data should end")
+        yield
+        return
+    if image.format == "PNG":
+        yield
+        if _ends_black(image):
+            _check_rows(content)
+        return
+    scans = scans_of(content)
+    if scans.count > MOST_SCANS:
+        raise UnreadableImageError(f"a JPEG of {scans.count:,} scans; more than {MOST_SCANS} take too long")
+    if not scans.has_end:
+        raise UnreadableImageError("truncated: no end marker follows its last scan")
+    if not scans.is_complete:
+        raise UnreadableImageError("truncated: the last scans of a progressive JPEG are missing")
+    yield
+    if _ends_gray(image) or content.find(_LONG_RUN, scans.first) >= 0:
+        _decode_strictly(content, image.mode)
+
+
+def _end_of_boxes(content: bytes, kind: str) -> int:
+    """Return where the data of a WebP or AVIF end: what stands behind is no part of the image."""
+    if kind == "WEBP":
+        return 8 + int.from_bytes(content[4:8], "little")
+    place = 0
+    while place + 8 <= len(content):
+        size = int.from_bytes(content[place : place + 4], "big")
+        if size < 8:  # a box that goes on to the end of the file, or whose size needs more bytes; or no box
+            return len(content) if place == 0 or content[place + 4 : place + 8].isalpha() else place
+        place += size
+    return min(place, len(content))
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield markers, where they end, and what stands in their segments, up to the end marker."""
+    place = 0
+    while found := _MARKER.search(content, place):
+        marker, place = content[found.end() - 1], found.end()
+        if marker in _STANDALONE:
+            yield marker, place, b""
+            if marker == _END:
+                return
+            continue
+        length = int.from_bytes(content[place : place + 2], "big")
+        yield marker, place, content[place + 2 : place + length]
+        place += max(length, 2)
+
+
+def _bits_left(body: bytes) -> dict[tuple[int, int], int]:
+    """Return how many bits each coefficient of a component still lacks after a scan, by its header."""
+    components, (start, end, bits) = body[1:-3:2], body[-3:]
+    return {(one, at): bits & 0x0F for one in components for at in range(start, end + 1)}
+
+
+def _ends_gray(image: Image.Image) -> bool:
+    corner = (max(image.width - _EDGE, 0), image.height - 1, image.width, image.height)
+    return bool(np.isin(np.asarray(image.crop(corner)), _MIDDLE_GRAY).all())
+
+
+def _decode_strictly(content: bytes, mode: str) -> None:
+    try:
+        simplejpeg.decode_jpeg(content, colorspace={"L": "GRAY", "CMYK": "CMYK"}.get(mode, "RGB"), strict=True)
+    except ValueError as error:
+        if str(error).startswith(_CORRUPT):
+            raise UnreadableImageError(f"damaged, or filled up: {error}") from error
+
+
+def _ends_black(image: Image.Image) -> bool:
+    # The last rows of two: of an interlaced image, every other row is decoded last.
+    rows = np.asarray(image.crop((0, max(image.height - 2, 0), image.width, image.height)))
+    return not rows.any(axis=tuple(range(1, rows.ndim))).all()
+
+
+def _check_rows(content: bytes) -> None:
+    """Raise `UnreadableImageError` if a PNG has fewer bytes of pixels than its header says."""
+    header, data = b"", bytearray()
+    place = len(_PNG)
+    while place + 8 <= len(content):
+        length, kind = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8]
+        if kind == b"IHDR":
+            header = content[place + 8 : place + 8 + length]
+        elif kind == b"IDAT":
+            data += content[place + 8 : place + 8 + length]
+        place += 12 + length
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
+    bits = depth * _CHANNELS[colour]
+    passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+    wanted = 0
+    for left, top, across, down in passes:
+        columns, rows = len(range(left, width, across)), len(range(top, height, down))
+        wanted += rows * (1 + (columns * bits + 7) // 8) if columns else 0
+    decoder = zlib.decompressobj()
+    found = len(decoder.decompress(bytes(data), wanted))
+    if found < wanted:
+        raise UnreadableImageError(f"truncated: {found:,} of {wanted:,} bytes of its pixels are there")
