@@ -70,6 +70,7 @@ SHARED_FIXTURES = ("swept", "example", "nights", "studied")
 """Sweeps that many tests read; each is made once, by the one process that runs all of these tests."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `./run.sh test --quick` leaves out, and what one process has to run."""
     here = Path(__file__).parent

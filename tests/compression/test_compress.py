@@ -149,12 +149,12 @@ def test_a_file_in_the_way_is_not_replaced(tmp_path, photos):
         ("photos", {"level": 0.3, "codec": "jpg"}, "did you mean"),
         ("photos", {"level": 0}, "not a level"),
         ("photos", {"level": float("nan")}, "not a level"),
-        ("photos", {"level": 1.0}, "the images as they are"),
+        ("photos", {"level": 1.0}, "the original files"),
         ("photos", {}, "how small?"),
         ("photos", {"level": 0.3, "target_bytes": "0.3"}, "how small?"),
         ("photos", {"level": None, "target_bytes": "5GB"}, "is within 5GB already"),
         ("empty", {"level": 0.3}, "no images below"),
-        ("photos/a/0.png", {"level": 0.3}, "no CSV or TSV"),
+        ("photos/a/0.png", {"level": 0.3}, "neither a folder nor a CSV or TSV"),
     ],
 )
 def test_what_can_not_be_done_is_refused(tmp_path, photos, folder, options, words):
