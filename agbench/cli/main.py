@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ class _Group(click.Group):
         except UserError as error:
             click.echo(f"agbench: {error}", err=True)
             ctx.exit(Exit.USER_ERROR)
+        except BrokenPipeError:  # as of `agbench compare A B | head`: who read it has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(Exit.OK)
         except KeyboardInterrupt:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends anyway, and with this status
             click.echo("agbench: stopped; the same command goes on from here", err=True)

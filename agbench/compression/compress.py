@@ -197,7 +197,8 @@ def _reaching(
     def measure(quality: int) -> int:
         if quality not in known:
             trying = replace(task, recipe=replace(task.recipe, quality=quality))
-            sizes = pool.map(partial(one_file.measure, trying), found.images, chunksize=FILES_A_TASK)
+            names = found.images.values()
+            sizes = pool.map(partial(one_file.measure, trying), found.images, names, chunksize=FILES_A_TASK)
             known[quality] = sum(
                 with_progress(sizes, f"measuring quality {quality}", len(found.images), on_progress)
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -177,8 +177,23 @@ def opened(out: Path) -> Iterator[Ledger]:
             raise UserError(f"{out} is not a folder")
         if any(out.iterdir()):
             raise UserError(f"{out} is not empty, and not a copy of `agbench compress`: give an --out of its own")
+    is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     home.mkdir(exist_ok=True)
+    try:
+        with _locked(out, home) as ledger:
+            yield ledger
+    finally:
+        if not (home / _SETTINGS).exists() and not _read_records(home / _RECORDS):
+            # Refused before anything was made: it leaves nothing.
+            shutil.rmtree(home, ignore_errors=True)
+            if is_new:
+                with suppress(OSError):
+                    out.rmdir()
+
+
+@contextmanager
+def _locked(out: Path, home: Path) -> Iterator[Ledger]:
     lock = FileLock(home / _LOCK)
     try:
         lock.acquire(timeout=0)

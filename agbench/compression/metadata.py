@@ -12,6 +12,7 @@ from agbench.core.codec import Codec, Metadata
 
 EXIF, XMP, PROFILE, COMMENT, DPI = "EXIF", "XMP", "colour profile", "comment", "pixels an inch"
 IPTC, TEXT, ALPHA, DEPTH = "IPTC", "text of a PNG", "transparency (laid on white)", "bits beyond 8 a channel"
+DAMAGED = "EXIF (damaged)"
 
 _NAMES = {"exif": EXIF, "xmp": XMP, "comment": COMMENT, "dpi": DPI}
 _PREFIX = b"Exif\0\0"
@@ -117,6 +118,7 @@ def lacking(image: Image.Image, data: bytes) -> tuple[str, ...]:
         TEXT: bool(getattr(image, "text", {}).keys() - {_XMP_OF_PNG}),
         ALPHA: images.has_transparency(image),
         DEPTH: is_deep,
+        DAMAGED: not _is_sound(_exif_as_stored(image)),
     }
     return tuple(name for name, there in has.items() if there)
 
@@ -171,8 +173,24 @@ def as_bytes(value: object) -> bytes:
 
 def _exif(image: Image.Image) -> bytes:
     orientation = images.orientation(image)
-    raw = _exif_of_tiff(image) if image.format == "TIFF" else as_bytes(image.info.get("exif"))
-    return turned(raw, orientation) if raw else Metadata.of_orientation(orientation).exif
+    raw = _exif_as_stored(image)
+    return turned(raw, orientation) if raw and _is_sound(raw) else Metadata.of_orientation(orientation).exif
+
+
+def _exif_as_stored(image: Image.Image) -> bytes:
+    return _exif_of_tiff(image) if image.format == "TIFF" else images.exif_block(image)
+
+
+def _is_sound(block: bytes) -> bool:
+    """Return whether Pillow, and who turns a copy with it, can read and write an EXIF block."""
+    tags = Image.Exif()
+    with suppress(Exception):  # Pillow's reader has no common error
+        tags.load(block)
+        for place in _BLOCKS:
+            tags.get_ifd(place)
+        tags.tobytes()
+        return True
+    return False
 
 
 def _exif_of_tiff(image: Image.Image) -> bytes:

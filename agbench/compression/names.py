@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,9 @@ from pathlib import PurePosixPath
 from PIL import Image
 
 from agbench.core import images
+
+LONGEST_NAME = 255
+"""Bytes of a file's name, at most."""
 
 
 def new_names(paths: Sequence[str], others: Iterable[str], suffix: str) -> dict[str, str]:
@@ -62,6 +66,17 @@ def _plain(path: str, suffix: str) -> str:
         return path  # .JPG and .jpeg are right as they are
     known = old.lower() in images.suffixes() or old.lower() in formats
     return path.removesuffix(old) + suffix if known else path + suffix
+
+
+def fits(path: str) -> bool:
+    """Return whether a file system can hold a file of that name: one of 255 bytes, as all common ones do.
+
+    Examples
+    --------
+    >>> fits("a/b.jpg"), fits("x" * 252 + ".jpg")
+    (True, False)
+    """
+    return len(os.fsencode(PurePosixPath(path).name)) <= LONGEST_NAME
 
 
 def alike(name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agbench.compression.encode import EncodeSettings, recode
 from agbench.compression.manifest import Made
+from agbench.compression.names import LONGEST_NAME, fits
 from agbench.core import images
 from agbench.core.errors import UnreadableImageError
 
@@ -48,9 +49,9 @@ class CopyTask:
     skip_unreadable: bool
 
 
-def measure(task: CopyTask, path: str) -> int:
-    """Return the bytes that an image takes in the copy, without writing it."""
-    made, data = _decide(task, path, path)
+def measure(task: CopyTask, path: str, renamed: str) -> int:
+    """Return the bytes that an image takes in the copy, as `make_image` does, without writing it."""
+    made, data = _decide(task, path, renamed)
     return made.before if made.name and data is None else len(data or b"")
 
 
@@ -128,6 +129,8 @@ def _decide(task: CopyTask, path: str, renamed: str) -> tuple[Made, bytes | None
     made = looked_at(task, path, UNREADABLE)
     if made.state == LOST:
         return made, None
+    if not fits(renamed):
+        return replace(made, state=UNFIT, note=f"its name would be longer than {LONGEST_NAME} bytes"), None
     try:
         source = (task.root / path).read_bytes()
     except OSError as error:  # says nothing of the image

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from agbench.compression import manifest, one_file, tables
 from agbench.compression.manifest import Ledger
+from agbench.compression.names import fits
 from agbench.compression.one_file import CopyTask
 from agbench.compression.scan import Tree
 from agbench.core.errors import UserError
@@ -55,7 +56,8 @@ def make(task: CopyTask, found: Tree, memory: Ledger, pool: ProcessPoolExecutor,
     todo = [path for path in names if path not in memory.records]
     for path in todo:
         for name in {path, names[path]}:
-            manifest.check_place(memory.out / name)
+            if fits(name):
+                manifest.check_place(memory.out / name)
     _make_folders(memory.out, todo, names, found.empty)
     pictures = [path for path in todo if path in found.images]
     new_names = [found.images[path] for path in pictures]

@@ -96,6 +96,8 @@ class Codec:
         The fields of `Metadata` that its files can hold.
     turned_by_exif : bool
         Whether viewers turn its files by the orientation in their EXIF block.
+    longest_side : int, optional
+        Pixels of an image's width or height, at most, that its files hold, where there is such a limit.
     longest_block : int, optional
         Bytes that its files hold of an EXIF block or an XMP packet at most, where there is such a limit.
     """
@@ -113,6 +115,7 @@ class Codec:
     is_there: Callable[[], bool] = lambda: True
     keeps: tuple[str, ...] = ("exif", "icc", "xmp")
     turned_by_exif: bool = True
+    longest_side: int | None = None
     longest_block: int | None = None
 
     def missing(self) -> str:
@@ -172,6 +175,7 @@ CODECS = {
         signature=rb"\xff\xd8\xff",
         other_suffixes=(".jpeg",),
         keeps=("exif", "icc", "xmp", "dpi", "comment"),
+        longest_side=65_500,
         longest_block=65_504,  # a segment of a JPEG, less what names it
     ),
     "webp": Codec(
@@ -182,6 +186,7 @@ CODECS = {
         encode=_pillow("WEBP"),
         scale="quality 100 r on libwebp's own scale",
         signature=rb"RIFF.{4}WEBP",
+        longest_side=16_383,
         is_there=_built_with("webp"),
     ),
     "avif": Codec(
@@ -192,6 +197,7 @@ CODECS = {
         encode=_pillow("AVIF", max_threads=1),
         scale="quality 100 r on libavif's own scale: AV1's quantiser, turned round",
         signature=rb".{4}ftypavi[fs]",
+        longest_side=32_768,
         is_there=_built_with("avif"),
     ),
     "jxl": Codec(
@@ -236,6 +242,27 @@ def codecs() -> dict[str, Codec]:
     ['jpeg', 'webp']
     """
     return CODECS | {name: codec for name, codec in _others().entries.items() if name not in CODECS}
+
+
+def too_large_for(name: str, width: int, height: int) -> str:
+    """Return why a codec can't hold an image; empty where it can.
+
+    Parameters
+    ----------
+    name : str
+        Name of one of `codecs`.
+    width, height : int
+        Size of the image in pixels.
+
+    Examples
+    --------
+    >>> too_large_for("webp", 16_400, 20)
+    '16,400x20 pixels, and webp holds 16,383 a side at most'
+    """
+    limit = look_up("codec", name, codecs()).longest_side
+    if limit is None or max(width, height) <= limit:
+        return ""
+    return f"{width:,}x{height:,} pixels, and {name} holds {limit:,} a side at most"
 
 
 def broken_codecs() -> dict[str, str]:

@@ -105,16 +105,16 @@ def describe(cpus: int, gpus: int) -> dict[str, Any]:
 
 
 def available_cpus() -> int:
-    """Count the cores that this process may use.
+    """Count the cores that this process may use, by its affinity and its container's quota (cgroup v1 and v2).
 
     Examples
     --------
     >>> available_cpus() >= 1
     True
     """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    from joblib import cpu_count
+
+    return int(cpu_count())
 
 
 def _processor() -> str:

@@ -30,7 +30,11 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 _WORDLESS = "Generic Error."
 """How the decoder of JPEG XL begins what it says of any error."""
 
+_TOO_MUCH_TEXT = "MAX_TEXT"
+"""What Pillow's error names where a PNG has too much text."""
+
 _TIFF_SIGNATURE = re.compile(rb"II\*\0|MM\0\*")
+_RAW_PROFILE = "Raw profile type exif"
 _UPRIGHT = 1
 _PHOTOMETRIC = 262
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -162,6 +166,8 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
         words = " ".join(str(error).replace(str(file), file.name if isinstance(file, Path) else "").split())
         if words.startswith(_WORDLESS):
             words = "damaged, or truncated"
+        if _TOO_MUCH_TEXT in words:
+            words = "more text beside its pixels than Pillow reads: 64 MB in all, 1 MB in a compressed chunk"
         raise UnreadableImageError(words or type(error).__name__) from error
     with image:
         yield image
@@ -230,6 +236,8 @@ def faithful(image: Image.Image) -> Image.Image:
 def orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 (upright) to 8; 1 where the EXIF block is damaged, as viewers have it.
 
+    An orientation in XMP alone, which Pillow takes for one of EXIF, turns the image in no browser.
+
     Examples
     --------
     >>> orientation(Image.new("RGB", (2, 2)))
@@ -239,8 +247,27 @@ def orientation(image: Image.Image) -> int:
     if image.format == "JXL" and not getattr(image, "jpeg", False):
         return value  # its codestream has an orientation of its own, which the decoder has followed
     with suppress(Exception):  # Pillow's reader has no common error either
-        value = image.getexif().get(ExifTags.Base.Orientation, _UPRIGHT)
+        if image.format == "TIFF":
+            value = image.tag_v2.get(ExifTags.Base.Orientation, _UPRIGHT)  # type: ignore[attr-defined]
+        else:
+            tags = Image.Exif()
+            tags.load(exif_block(image))
+            value = tags.get(ExifTags.Base.Orientation, _UPRIGHT)
     return value if value in range(1, 9) else _UPRIGHT
+
+
+def exif_block(image: Image.Image) -> bytes:
+    """Return the EXIF block of an image that is not a TIFF; empty where there is none.
+
+    Examples
+    --------
+    >>> exif_block(Image.new("RGB", (2, 2)))
+    b''
+    """
+    block = image.info.get("exif")
+    if block is None and isinstance(written := image.info.get(_RAW_PROFILE), str):
+        block = bytes.fromhex("".join(written.split("\n")[3:]))  # as ImageMagick wrote it into PNGs
+    return block if isinstance(block, bytes) else b""
 
 
 def has_transparency(image: Image.Image) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from agbench.core import files, images, processes
+from agbench.core.codec import CODECS, too_large_for
 from agbench.core.errors import UnreadableImageError
 from agbench.core.files import Content
 from agbench.core.step import OnProgress, Step, no_progress
@@ -63,6 +64,10 @@ def check_image(path: Path) -> Checked:
     try:
         with images.opened(io.BytesIO(data)) as image:
             images.faithful(image)
+            # Whichever codec is chosen, all conditions are to have the same images.
+            for name in CODECS:
+                if problem := too_large_for(name, image.width, image.height):
+                    return Checked(**asdict(content), problem=problem)
             return Checked(**asdict(content), width=image.width, height=image.height, mode=image.mode)
     except UnreadableImageError as error:
         return Checked(**asdict(content), problem=str(error))

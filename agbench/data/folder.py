@@ -58,7 +58,8 @@ class Walked:
 def walk(root: Path, everything: bool = False) -> Iterator[Walked]:
     """Yield everything below a folder, sorted by name.
 
-    Hidden names and whatever isn't a file are not opened. Links are followed where they stay inside.
+    Hidden names and whatever isn't a file are not opened. Links out of the folder are not followed, nor are, but
+    with `everything`, links to what is found in the folder anyway.
 
     Parameters
     ----------
@@ -109,11 +110,12 @@ def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...], everyt
             continue
         if real != root and root not in real.parents:
             yield Walked(path, "a link out of the folder")
+        elif stat.S_ISDIR(kind) and real in above:
+            yield Walked(path, "a link to a folder that it lies in")
+        elif entry.is_symlink() and not everything and not _is_hidden(real.relative_to(root)):
+            yield Walked(path, "a link to something else in the folder, which counts once")
         elif stat.S_ISDIR(kind):
-            if real in above:
-                yield Walked(path, "a link to a folder that it lies in")
-            else:
-                yield from _walk(root, real, f"{path}/", (*above, real), everything)
+            yield from _walk(root, real, f"{path}/", (*above, real), everything)
         elif not stat.S_ISREG(kind):
             yield Walked(path, "not a file")
         elif is_hidden or "/." in f"/{prefix}":
@@ -122,6 +124,10 @@ def _walk(root: Path, folder: Path, prefix: str, above: tuple[Path, ...], everyt
             yield Walked(path, NO_IMAGE)
         else:
             yield Walked(path)
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _is_image(path: Path) -> bool:
@@ -162,6 +168,8 @@ def class_folders(root: Path, nested: bool = False) -> Listing:
             continue
         rows.append((found.path, "/".join(parents) if nested else parents[0]))
     labels = {label for _, label in rows}
+    named = {path.split("/")[0] for path, _ in (*rows, *skipped)}
+    skipped += [(name, "a class folder without an image") for name in _folders(root) if name not in named]
     if not rows:
         reasons = Counter(reason for _, reason in skipped)
         seen = "; ".join(f"{count} {reason}" for reason, count in reasons.items()) or "nothing"
@@ -178,15 +186,19 @@ def class_folders(root: Path, nested: bool = False) -> Listing:
     return Listing(root, tuple(rows), tuple(skipped))
 
 
+def _folders(root: Path) -> list[str]:
+    return sorted(one.name for one in root.iterdir() if one.is_dir() and not one.name.startswith("."))
+
+
 def table(file: Path, columns: Columns) -> Listing:
     """Read a table with a line of column names, and a line an image.
 
     Parameters
     ----------
     file : Path
-        Separated by commas, by semicolons where those part the columns' names, or by tabs if it is called
-        ``.tsv``; UTF-8. Nothing in it is interpreted:
-        ``01``, ``nan`` and ``None`` are labels like any other.
+        Separated by commas, or by semicolons or tabs where those part the columns' names; UTF-8. Nothing in it is
+        interpreted: ``01``, ``nan`` and ``None`` are labels like any other. Backslashes in a path are taken for
+        slashes where there is no such file.
     columns : Columns
         Which column holds the images' paths, relative to the folder of `file`, and which the labels.
 
@@ -202,7 +214,7 @@ def table(file: Path, columns: Columns) -> Listing:
     rows: dict[str, str] = {}
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
-            delimiter = "\t" if file.suffix.lower() == ".tsv" else _delimiter(stream.readline(), columns)
+            delimiter = _delimiter(stream.readline(), columns, file.suffix.lower())
             stream.seek(0)
             lines = csv.DictReader(stream, strict=True, delimiter=delimiter)
             for column in (columns.image, columns.label):
@@ -216,10 +228,16 @@ def table(file: Path, columns: Columns) -> Listing:
                     raise UserError(
                         f"{file}, line {lines.line_num}: it needs a value for each column, and no more"
                     )
+                if "\\" in path and not (file.parent / path).exists():
+                    path = path.replace("\\", "/")  # as Windows writes paths
                 path = os.path.normpath(path)
                 if rows.setdefault(path, label) != label:
                     raise UserError(f"{file} gives {path!r} two labels, {rows[path]!r} and {label!r}")
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{file} is not a CSV in UTF-8{_where_not(file)}: save it as UTF-8, which spreadsheets offer"
+        ) from error
+    except csv.Error as error:
         raise UserError(f"{file} is not a CSV in UTF-8: {error}") from error
     except OSError as error:
         raise UserError(f"{file} can't be read: {error.strerror}") from error
@@ -228,9 +246,21 @@ def table(file: Path, columns: Columns) -> Listing:
     return Listing(file.resolve().parent, tuple(rows.items()))
 
 
-def _delimiter(names: str, columns: Columns) -> str:
-    (by_semicolon,) = csv.reader([names], delimiter=";")
-    return ";" if columns.image in by_semicolon and columns.label in by_semicolon else ","
+def _where_not(file: Path) -> str:
+    content = file.read_bytes()
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return f" (byte {content[error.start]:#04x} in line {content.count(10, 0, error.start) + 1})"
+    return ""
+
+
+def _delimiter(names: str, columns: Columns, suffix: str) -> str:
+    for delimiter in (",", ";", "\t"):
+        (parted,) = csv.reader([names], delimiter=delimiter)
+        if {columns.image, columns.label} <= {*parted}:
+            return delimiter
+    return "\t" if suffix == ".tsv" else ","
 
 
 def as_text(path: str) -> str:

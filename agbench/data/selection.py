@@ -12,6 +12,8 @@ from agbench.data.card import Columns, check_source, is_web
 from agbench.data.catalogue import Catalogue, DatasetSpec
 from agbench.data.prepare import Request
 
+TABLE_SUFFIXES = (".csv", ".tsv")
+
 
 @dataclass(frozen=True)
 class ImageSelection:
@@ -80,6 +82,9 @@ class ImageSelection:
                 raise UserError("--csv can't be used with --nested or --source: the table names images and labels")
             columns = Columns(image=self.image_column, label=self.label_column)
             return catalogue.own_table(self.table, columns, self.dataset)
+        for given in (self.dataset, self.source):
+            if given is not None and not is_web(given) and given.lower().endswith(TABLE_SUFFIXES):
+                raise UserError(f"{given} is a table: give it with --csv {given}")
         if not self.dataset:
             raise UserError("which images? give --dataset NAME, --dataset FOLDER, or --csv FILE")
         is_name = self.dataset.lower() in catalogue.names()

@@ -38,6 +38,13 @@ MEMORY_POLL_SECONDS = 0.5
 LOADERS = 2
 """AutoMM's own ``env.num_workers``."""
 
+LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "PMI_", "OMPI_COMM_", "LSB_", "JSM_")
+RANKS = {
+    *("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "NODE_RANK"),
+    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
+}
+"""Variables by which Lightning takes a process for one of several that train together: a trial is one alone."""
+
 OnEvent = Callable[[TrialEvent], None]
 
 
@@ -191,6 +198,8 @@ def _failure(error: Exception) -> Failure:
 def _prepare_process(job: Job) -> None:
     """Import what the model and the codec need, and keep threads to the trial's share of the cores."""
     teach_pillow()
+    for name in [name for name in os.environ if name.startswith(LAUNCHERS) or name in RANKS]:
+        del os.environ[name]
     family, _ = registry.find_model(job.conditions[0].model)
     importlib.import_module(family.module)
     from threadpoolctl import threadpool_limits

@@ -40,6 +40,7 @@ from agbench.store.record import (
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
+import httpx
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -49,6 +50,9 @@ _PAGE = 1000
 
 LAST_LINES, LAST_LETTERS = 20, 4000
 """Of a log, what is kept with a trial's reason."""
+
+SERVER_PATIENCE = 10.0
+"""Seconds in which a tracking server must answer."""
 
 
 class Store:
@@ -67,6 +71,8 @@ class Store:
         self._elsewhere = os.environ.get("MLFLOW_TRACKING_URI")
         if not self._elsewhere:
             self._make_database()
+        elif self._elsewhere.startswith(("http://", "https://")):
+            _check_answers(self._elsewhere)
         try:
             self._client = MlflowClient(self._elsewhere or self._address(DATABASE))
             self._client.search_experiments(max_results=1)
@@ -296,3 +302,13 @@ def _params(condition: Condition) -> dict[str, str]:
     words = {"train": str(condition.train), "test": str(condition.test_preprocessing)}
     values = {**plain, **words, "level": condition.train.level, **budget}
     return {name: str(value) for name, value in values.items()}
+
+
+def _check_answers(server: str) -> None:
+    """Raise `UserError` where no tracking server answers: MLflow would try for minutes, without a word."""
+    try:
+        httpx.get(f"{server.rstrip('/')}/health", timeout=SERVER_PATIENCE)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise UserError(
+            f"no tracking server answers at {server}, which MLFLOW_TRACKING_URI names: {error}"
+        ) from error

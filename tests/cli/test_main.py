@@ -6,7 +6,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 
 from agbench.cli.main import main
@@ -127,3 +129,31 @@ def test_a_folder_that_cannot_be_a_workspace_is_refused(tmp_path, name):
     done = invoke("--workspace", str(tmp_path / name), "datasets")
     assert done.exit_code == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("prepare", "--dataset", "my.csv"), ("run", "--source", "a/b.TSV", "--dataset", "b")]
+)
+def test_a_table_is_given_with_csv(tmp_path, arguments):
+    done = CliRunner().invoke(main, ["--workspace", str(tmp_path), *arguments])
+    assert done.exit_code == 2
+    assert "is a table: give it with --csv" in done.stderr
+
+
+def test_who_reads_only_the_beginning_gets_no_error(agbench, tmp_path):
+    command = f"'{sys.executable}' -m agbench --workspace '{tmp_path}' datasets | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0"
+    assert done.stderr == ""
+
+
+def test_libraries_below_python_write_nothing_on_the_terminal(agbench, tmp_path, photograph):
+    for number in range(10):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.tif"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photograph.rotate(number).save(path)
+    tifffile.imwrite(tmp_path / "photos" / "a" / "odd.tif", np.asarray(photograph), compression="webp")
+    done = agbench("--workspace", tmp_path / "w", "prepare", "--dataset", tmp_path / "photos")
+    assert done.returncode == 0, done.stderr
+    assert "WEBP" not in done.stderr
+    assert "1 image left out" in done.stdout + done.stderr

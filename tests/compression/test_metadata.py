@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from agbench.core import images
@@ -169,3 +169,37 @@ def test_an_image_too_large_for_the_codec_is_copied(tmp_path):
     assert done.files[0].state == "unfit for the codec"
     assert done.files[0].note
     assert names(tmp_path / "small") == ["wide.bmp"]
+
+
+XMP_6 = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+)
+
+
+@pytest.mark.parametrize("codec", ["jpeg", "webp", "avif", "jxl"])
+def test_an_orientation_in_xmp_alone_turns_nothing(tmp_path, photograph, codec):
+    root = tmp_path / "root"
+    root.mkdir()
+    photograph.save(root / "a.jpg", quality=95, xmp=XMP_6)
+    done = compress(root, tmp_path / "small", level=0.5, codec=codec)
+    (made,) = done.images
+    with Image.open(tmp_path / "small" / made.name) as copy:
+        assert copy.size == photograph.size
+        tags = Image.Exif()
+        tags.load(copy.info.get("exif", b""))
+        assert ExifTags.Base.Orientation not in tags
+
+
+@pytest.mark.parametrize("block", [b"JUNKJUNKJUNKJUNK", b"II*\0\x08\0\0\0\xff\xff", b"MM\0*\0\0\0\x08"])
+@pytest.mark.parametrize("codec", ["jpeg", "webp", "avif", "jxl"])
+def test_exif_that_can_not_be_read_is_dropped_and_said(tmp_path, photograph, codec, block):
+    root = tmp_path / "root"
+    root.mkdir()
+    photograph.save(root / "a.jpg", quality=95, exif=b"Exif\0\0" + block)
+    done = compress(root, tmp_path / "small", level=0.5, codec=codec)
+    (made,) = done.images
+    with Image.open(tmp_path / "small" / made.name) as copy:
+        assert ImageOps.exif_transpose(copy).size == photograph.size
+    if block.startswith(b"JUNK"):
+        assert "EXIF (damaged)" in made.dropped

@@ -89,3 +89,21 @@ def test_names_that_are_no_utf8_come_along(agbench, tmp_path, photograph):
     small = tmp_path / "small"
     assert names(small) == sorted([*(f"{stem}.jpg" for stem in stems), "labels.csv"])
     assert (small / "labels.csv").read_bytes() == b'image,label\ncaf\xe9.jpg,\xe9\n"new\nline.jpg",x\n'
+
+
+def test_a_name_that_would_be_too_long_is_kept_and_said(tmp_path, photograph):
+    root = tmp_path / "root"
+    root.mkdir()
+    photograph.save(root / "first.png")
+    (root / ("w" * 255)).write_bytes((root / "first.png").read_bytes())
+    photograph.rotate(9).save(root / ("x" * 251 + ".png"))
+    photograph.rotate(5).save(root / ("é" * 125 + "a.png"))  # 255 bytes
+    for target in ({"level": 0.3}, {"target_bytes": "0.9"}):
+        out = tmp_path / f"small-{next(iter(target))}"
+        done = compress(root, out, codec="webp", **target)
+        made = {one.source: (one.state, one.name) for one in done.files}
+        assert made["first.png"] == ("compressed", "first.webp")
+        for name in ("w" * 255, "x" * 251 + ".png", "é" * 125 + "a.png"):
+            assert made[name] == ("unfit for the codec", name)
+            assert (out / name).read_bytes() == (root / name).read_bytes()
+        assert any("longer than 255 bytes" in line for line in done.exceptions())

@@ -5,6 +5,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
 from agbench.data.check import check_image, check_images
 
 
@@ -43,3 +47,19 @@ def test_a_script_without_a_main_guard_can_check_images(store_image, photograph,
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.returncode) == ("[96]\n", 0), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("size", "problem"), [((16_383, 1), ""), ((16_384, 1), "16,384x1 pixels, and webp holds")]
+)
+def test_an_image_that_a_codec_can_not_hold_is_left_out_by_name(store_image, size, problem):
+    path = store_image("strip.png", Image.new("L", size))
+    assert check_image(path).problem.startswith(problem)
+    assert bool(check_image(path).problem) == bool(problem)
+
+
+def test_a_png_with_too_much_text_says_so(store_image, photograph):
+    text = PngInfo()
+    text.add_text("notes", "x" * 70_000_000, zip=True)
+    path = store_image("text.png", photograph, pnginfo=text)
+    assert check_image(path).problem.startswith("more text beside its pixels than Pillow reads")

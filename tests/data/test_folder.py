@@ -81,13 +81,11 @@ def test_links_are_followed_inside_and_nowhere_else(tmp_path):
     (root / "gone.jpg").symlink_to("nowhere")
     assert found(root) == {
         "a/1.jpg": "",
-        "a/same.jpg": "",
+        "a/same.jpg": "a link to something else in the folder, which counts once",
         "b/2.jpg": "",
         "b/loop": "a link to a folder that it lies in",
         "b/self.jpg": "a link to nowhere",
-        "c/2.jpg": "",
-        "c/loop": "a link to a folder that it lies in",
-        "c/self.jpg": "a link to nowhere",
+        "c": "a link to something else in the folder, which counts once",
         "gone.jpg": "a link to nowhere",
         "out": "a link out of the folder",
         "out.jpg": "a link out of the folder",
@@ -234,3 +232,48 @@ def test_a_table_of_images_is_a_data_set(tmp_path, prepared):
     assert dataset.classes == ["01", "1"]
     assert dataset.quarantined.to_dict("records") == [{"image_id": "root/gone.jpg", "problem": "no such file"}]
     assert Path(dataset.index["image"].iloc[0]).is_file()
+
+
+def test_a_class_folder_without_an_image_is_said(tmp_path):
+    several(tmp_path, "a", "b")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    (tmp_path / ".hidden").mkdir()
+    listing = class_folders(tmp_path)
+    reason = "a class folder without an image"
+    assert [path for path, why in listing.skipped if why == reason] == ["deep", "empty"]
+
+
+def test_a_link_to_another_class_is_no_class_and_its_images_count_once(tmp_path):
+    several(tmp_path, "a", "b", ".store")
+    (tmp_path / "c").symlink_to("a")
+    (tmp_path / "b" / "again.jpg").symlink_to("0.jpg")
+    (tmp_path / "d").symlink_to(".store")
+    listing = class_folders(tmp_path)
+    assert {label for _, label in listing.rows} == {"a", "b", "d"}
+    assert len(listing.rows) == 15
+    assert (
+        dict(listing.skipped)["c"]
+        == dict(listing.skipped)["b/again.jpg"]
+        == ("a link to something else in the folder, which counts once")
+    )
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_csv_may_be_parted_by_semicolons_or_tabs(tmp_path, delimiter):
+    several(tmp_path, "a", "b", each=1)
+    lines = [("image", "label"), ("a/0.jpg", "x"), ("b/0.jpg", "y")]
+    (tmp_path / "labels.csv").write_text("\n".join(delimiter.join(line) for line in lines))
+    assert table(tmp_path / "labels.csv", COLUMNS).rows == (("a/0.jpg", "x"), ("b/0.jpg", "y"))
+
+
+def test_paths_may_be_those_of_windows(tmp_path):
+    several(tmp_path, "a", "b", each=1)
+    (tmp_path / "labels.csv").write_text("image,label\na\\0.jpg,x\nb\\0.jpg,y\n")
+    assert table(tmp_path / "labels.csv", COLUMNS).rows == (("a/0.jpg", "x"), ("b/0.jpg", "y"))
+
+
+def test_a_table_in_another_encoding_is_told_where(tmp_path):
+    (tmp_path / "labels.csv").write_bytes("image,label\na.jpg,x\ncafé.jpg,y\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"\(byte 0xe9 in line 3\): save it as UTF-8"):
+        table(tmp_path / "labels.csv", COLUMNS)

@@ -201,3 +201,10 @@ def test_what_a_trial_got_right_is_told_by_image(store):
     assert record.correctness.right.tolist() == [
         one == other for one, other in zip(LABELS, LABELS[::-1], strict=True)
     ]
+
+
+@pytest.mark.parametrize("server", ["http://127.0.0.1:1", "http://nowhere.invalid:5000"])
+def test_a_tracking_server_that_does_not_answer_is_said_at_once(tmp_path, monkeypatch, server):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    with pytest.raises(UserError, match="no tracking server answers at"):
+        Store(tmp_path / "results")
