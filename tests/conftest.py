@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from xdist.scheduler import LoadScopeScheduling
 
 from agbench.core.environment import available_cpus
 from agbench.core.workspace import Workspace
@@ -66,13 +67,33 @@ SLOW_MODULES = {
 """They train, simulate, or write whole reports."""
 
 
-SHARED_FIXTURES = ("swept", "example", "nights", "studied")
-"""Sweeps that many tests read; each is made once, by the one process that runs all of these tests."""
+SHARING_A_SWEEP = {
+    "tests/cli/test_nightly.py": "nights",
+    "tests/reporting/tables/test_treatments.py": "studied",
+    "tests/reporting/test_build.py": "swept",
+    "tests/reporting/test_commands.py": "swept",
+    "tests/reporting/test_recomputed.py": "swept",
+    "tests/reporting/test_report.py": "swept",
+    "tests/runner/test_sweep.py": "swept",
+    "tests/test_examples.py": "example",
+}
+"""Modules by the sweep that their tests read. One process runs all of these, and so makes the sweep once."""
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups
+class Grouped(LoadScopeScheduling):  # type: ignore[misc] # mypy does not follow xdist
+    """Sends tests to pytest's processes one by one, but those that share a sweep together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SHARING_A_SWEEP.get(nodeid.split("::")[0], nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped | None:
+    """Take the scheduler above for `./run.sh test`."""
+    return Grouped(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `./run.sh test --quick` leaves out, and what one process has to run."""
+    """Mark what `./run.sh test --quick` leaves out."""
     here = Path(__file__).parent
     for item in items:
         is_here = item.path.is_relative_to(here)
@@ -80,8 +101,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if module in SLOW_MODULES or SLOW_FIXTURES & set(fixtures):
             item.add_marker(pytest.mark.slow)
-        if shared := [name for name in SHARED_FIXTURES if name in fixtures]:
-            item.add_marker(pytest.mark.xdist_group(shared[0]))
 
 
 def environment() -> dict[str, str]:

@@ -26,7 +26,7 @@ MARGIN = 0.01
 PAPER = {"original": (0.9617, 0.5), "small": "automm:efficientnet_b0", "large": "automm:efficientnet_b4"}
 
 
-@pytest.fixture(scope="module", params=["made", pytest.param("run", marks=pytest.mark.xdist_group("swept"))])
+@pytest.fixture(scope="module", params=["made", "run"])
 def reported(request, tmp_path_factory):
     """A folder with a report and the store it is of: all studies, made up; and what a sweep really ran."""
     workspace = request.getfixturevalue("all_studies" if request.param == "made" else "swept")
