@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from agbench.core import environment, files
 from agbench.core.arguments import as_path, checked, filled, integers, is_path, numbers, texts
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from agbench.recommendation.question import Question
     from agbench.reporting.build import Report
     from agbench.reporting.pages.comparison import ComparisonPage
+    from agbench.runner.estimate import Estimate
     from agbench.runner.events import Ended
     from agbench.runner.plan import Plan
     from agbench.store.store import Store
@@ -601,6 +604,8 @@ class PlannedRun:
         Which of them are done, outdated or to be run.
     started : int
         Start of the sweep, in milliseconds since 1970.
+    estimate : Estimate
+        Seconds of the data set's trials that were run before.
     """
 
     request: RunRequest
@@ -610,6 +615,7 @@ class PlannedRun:
     conditions: tuple[Condition, ...]
     plan: Plan
     started: int
+    estimate: Estimate
 
     def counts(self) -> str:
         """Return in a line how many conditions are done and how many are to be run."""
@@ -659,7 +665,9 @@ def plan_run(request: RunRequest, dataset: Dataset, workspace: Workspace, say: S
     for remark in dataset.remarks():
         say(f"{dataset.name}: {remark}")
     conditions = request.conditions(studies, dataset.name, dataset.fingerprint)
+    _check_sizes(dataset, conditions)
     # MLflow takes seconds to import: what is mistyped is refused before that.
+    from agbench.runner.estimate import Estimate
     from agbench.runner.plan import make_plan
     from agbench.store.store import Store
 
@@ -667,7 +675,23 @@ def plan_run(request: RunRequest, dataset: Dataset, workspace: Workspace, say: S
     records = store.records(dataset.name)
     reusable = [record for record in records if not request.fresh or request.name in record.sweeps]
     plan = make_plan(conditions, reusable)
-    return PlannedRun(request, dataset, workspace, store, tuple(conditions), plan, started)
+    estimate = Estimate(records)
+    return PlannedRun(request, dataset, workspace, store, tuple(conditions), plan, started, estimate)
+
+
+def _check_sizes(dataset: Dataset, conditions: Iterable[Condition]) -> None:
+    """Raise `UserError` for an image that a codec can't hold: of a data set prepared before that was looked at."""
+    from agbench.core.codec import too_large_for
+
+    widths, heights = dataset.index["width"].to_numpy(), dataset.index["height"].to_numpy()
+    place = int(np.maximum(widths, heights).argmax())
+    largest = str(dataset.index["image_id"].iloc[place])
+    used = {images.codec for one in conditions for images in (one.train, one.test_preprocessing)}
+    for name in sorted(name for name in used if name is not None):
+        if problem := too_large_for(name, int(widths[place]), int(heights[place])):
+            raise UserError(
+                f"{largest} has {problem}: `agbench prepare --fresh --dataset {dataset.name}` leaves it out"
+            )
 
 
 def execute(planned: PlannedRun, say: Say) -> list[Ended]:

@@ -62,6 +62,20 @@ class Listed(click.ParamType[tuple[Any, ...]]):
         return tuple(dict.fromkeys(values))
 
 
+class Share(click.ParamType[float]):
+    """A share: ``0.01``, or ``1%``."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the share as a number."""
+        text = str(value).strip()
+        try:
+            return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            self.fail(f"{value!r} is not a share: use 0.01, or 1%", param, ctx)
+
+
 def images_options(command: F) -> F:
     """Add the options to a command; the command collects their values with `selection_of`."""
     for option in reversed(_OPTIONS):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agbench.cli.exit import Exit
-from agbench.cli.options import Listed, images_options, selection_of
+from agbench.cli.options import Listed, Share, images_options, selection_of
 from agbench.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ class _Duration(click.ParamType[float]):
 @click.argument("folder", required=False)
 @images_options
 @click.option(
-    "--margin", type=float, default=0.01, show_default=True, help="Loss of accuracy that counts: 0.01 is a point."
+    "--margin",
+    type=Share(),
+    default=0.01,
+    show_default=True,
+    help="Loss of accuracy that counts: 0.01, or 1%.",
 )
 @click.option(
     "--codec",

@@ -104,6 +104,7 @@ def _print_unprepared(name: str, conditions: list[Condition]) -> None:
 
 
 def _print_plan(planned: PlannedRun) -> None:
+    from agbench.core.progress import duration
     from agbench.runner import sweep
 
     plan = planned.plan
@@ -114,4 +115,10 @@ def _print_plan(planned: PlannedRun) -> None:
         click.echo(f"{condition.id}  {state:6}  {condition}: {condition.budget}")
     click.echo(f"{len(planned.conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run")
     if plan.todo:
-        click.echo(sweep.allocation(planned.request.config))
+        allocated = sweep.allocation(planned.request.config)
+        click.echo(allocated)
+        if planned.request.config.address is None:
+            sweep.check_models(plan.todo)
+        seconds = planned.estimate.left(plan.todo)
+        if seconds is not None:
+            click.echo(f"about {duration(seconds / allocated.workers)}, by trials that were run before")

@@ -7,9 +7,12 @@ import json
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from agbench.core import plugins
 from agbench.core.condition import PROTOCOL
@@ -33,6 +36,12 @@ DECISIVE = (
     "xgboost-cpu",
 )
 """Packages whose versions are recorded; each of them but agbench can change a result."""
+
+_CGROUP = "/sys/fs/cgroup"
+_MEMORY_OF_CONTAINER = (
+    (f"{_CGROUP}/memory.max", f"{_CGROUP}/memory.current"),
+    (f"{_CGROUP}/memory/memory.limit_in_bytes", f"{_CGROUP}/memory/memory.usage_in_bytes"),
+)
 
 FIRST_VERSION = "0.1.0"
 
@@ -115,6 +124,34 @@ def available_cpus() -> int:
     from joblib import cpu_count
 
     return int(cpu_count())
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that are free, within the container's limit (cgroup v1 and v2).
+
+    Examples
+    --------
+    >>> available_memory() > 0
+    True
+    """
+    free = int(psutil.virtual_memory().available)
+    for limit, used in _MEMORY_OF_CONTAINER:
+        with suppress(OSError, ValueError):  # none, or "max"
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+    return max(free, 0)
+
+
+def available_gpus() -> int:
+    """Count the NVIDIA GPUs that this process may use, without asking a library.
+
+    Examples
+    --------
+    >>> available_gpus() >= 0
+    True
+    """
+    there = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return there if visible is None else min(there, len([one for one in visible.split(",") if one.strip()]))
 
 
 def _processor() -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from shlex import quote
 
 from agbench.analysis import intervals
 from agbench.analysis.intervals import Verdict
@@ -46,6 +47,8 @@ class Recommendation:
         Whether the model is at chance on the originals, so that no loss could be detected.
     reports : Path, optional
         The workspace's ``reports`` folder, where `write` puts the page.
+    folder : str
+        Folder of the images, or the word for it where they are in none.
     """
 
     dataset: str
@@ -57,6 +60,7 @@ class Recommendation:
     is_complete: bool = True
     is_at_chance: bool = False
     reports: Path | None = None
+    folder: str = "FOLDER"
 
     @property
     def is_contradicted(self) -> bool:
@@ -157,8 +161,8 @@ def _lines(answer: Recommendation) -> Iterator[str]:
         yield f"  {_measured(chosen)}"
         wanted = f"--codec {chosen.preprocessing.codec} --level {chosen.preprocessing.level:g}"
         yield (
-            f"  agbench compress FOLDER {wanted} --out DIR writes such a copy; files that would grow are copied "
-            "as they are, and metadata is kept"
+            f"  agbench compress {quote(answer.folder)} {wanted} --out DIR writes such a copy; files that would "
+            "grow are copied as they are, and metadata is kept"
         )
     elif any(test.is_safe for test in answer.tests):
         yield "No safe level saves bytes: keep the originals."

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -121,6 +122,7 @@ def search(
         is_complete=is_complete,
         is_at_chance=is_at_chance,
         reports=workspace.reports,
+        **({"folder": dataset.source.origin} if Path(dataset.source.origin).is_dir() else {}),
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.runner import staging, worker
 from agbench.runner.events import TrialEvent
-from agbench.runner.resources import Machine
+from agbench.runner.resources import STORE_BYTES, Machine
 from agbench.runner.worker import Job, JobResult
 from agbench.store.outcome import Ending, Failure, Usage
 
@@ -35,11 +36,15 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 RECYCLED_AFTER = 50
 """Trials after which a worker is replaced by a fresh one, before what AutoGluon leaks adds up."""
 
-STORE_BYTES = 200_000_000
-"""Of shared memory for what tasks are given and give back: indices and predictions."""
-
 _HEAD = "node:__internal_head__"
 """The resource that only a cluster's head node has."""
+
+SOCKET_PATH = 107
+"""Bytes that the path of a socket has at most."""
+
+LONGEST_SOCKET = "ray/session_2026-01-31_12-00-00_000000_4194304/sockets/plasma_store"
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+"""Where Ray's session is where TMPDIR is too long."""
 
 PATIENCE = 5.0
 """Seconds that a job's result is waited for where the other side may be gone."""
@@ -170,15 +175,10 @@ def connected(address: str | None) -> Iterator[RayExecutor]:
         raise UserError("--address is empty: use auto, HOST:PORT or ray://HOST:PORT, or leave it out")
     if address is not None and ":" in address:
         _check_listens(address)
+    resources = ExitStack()
     try:
         if address is None:
-            ray.init(
-                address="local",
-                num_cpus=environment.available_cpus(),
-                include_dashboard=False,
-                object_store_memory=STORE_BYTES,
-                **quiet,
-            )
+            _start_here(resources.enter_context(_session_folder()), quiet)
             # What Ray starts ends with this process, but for agents that linger for another minute.
             processes.outlive()
         else:
@@ -196,6 +196,45 @@ def connected(address: str | None) -> Iterator[RayExecutor]:
         ) from error
     finally:
         ray.shutdown()
+        resources.close()
+
+
+def _start_here(folder: str | None, quiet: dict[str, Any]) -> None:
+    """Start Ray on this machine; once more where a busy machine takes too long for it."""
+    for is_last in (False, True):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=environment.available_cpus(),
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                _temp_dir=folder,
+                **quiet,
+            )
+        # Ray raises Exception itself where one of its processes is not up in time.
+        except Exception as error:
+            ray.shutdown()
+            if is_last:
+                raise UserError(
+                    f"Ray does not start on this machine: {' '.join(str(error).split())[:200]}; "
+                    "the same command goes on from here"
+                ) from error
+        else:
+            return
+
+
+@contextmanager
+def _session_folder() -> Iterator[str | None]:
+    """Yield a short folder for Ray's session where TMPDIR is too long for its sockets; otherwise ``None``."""
+    usual = tempfile.gettempdir()
+    if len(os.fsencode(f"{usual}/{LONGEST_SOCKET}")) <= SOCKET_PATH:
+        yield None
+        return
+    short = next((one for one in SHORT_FOLDERS if os.access(one, os.W_OK | os.X_OK)), None)
+    if short is None:
+        raise UserError(f"TMPDIR is too long for the sockets of Ray: {usual}; set it to a shorter folder")
+    with tempfile.TemporaryDirectory(prefix="ray-", dir=short, ignore_cleanup_errors=True) as folder:
+        yield folder
 
 
 def _check_listens(address: str) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agbench.core import environment
 from agbench.core.errors import UserError
 from agbench.runner.trial import Resources
+
+STORE_BYTES = 200_000_000
+"""Of shared memory for what tasks are given and give back: indices and predictions."""
 
 MEMORY = 4 * 2**30
 """Bytes that a trial may well need, beside those of its GPU."""
@@ -27,6 +31,18 @@ class Machine:
     cpus: int
     gpus: int
     memory: int
+
+
+def this_machine() -> Machine:
+    """Return what there is on this machine, as a Ray that is started on it finds it.
+
+    Examples
+    --------
+    >>> this_machine().cpus >= 1
+    True
+    """
+    memory = max(environment.available_memory() - STORE_BYTES, 0)
+    return Machine(environment.available_cpus(), environment.available_gpus(), memory)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -148,8 +149,28 @@ def opened(
             yield running
 
 
+def check_models(todo: Sequence[Condition]) -> None:
+    """Raise `UserError` if a model of these conditions can't work on this machine, as a sweep does.
+
+    Parameters
+    ----------
+    todo : sequence of Condition
+        Conditions to run.
+    """
+    from agbench.runner import worker
+
+    models = list(dict.fromkeys((one.model, one.budget) for one in todo))
+    # What AutoGluon says when it is imported, a worker sends to nowhere.
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        reason = worker.check_models(models)
+    if reason:
+        raise UserError(reason)
+
+
 def allocation(config: ExecutionConfig) -> Allocation:
-    """Return how a sweep would allocate the machines to trials."""
+    """Return how a sweep would allocate the machines to trials; Ray is asked for those of a cluster alone."""
+    if config.address is None:
+        return resources.allocate([resources.this_machine()], config.workers)
     from agbench.runner import executor
 
     with executor.connected(config.address) as workers:

@@ -12,6 +12,7 @@ import tifffile
 from click.testing import CliRunner
 
 from agbench.cli.main import main
+from agbench.cli.options import Share
 from agbench.core import codec
 
 CARDS = Path(__file__).parents[2] / "datasets"
@@ -157,3 +158,14 @@ def test_libraries_below_python_write_nothing_on_the_terminal(agbench, tmp_path,
     assert done.returncode == 0, done.stderr
     assert "WEBP" not in done.stderr
     assert "1 image left out" in done.stdout + done.stderr
+
+
+def test_the_workspace_after_the_command_is_told_where_it_stands(tmp_path):
+    done = CliRunner().invoke(main, ["list", "--workspace", str(tmp_path)])
+    assert done.exit_code == 2
+    assert "--workspace stands before the command" in done.stderr
+
+
+@pytest.mark.parametrize("margin", ["2%", "0.02", "2 %"])
+def test_a_margin_may_be_a_percentage(margin):
+    assert Share().convert(margin, None, None) == 0.02

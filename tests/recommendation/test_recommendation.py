@@ -124,7 +124,8 @@ def coarse(label, generator, side):
 @pytest.mark.parametrize(("make", "expected"), [(fine, 0.5), (coarse, 0.1)])
 def test_a_known_tolerance_is_found(on_cluster, tmp_path, make, expected, seed):
     """The seed is that of the images and of the folds."""
-    images = write(tmp_path / "photos", make, seed)
+    images = tmp_path / "photos"
+    write(images, make, seed)
     command = ("recommend", images, "--margin", "0.03", "--image-size", "48", "--seeds", seed)
     done = on_cluster("--workspace", tmp_path / "w", *command)
     assert done.returncode == 0, done.stderr
@@ -135,7 +136,7 @@ def test_a_known_tolerance_is_found(on_cluster, tmp_path, make, expected, seed):
     )
     assert said[1].startswith(f"Safe: jpeg {expected:g} loses less than 3 points")
     assert "measured" in said[1]
-    assert f"agbench compress FOLDER --codec jpeg --level {expected:g} --out DIR" in said[3]
+    assert f"agbench compress {images} --codec jpeg --level {expected:g} --out DIR" in said[3]
     if seed:
         return
     again = on_cluster("--workspace", tmp_path / "w", *command)

@@ -233,3 +233,42 @@ def test_a_variant_that_was_altered_or_deleted_is_made_anew(sweep, workspace):
     assert [record.status for record in records(workspace)] == [Status.FINISHED, Status.FINISHED]
     assert Status.FAILED not in [record.status for record in records(workspace)]
     assert predictions(workspace) == before
+
+
+def test_a_long_folder_for_temporary_files_stops_nothing(sweep, workspace, tmp_path):
+    folder = tmp_path / ("x" * 100)
+    folder.mkdir()
+    done = sweep("fine", TMPDIR=str(folder))
+    assert done.returncode == 0, done.stderr
+    assert endings(workspace) == {"fine": ["finished"]}
+
+
+def test_a_plan_estimates_the_time_and_refuses_what_can_not_work(sweep, agbench, workspace, plain_images, extra):
+    assert sweep("fine").returncode == 0
+    command = ("--workspace", workspace.folder, "run", "--dataset", plain_images, "--dry-run", "--levels", "0.3")
+    planned = agbench(*command, "--models", "faulty:fine", **extra)
+    assert planned.returncode == 0, planned.stderr
+    shared, estimated = planned.stdout.splitlines()[-2:]
+    assert "each with" in shared
+    assert estimated == "about 0 s, by trials that were run before"
+    refused = agbench(*command, "--models", "automm:resnet18x", **extra)
+    assert refused.returncode == 2, refused.stdout
+    assert "resnet18x" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.parametrize("size", ["700k", "960k"])
+def test_a_disk_too_small_for_the_store_is_one_line(sweep, agbench, workspace, plain_images, size):
+    assert agbench("--workspace", workspace.folder, "prepare", "--dataset", plain_images).returncode == 0
+    workspace.results.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", workspace.results], check=True)
+    try:
+        done = sweep("fine", options=("--levels", "1.0,0.3"))
+    finally:
+        subprocess.run(["umount", workspace.results], check=True)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 2), done.stderr
+    if done.returncode:
+        assert done.stderr.splitlines()[-1].startswith("agbench: "), done.stderr
+    assert sweep("fine", options=("--levels", "1.0,0.3")).returncode == 0
