@@ -23,9 +23,9 @@ MOST_SCANS = 100
 """Scans of a JPEG, at most: an encoder makes about ten, and each costs as much as decoding the image."""
 
 _MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
-"""What ends a scan: any marker but those that restart it (ITU T.81, B.1.1.2)."""
+"""Any marker but those that restart a scan (ITU T.81, B.1.1.2)."""
 
-_START_OF_SCAN, _END, _PROGRESSIVE = 0xDA, 0xD9, {0xC2, 0xCA}
+_START_OF_SCAN, _PROGRESSIVE = 0xDA, {0xC2, 0xCA}
 _CORRUPT = ("Corrupt JPEG data", "Premature end")
 """How libjpeg's warnings begin that mean missing data."""
 
@@ -36,14 +36,19 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Passes of an interlaced PNG: first column and row, steps across and down."""
 
-_END_MARKER = b"\xff\xd9"
+_SCAN_MARKER, _END_MARKER = b"\xff\xda", b"\xff\xd9"
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _LAST_COEFFICIENT = 63
+_SHORTEST_HEADER = 6
+"""Bytes of a scan's header with one component, without its length."""
+
 _LONG_RUN = bytes(64)
 """Zero bytes that a scan hardly has: they stand where a file was filled up."""
 
-_MIDDLE_GRAY = (127, 128)
+_DARKER, _LIGHTER = 127, 128
+"""What is missing in a JPEG is middle gray: 128, and 127 of inverted inks."""
+
 _EDGE = 8
 """Side of a block of a JPEG in pixels."""
 
@@ -87,23 +92,30 @@ def scans_of(content: bytes) -> Scans:
     >>> scans.count, scans.has_end, scans.is_complete
     (1, True, True)
     """
-    first, count, is_progressive, has_end = len(content), 0, False, False
-    components: set[int] = set()
-    left: dict[tuple[int, int], int] = {}
+    is_progressive, components = False, set[int]()
+    first = len(content)
     for marker, place, body in _segments(content):
         if marker in _FRAMES:
             is_progressive = marker in _PROGRESSIVE
             components = {body[at] for at in range(6, len(body) - 2, 3)}
         elif marker == _START_OF_SCAN:
-            first, count = min(first, place), count + 1
-            if not is_progressive and content.endswith(_END_MARKER):
-                return Scans(count, first, has_end=True, is_complete=True)  # without a look at all bytes
-            left |= _bits_left(body)
-        elif marker == _END:
-            has_end = True
+            first = place
+            break
+    # Within scans, 0xFF stands before a marker alone, or before a zero (ITU T.81, B.1.1.5).
+    if not is_progressive and content.endswith(_END_MARKER):
+        return Scans(1, first, has_end=True, is_complete=True)
+    end = content.find(_END_MARKER, first)
+    left: dict[tuple[int, int], int] = {}
+    count, place, stop = 0, first - 2, len(content) if end < 0 else end
+    while (place := content.find(_SCAN_MARKER, place, stop)) >= 0:
+        place += len(_SCAN_MARKER)
+        length = int.from_bytes(content[place : place + 2], "big")
+        if count <= MOST_SCANS:
+            left |= _bits_left(content[place + 2 : place + length])
+        count += 1
     wanted = ((one, at) for one in components for at in range(_LAST_COEFFICIENT + 1))
     complete = not is_progressive or all(left.get(key) == 0 for key in wanted)
-    return Scans(count, first, has_end, complete)
+    return Scans(count, first, end >= 0, complete)
 
 
 @contextmanager
@@ -166,14 +178,11 @@ def _end_of_boxes(content: bytes, kind: str) -> int:
 
 
 def _segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield markers, where they end, and what stands in their segments, up to the end marker."""
+    """Yield markers before the first scan, where they end, and what stands in their segments."""
     place = 0
     while found := _MARKER.search(content, place):
         marker, place = content[found.end() - 1], found.end()
         if marker in _STANDALONE:
-            yield marker, place, b""
-            if marker == _END:
-                return
             continue
         length = int.from_bytes(content[place : place + 2], "big")
         yield marker, place, content[place + 2 : place + length]
@@ -182,13 +191,16 @@ def _segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def _bits_left(body: bytes) -> dict[tuple[int, int], int]:
     """Return how many bits each coefficient of a component still lacks after a scan, by its header."""
+    if len(body) < _SHORTEST_HEADER:
+        return {}
     components, (start, end, bits) = body[1:-3:2], body[-3:]
     return {(one, at): bits & 0x0F for one in components for at in range(start, end + 1)}
 
 
 def _ends_gray(image: Image.Image) -> bool:
     corner = (max(image.width - _EDGE, 0), image.height - 1, image.width, image.height)
-    return bool(np.isin(np.asarray(image.crop(corner)), _MIDDLE_GRAY).all())
+    values = np.asarray(image.crop(corner))
+    return bool(values.min() >= _DARKER and values.max() <= _LIGHTER)
 
 
 def _decode_strictly(content: bytes, mode: str) -> None:

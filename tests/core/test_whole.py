@@ -54,9 +54,10 @@ def test_a_progressive_jpeg_without_its_last_scans_is_refused(photograph, count)
         read(content[: scans[count]] + END)
 
 
-@pytest.mark.parametrize("end", [b"", b"\0" * 500, b"more", b"\xff" * 7])
-def test_what_stands_behind_a_jpeg_does_not_matter(photograph, end):
-    assert read(saved(photograph) + end) == photograph.size
+@pytest.mark.parametrize("options", [{}, {"progressive": True}], ids=str)
+@pytest.mark.parametrize("end", [b"", b"\0" * 500, b"more", b"\xff" * 7, b"\xff\xda\0\3" * 300], ids=len)
+def test_what_stands_behind_a_jpeg_does_not_matter(photograph, end, options):
+    assert read(saved(photograph, **options) + end) == photograph.size
 
 
 @pytest.mark.parametrize("value", [0, 127, 128, 255, (128, 128, 128), (0, 0, 0)])
