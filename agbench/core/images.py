@@ -18,7 +18,7 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
-from agbench.core import pixels, whole
+from agbench.core import pixels, truncation
 from agbench.core.codec import LOSSLESS, Codec, codecs, teach_pillow
 from agbench.core.errors import UnreadableImageError
 
@@ -157,7 +157,7 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
             if limit is not None and image.width * image.height > limit:
                 raise Image.DecompressionBombError(f"a decompression bomb? {image.width}x{image.height} pixels")
             pixels.check(image)
-            with whole.checked(image):
+            with truncation.checked(image):
                 pixels.load(image)
     except (MemoryError, UnreadableImageError):
         raise

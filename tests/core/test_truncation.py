@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agbench.core import images, whole
+from agbench.core import images, truncation
 from agbench.core.errors import UnreadableImageError
 from tests.core import every_kind
 
@@ -71,7 +71,7 @@ def test_scans_without_end_are_refused_before_they_are_decoded(photograph):
     content = saved(photograph, progressive=True)
     scans = [found.start() for found in re.finditer(rb"\xff\xda", content)]
     again = content[scans[-1] : -2]
-    with pytest.raises(UnreadableImageError, match=f"more than {whole.MOST_SCANS}"):
+    with pytest.raises(UnreadableImageError, match=f"more than {truncation.MOST_SCANS}"):
         read(content[:-2] + again * 200 + END)
 
 
