@@ -113,10 +113,12 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(swept, agbench):
     before = states(swept.workspace)
     done = agbench("--workspace", swept.workspace.folder, *SWEEP, "--seeds", "0,1", "--dry-run")
     lines = done.stdout.splitlines()
-    assert [line.split()[1] for line in lines[:-2]].count("done") == 4
-    assert lines[-2] == "8 conditions: 4 done, 4 to run"
-    assert "each with" in lines[-1]
-    assert "cores, no GPU" in lines[-1]
+    assert [line.split()[1] for line in lines[:-3]].count("done") == 4
+    counted, shared, estimated = lines[-3:]
+    assert counted == "8 conditions: 4 done, 4 to run"
+    assert "each with" in shared
+    assert "cores, no GPU" in shared
+    assert estimated.startswith("about ")
     assert states(swept.workspace) == before
 
 
