@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agbench.cli.exit import Exit
+from agbench.core.errors import UserError
 
 if TYPE_CHECKING:
     from agbench.core.workspace import Workspace
@@ -48,6 +49,9 @@ def export(workspace: Workspace, /, file: Path, dataset: str | None, sweep_name:
     from agbench.store.export import write
 
     table = api.results(dataset=dataset, name=sweep_name, workspace=workspace.folder)
+    if table.empty:
+        of = "" if dataset is None else f" of {dataset}"
+        raise UserError(f"there are no trials{of} to export in {workspace.folder}: `agbench run` makes some")
     write(table, file)
     click.echo(f"{len(table):,} trials in {file}")
 

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rich.filesize import decimal
 
 from agbench.compression import one_file
 from agbench.compression.manifest import Made
 from agbench.compression.target import Target
+from agbench.core import images
 from agbench.data.folder import as_text
 
 NAMED = 20
@@ -153,7 +154,9 @@ def _summary(done: Compressed) -> Iterator[str]:
         yield f"  left out as unreadable: {_files(len(left_out))}, whose {size} count as saved"
     if done.target is not None:
         yield _reached(done, done.target)
-    if renamed := [made for made in compressed if made.name.startswith(made.source + ".")]:
+    # A file without a suffix gets one; only those that keep their old suffix, too, avoid another's name.
+    avoiding = [made for made in compressed if made.name.startswith(made.source + ".")]
+    if renamed := [made for made in avoiding if PurePosixPath(made.source).suffix.lower() in images.suffixes()]:
         yield (
             f"  names: {_files(len(renamed))} with the old suffix before the new one, "
             f"as another has the short name: {as_text(renamed[0].name)}"

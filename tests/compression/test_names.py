@@ -107,3 +107,13 @@ def test_a_name_that_would_be_too_long_is_kept_and_said(tmp_path, photograph):
             assert made[name] == ("unfit for the codec", name)
             assert (out / name).read_bytes() == (root / name).read_bytes()
         assert any("longer than 255 bytes" in line for line in done.exceptions())
+
+
+def test_only_names_that_avoid_others_are_counted(tmp_path, photograph):
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in ("a.png", "a.bmp", "b.png"):
+        photograph.save(root / name)
+    photograph.save(root / "bare", format="PNG")
+    text = compress(root, tmp_path / "small", level=0.3).text()
+    assert "names: 2 files with the old suffix before the new one" in text

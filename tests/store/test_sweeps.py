@@ -118,3 +118,10 @@ def test_names_that_a_sweep_can_have(workspace, name):
     store.name([record.run_id], name, 12)
     assert read_records(workspace.results)[0].sweeps == {**record.sweeps, name: 12}
     assert store.records()[0].sweeps == {**record.sweeps, name: 12}
+
+
+def test_nothing_is_no_export(tmp_path):
+    done = invoke(Workspace(tmp_path), "export", str(tmp_path / "all.csv"))
+    assert done.exit_code == 2
+    assert "there are no trials to export" in done.stderr
+    assert not (tmp_path / "all.csv").exists()
