@@ -47,8 +47,7 @@ elif [ "$1" = test ]; then
     "$venv/bin/ruff" format --check .
     "$venv/bin/mypy"
     "$venv/bin/lint-imports" --no-cache
-    # Three for two cores: sweeps that start wait for Ray a good deal of the time.
-    exec "$venv/bin/python" -m pytest -n 3 --dist loadgroup "$@"
+    exec "$venv/bin/python" -m pytest -n 2 --dist loadgroup "$@"
 else
     exec "$venv/bin/agbench" "$@"
 fi

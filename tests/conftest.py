@@ -25,6 +25,13 @@ SWEEP = ["run", "--dataset", "digits", "--quick", "--epochs", "2", "--image-size
 SWEEP += ["--levels", "1.0,0.3", "--models", "automm:efficientnet_lite0,tabular:dct"]
 """Four trials of seconds, deep and tabular."""
 
+LAUNCHED = {
+    **{"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "1", "SLURM_PROCID": "0"},
+    **{"SLURM_LOCALID": "0", "SLURM_NODELIST": "n1", "SLURM_NTASKS_PER_NODE": "4"},
+    **{"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "1"},
+}
+"""The variables of a job of SLURM or torchrun, in which each trial trains alone all the same."""
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -158,9 +165,9 @@ class Swept:
 
 @pytest.fixture(scope="session")
 def swept(tmp_path_factory: pytest.TempPathFactory, agbench: Command) -> Swept:
-    """A workspace after a whole sweep that nothing disturbed."""
+    """A workspace after a whole sweep that nothing disturbed, as a job of SLURM or torchrun."""
     folder = tmp_path_factory.mktemp("swept")
-    done = agbench("--workspace", folder, *SWEEP)
+    done = agbench("--workspace", folder, *SWEEP, **LAUNCHED)
     assert done.returncode == 0, done.stderr
     return Swept(Workspace(folder), done.stderr)
 

@@ -14,7 +14,6 @@ from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.models import multimodal
 from agbench.models.registry import ModelError
-from tests.conftest import SWEEP
 
 BUDGET = Budget(epochs=1, learning_rate=1e-3, batch_size=8, image_size=32, loaders=0)
 LITE0 = "efficientnet_lite0"
@@ -112,15 +111,3 @@ def test_a_path_that_automm_would_split_is_refused(make_task):
     task.train.loc[0, "image"] = "/a;b.png"
     with pytest.raises(ModelError, match="';'"):
         multimodal.fit_predict(task)
-
-
-def test_a_job_of_slurm_or_torchrun_trains_alone(agbench, tmp_path):
-    launched = {
-        **{"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "train", "SLURM_JOB_ID": "1", "SLURM_PROCID": "0"},
-        **{"SLURM_LOCALID": "0", "SLURM_NODELIST": "n1", "SLURM_NTASKS_PER_NODE": "4"},
-        **{"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "1"},
-    }
-    command = [*SWEEP, "--models", "automm:efficientnet_lite0", "--levels", "1.0", "--epochs", "1"]
-    done = agbench("--workspace", tmp_path, *command, **launched)
-    assert done.returncode == 0, done.stderr
-    assert "accuracy 0." in done.stderr

@@ -258,11 +258,10 @@ def test_a_plan_estimates_the_time_and_refuses_what_can_not_work(sweep, agbench,
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
-@pytest.mark.parametrize("size", ["700k", "960k"])
-def test_a_disk_too_small_for_the_store_is_one_line(sweep, agbench, workspace, plain_images, size):
+def test_a_disk_too_small_for_the_store_is_one_line(sweep, agbench, workspace, plain_images):
     assert agbench("--workspace", workspace.folder, "prepare", "--dataset", plain_images).returncode == 0
     workspace.results.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", workspace.results], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", workspace.results], check=True)
     try:
         done = sweep("fine", options=("--levels", "1.0,0.3"))
     finally:
