@@ -12,8 +12,6 @@ from agbench.core.errors import UserError
 from agbench.data import folder
 from agbench.data.card import Columns
 
-_TABLES = (".csv", ".tsv")
-
 
 @dataclass(frozen=True)
 class Tree:
@@ -68,7 +66,7 @@ def scan(place: Path, columns: Columns, suffix: str) -> Tree:
         raise UserError(f"there is no folder or table {place}")
     if place.is_dir():
         return _of_folder(place.resolve(), suffix)
-    if not place.is_file() or place.suffix.lower() not in _TABLES:
+    if not place.is_file() or place.suffix.lower() not in folder.TABLE_SUFFIXES:
         raise UserError(f"{place} is neither a folder nor a CSV or TSV file that names images")
     return _of_table(place, columns, suffix)
 
@@ -80,7 +78,7 @@ def _of_folder(root: Path, suffix: str) -> Tree:
             continue
         if not found.skipped:
             images.append(found.path)
-        elif found.skipped == folder.NO_IMAGE and found.path.lower().endswith(_TABLES):
+        elif found.skipped == folder.NO_IMAGE and found.path.lower().endswith(folder.TABLE_SUFFIXES):
             tables.append(found.path)
         elif found.skipped in (folder.NO_IMAGE, folder.HIDDEN):
             others.append(found.path)

@@ -241,7 +241,7 @@ def codecs() -> dict[str, Codec]:
     >>> [*codecs()][:2]
     ['jpeg', 'webp']
     """
-    return CODECS | {name: codec for name, codec in _others().entries.items() if name not in CODECS}
+    return _others().beside(CODECS)
 
 
 def too_large_for(name: str, width: int, height: int) -> str:

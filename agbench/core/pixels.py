@@ -21,6 +21,16 @@ _GRAY_BITS = {"L;2": 2, "L;4": 4}
 """Bits of a gray PNG's samples by Pillow's raw mode."""
 
 
+def content_of(image: Image.Image) -> bytes:
+    """Return all bytes of the file of an image that was opened and not yet decoded."""
+    stream: Any = image.fp  # type: ignore[attr-defined]
+    place = stream.tell()
+    stream.seek(0)
+    content: bytes = stream.read()
+    stream.seek(place)
+    return content
+
+
 def check(image: Image.Image) -> None:
     """Refuse kinds of files whose pixels Pillow takes for others.
 
@@ -115,14 +125,10 @@ def _load_on_canvas(image: Image.Image) -> None:
 
 
 def _load_deep(image: Image.Image, hidden: tuple[int, ...]) -> None:
-    stream: Any = image.fp  # type: ignore[attr-defined]
-    place = stream.tell()
-    stream.seek(0)
-    with Image.open(io.BytesIO(stream.read()), formats=("PNG",)) as again:
+    with Image.open(io.BytesIO(content_of(image)), formats=("PNG",)) as again:
         # Read as if its bytes were swapped, Pillow keeps the lower byte of each sample.
         again.tile = [tile._replace(args="RGB;16L") for tile in again.tile]
         low = np.asarray(again)
-    stream.seek(place)
     image.load()
     key = np.array(hidden)
     is_hidden = ((np.asarray(image) == key >> 8) & (low == key & 0xFF)).all(axis=2)

@@ -33,6 +33,10 @@ class Plugins(Generic[T]):
     entries: dict[str, T]
     broken: dict[str, str]
 
+    def beside(self, own: dict[str, T]) -> dict[str, T]:
+        """Return agbench's own entries by name, and after them those of other packages with other names."""
+        return own | {name: entry for name, entry in self.entries.items() if name not in own}
+
     def check(self, what: str, name: str) -> None:
         """Raise `UserError` if there is an entry of that name, but it can't be used.
 

@@ -11,13 +11,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import simplejpeg
 from PIL import Image
 
 from agbench.core.errors import UnreadableImageError
+from agbench.core.pixels import content_of
 
 MOST_SCANS = 100
 """Scans of a JPEG, at most: an encoder makes about ten, and each costs as much as decoding the image."""
@@ -29,7 +29,7 @@ _START_OF_SCAN, _PROGRESSIVE = 0xDA, {0xC2, 0xCA}
 _CORRUPT = ("Corrupt JPEG data", "Premature end")
 """How libjpeg's warnings begin that mean missing data."""
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Samples of a pixel, by a PNG's colour type."""
 
@@ -137,11 +137,7 @@ def checked(image: Image.Image) -> Iterator[None]:
     if image.format not in ("JPEG", "MPO", "PNG", "WEBP", "AVIF"):
         yield
         return
-    stream: Any = image.fp  # type: ignore[attr-defined]
-    place = stream.tell()
-    stream.seek(0)
-    content = stream.read()
-    stream.seek(place)
+    content = content_of(image)
     if image.format in ("WEBP", "AVIF"):
         if content[: _end_of_boxes(content, image.format)].endswith(_LONG_RUN):
             raise UnreadableImageError("filled up with zeros where its data should end")
@@ -217,17 +213,23 @@ def _ends_black(image: Image.Image) -> bool:
     return not rows.any(axis=tuple(range(1, rows.ndim))).all()
 
 
+def png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the chunks of a PNG: kind, where its data begin, and how many bytes they are by the header."""
+    place = len(PNG_SIGNATURE)
+    while place + 8 <= len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        yield content[place + 4 : place + 8], place + 8, length
+        place += 12 + length
+
+
 def _check_rows(content: bytes) -> None:
     """Raise `UnreadableImageError` if a PNG has fewer bytes of pixels than its header says."""
     header, data = b"", bytearray()
-    place = len(_PNG)
-    while place + 8 <= len(content):
-        length, kind = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8]
+    for kind, place, length in png_chunks(content):
         if kind == b"IHDR":
-            header = content[place + 8 : place + 8 + length]
+            header = content[place : place + length]
         elif kind == b"IDAT":
-            data += content[place + 8 : place + 8 + length]
-        place += 12 + length
+            data += content[place : place + length]
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", header)
     bits = depth * _CHANNELS[colour]
     passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)

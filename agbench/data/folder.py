@@ -15,6 +15,7 @@ from agbench.core import images
 from agbench.core.errors import UserError, unknown
 from agbench.data.card import Columns
 
+TABLE_SUFFIXES = (".csv", ".tsv")
 DEEPEST = 100
 HIDDEN, NO_IMAGE, EMPTY = "hidden", "not an image", "an empty folder"
 SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"))

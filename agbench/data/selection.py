@@ -10,9 +10,8 @@ from agbench.core import files
 from agbench.core.errors import UserError
 from agbench.data.card import Columns, check_source, is_web
 from agbench.data.catalogue import Catalogue, DatasetSpec
+from agbench.data.folder import TABLE_SUFFIXES
 from agbench.data.prepare import Request
-
-TABLE_SUFFIXES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True)

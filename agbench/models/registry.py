@@ -244,7 +244,7 @@ def families() -> dict[str, Family]:
     >>> sorted(families())[0]
     'automm'
     """
-    return FAMILIES | {name: family for name, family in _others().entries.items() if name not in FAMILIES}
+    return _others().beside(FAMILIES)
 
 
 def broken_families() -> dict[str, str]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from agbench.core.truncation import PNG_SIGNATURE, png_chunks
+
 LIMIT = 1000
 """Images that are read for the measurement, at most."""
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
 _START_OF_SCAN, _END = 0xDA, 0xD9
 _STUFFED_OR_RESTART = {b"\0", *(bytes([marker]) for marker in range(0xD0, 0xD8))}
@@ -107,19 +108,11 @@ def header_bytes(content: bytes) -> int | None:
     >>> len(stream.getvalue()), header_bytes(stream.getvalue())
     (69, 57)
     """
-    if content.startswith(_PNG):
-        return len(content) - sum(length for kind, length in _png_chunks(content) if kind == b"IDAT")
+    if content.startswith(PNG_SIGNATURE):
+        return len(content) - sum(length for kind, _, length in png_chunks(content) if kind == b"IDAT")
     if content.startswith(_JPEG):
         return len(content) - _jpeg_scans(content)
     return None
-
-
-def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int]]:
-    place = len(_PNG)
-    while place + 8 <= len(content):
-        length = int.from_bytes(content[place : place + 4], "big")
-        yield content[place + 4 : place + 8], length
-        place += 12 + length
 
 
 def _jpeg_scans(content: bytes) -> int:

@@ -122,7 +122,7 @@ def search(
         is_complete=is_complete,
         is_at_chance=is_at_chance,
         reports=workspace.reports,
-        **({"folder": dataset.source.origin} if Path(dataset.source.origin).is_dir() else {}),
+        folder=dataset.source.origin if Path(dataset.source.origin).is_dir() else "FOLDER",
     )
 
 

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,10 +175,14 @@ def connected(address: str | None) -> Iterator[RayExecutor]:
         raise UserError("--address is empty: use auto, HOST:PORT or ray://HOST:PORT, or leave it out")
     if address is not None and ":" in address:
         _check_listens(address)
-    resources = ExitStack()
+    with nullcontext() if address is not None else _session_folder() as folder:
+        yield from _connected(address, folder, quiet)
+
+
+def _connected(address: str | None, folder: str | None, quiet: dict[str, Any]) -> Iterator[RayExecutor]:
     try:
         if address is None:
-            _start_here(resources.enter_context(_session_folder()), quiet)
+            _start_here(folder, quiet)
             # What Ray starts ends with this process, but for agents that linger for another minute.
             processes.outlive()
         else:
@@ -196,7 +200,6 @@ def connected(address: str | None) -> Iterator[RayExecutor]:
         ) from error
     finally:
         ray.shutdown()
-        resources.close()
 
 
 def _start_here(folder: str | None, quiet: dict[str, Any]) -> None:

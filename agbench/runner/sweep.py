@@ -16,7 +16,7 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from agbench.core import environment, files
-from agbench.core.condition import Condition
+from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
@@ -110,6 +110,7 @@ def opened(
     with _alone(store.folder):
         store.close_abandoned("the sweep was killed")
         shutil.rmtree(scratch, ignore_errors=True)
+        estimate = Estimate(store.records(dataset.name))  # the trials of each round are added to it
         # Ray takes signals for itself while it starts: hence twice.
         begun = time.monotonic()
         with _stoppable(), executor.connected(config.address) as workers, _stoppable() as check_stop:
@@ -120,16 +121,14 @@ def opened(
             def running(todo: Sequence[Condition]) -> Iterator[SweepEvent]:
                 yield from told
                 times = [time.monotonic()]
-                models = list(dict.fromkeys((one.model, one.budget) for one in todo))
                 at_once = min(allocated.workers, len(todo))
-                workers.check_models(models, at_once, allocated.resources.cpus)
+                workers.check_models(_models(todo), at_once, allocated.resources.cpus)
                 times.append(time.monotonic())
                 yield Preparing(f"compressing {len(dataset.index)} images")
                 _make_variants(dataset, todo)
                 times.append(time.monotonic())
                 phases = (next(started, 0.0), *(end - begin for begin, end in pairwise(times)))
                 before = dict(zip(SWEEP_PHASES, phases, strict=True))
-                estimate = Estimate(store.records(dataset.name))
                 scheduler = Scheduler(
                     todo, dataset, workspace, store, config, workers, allocated, names or {}, before, estimate
                 )
@@ -159,12 +158,15 @@ def check_models(todo: Sequence[Condition]) -> None:
     """
     from agbench.runner import worker
 
-    models = list(dict.fromkeys((one.model, one.budget) for one in todo))
     # What AutoGluon says when it is imported, a worker sends to nowhere.
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        reason = worker.check_models(models)
+        reason = worker.check_models(_models(todo))
     if reason:
         raise UserError(reason)
+
+
+def _models(todo: Sequence[Condition]) -> list[tuple[str, Budget]]:
+    return list(dict.fromkeys((one.model, one.budget) for one in todo))
 
 
 def allocation(config: ExecutionConfig) -> Allocation:
