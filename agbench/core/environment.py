@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 from contextlib import suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,7 @@ def _memory() -> int:
         return 0
 
 
+@cache  # a process runs what it has imported, whatever becomes of the checkout meanwhile
 def _commit() -> str:
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():

@@ -16,6 +16,10 @@ class UserError(Exception):
     """
 
 
+class NotStoredError(UserError):
+    """A result can't be stored now, as on a full disk; the message says why. The same can be tried again."""
+
+
 class UnreadableImageError(Exception):
     """The image can't be read whole, or can't be shown faithfully; the message says why."""
 

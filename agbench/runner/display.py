@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agbench.core.progress import duration
-from agbench.runner.events import Advanced, Ended, Epoch, Preparing, Retried, Started, SweepEvent
+from agbench.runner.events import Advanced, Ended, Epoch, Noted, Preparing, Retried, Started, SweepEvent
 from agbench.store.outcome import Ending, Failure
 
 SHOWN = 20
@@ -93,6 +93,8 @@ class Display:
                 self._say(f"{words}: begins")
         elif isinstance(event, Advanced):
             self._advance(event)
+        elif isinstance(event, Noted):
+            self._say(event.what)
         elif isinstance(event, Retried):
             self._running.pop(event.number, None)
             trial = f"[{event.number}/{event.total}] {event.condition}"

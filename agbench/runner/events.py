@@ -127,4 +127,11 @@ class Ended:
     seconds_left: float | None
 
 
-SweepEvent = Preparing | Started | Advanced | Retried | Ended
+@dataclass(frozen=True)
+class Noted:
+    """Something that the user should know, as `what` says."""
+
+    what: str
+
+
+SweepEvent = Preparing | Started | Advanced | Retried | Ended | Noted

@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -89,6 +90,9 @@ class RayExecutor:
 
     def wait(self, pending: Sequence[Any], seconds: float) -> list[Any]:
         """Return the jobs that have ended, after waiting for one of them at most some seconds."""
+        if not pending:
+            time.sleep(seconds)
+            return []
         done, _ = ray.wait(list(pending), num_returns=1, timeout=seconds)
         return list(done)
 

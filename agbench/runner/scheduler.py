@@ -8,12 +8,14 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from agbench.core import environment
 from agbench.core.condition import Condition
+from agbench.core.errors import NotStoredError
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.runner import staging
@@ -25,6 +27,7 @@ from agbench.runner.events import (
     Ended,
     Epoch,
     Measured,
+    Noted,
     Phase,
     Preparing,
     Retried,
@@ -41,6 +44,12 @@ POLL_SECONDS = 0.3
 
 GRACE = 10.0
 """Seconds beyond a tenth more than its time limit, after which a phase is ended from outside."""
+
+STORING_AGAIN = 5.0
+"""Seconds between two tries to store what can't be stored."""
+
+STORING_PATIENCE = 3600.0
+"""Seconds for which what can't be stored is kept, before the sweep ends without it."""
 
 UNTIMED = ("start", "load")
 """Phases that a time limit does not hold for: importing, and compressing what is missing."""
@@ -78,7 +87,10 @@ class Executor(Protocol):
 
 
 class TrialStore(Protocol):
-    """Where trials are stored, as in `agbench.store.store.Store`."""
+    """Where trials are stored, as in `agbench.store.store.Store`.
+
+    What can't be written now raises `NotStoredError`, and may be asked for again.
+    """
 
     @property
     def folder(self) -> Path:
@@ -113,6 +125,7 @@ class TrialRun:
     phase_since: float = 0.0
     usage: Usage = field(default_factory=Usage)
     overdue: str = ""
+    stored: int = 0
 
     def handle_event(self, event: TrialEvent, now: float) -> None:
         """Update the state by a worker's event."""
@@ -134,6 +147,16 @@ class TrialRun:
     def taken(self, now: float) -> Usage:
         """Return what it has taken by now."""
         return replace(self.usage, seconds=now - self.since if self.began else 0.0)
+
+
+@dataclass(frozen=True)
+class Completed:
+    """Trials whose job has ended, with what is to be stored of them."""
+
+    run: TrialRun
+    outcome: list[Result] | Failure
+    usage: Usage
+    log: bytes
 
 
 class Scheduler:
@@ -188,7 +211,10 @@ class Scheduler:
         self._token = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._total = len(todo)
         self._running: dict[Any, TrialRun] = {}
+        self._completed: deque[Completed] = deque()
         self._waiting: deque[TrialRun] = deque()
+        self._refused_since: float | None = None
+        self._store_again = 0.0
         first = 1
         for group in _sharing_a_fit(todo):
             self._waiting.append(TrialRun(group, first, self._job(group, first, 1, 0)))
@@ -209,8 +235,13 @@ class Scheduler:
         ------
         SweepEvent
             `Ended` once for each condition.
+
+        Raises
+        ------
+        NotStoredError
+            If an outcome could not be stored for `STORING_PATIENCE`.
         """
-        while self._running:
+        while self._running or self._completed:
             check_stop()
             done = self._executor.wait(list(self._running), POLL_SECONDS)
             happened = self._handle_events(self._executor.events())
@@ -220,7 +251,8 @@ class Scheduler:
                 if isinstance(job_result, str):
                     without_images[reference] = job_result
                 else:
-                    happened += self._handle_completion(reference, job_result)
+                    self._completed.append(self._complete(self._running.pop(reference), job_result))
+            happened += self._store_completed()
             self._stop_overdue()
             yield from happened
             for reference, node_id in without_images.items():
@@ -230,25 +262,44 @@ class Scheduler:
                 self._submit(self._running.pop(reference))
 
     def stop(self, reason: str) -> None:
-        """Stop all running trials, and store the reason."""
+        """Stop all running trials, and store the reason.
+
+        Raises
+        ------
+        NotStoredError
+            If trials that had finished can't be stored.
+        """
         self._waiting.clear()
-        if not self._running:
-            return
-        self._executor.stop(list(self._running))
-        self._handle_events(self._executor.last_events())
-        for run in self._running.values():
-            if run.run_ids:
-                self._fail(run, Failure(reason, Ending.STOPPED), self._log_of(run))
-        self._running.clear()
+        if self._running:
+            self._executor.stop(list(self._running))
+            self._handle_events(self._executor.last_events())
+        try:
+            while self._completed:
+                self._keep(self._completed[0])
+                self._completed.popleft()
+            for run in self._running.values():
+                if run.run_ids:
+                    failure = Failure(reason, Ending.STOPPED)
+                    self._keep(Completed(run, failure, run.taken(self._clock()), self._log_of(run)))
+        except NotStoredError as error:
+            lost = sum(not isinstance(one.outcome, Failure) for one in self._completed)
+            self._completed.clear()
+            if lost:
+                what = "a finished trial" if lost == 1 else f"{lost} finished trials"
+                raise NotStoredError(
+                    f"{what} could not be stored: {error}; the same command runs what is missing"
+                ) from error
+        finally:
+            self._running.clear()
 
     def _job(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> Job:
         resources = replace(self._share.resources, halvings=halvings)
         number = f"{self._token}-{first}-{attempt}"
         return Job(number, group, self._home, self._software, resources, self._share.workers == 1)
 
-    def _submit_waiting(self, completing: int = 0) -> None:
+    def _submit_waiting(self) -> None:
         """Send no more than the share allows: Ray counts cores and GPUs alone."""
-        while self._waiting and len(self._running) - completing < self._share.workers:
+        while self._waiting and self._refused_since is None and len(self._running) < self._share.workers:
             self._submit(self._waiting.popleft())
 
     def _submit(self, run: TrialRun) -> None:
@@ -271,56 +322,96 @@ class Scheduler:
                 continue
             run.handle_event(event, now)
             if isinstance(event, Began):
-                run.run_ids = [
-                    self._store.begin(one, event.environment, self._names, event.log) for one in run.group
-                ]
+                with suppress(NotStoredError):  # tried again when it ends
+                    self._begin(run, event.environment, event.log)
                 away = "" if event.host == self._home.host else event.host
                 happened.append(Started(run.group[0], run.first, self._total, run.attempt, away))
             elif isinstance(event, Phase | Epoch):
                 happened.append(Advanced(run.first, event))
         return happened
 
-    def _handle_completion(self, reference: Any, job_result: JobResult) -> list[SweepEvent]:
-        run, outcome = self._running[reference], job_result.outcome
+    def _complete(self, run: TrialRun, job_result: JobResult) -> Completed:
+        """Return how a job ended."""
+        outcome = job_result.outcome
         if not isinstance(outcome, Failure):
-            self._submit_waiting(completing=1)  # before storing, so that no worker waits for that
-            self._finish(run, outcome, job_result)
-            del self._running[reference]
-            return self._ended(run, outcome)
+            return Completed(run, outcome, job_result.usage, job_result.log)
         if run.overdue:
             outcome = Failure(run.overdue, Ending.TIMED_OUT)
         run.usage = max(run.usage, job_result.usage, key=lambda usage: usage.memory)
-        self._fail(run, outcome, job_result.log or self._log_of(run))
-        del self._running[reference]
+        return Completed(run, outcome, run.taken(self._clock()), job_result.log or self._log_of(run))
+
+    def _store_completed(self) -> list[SweepEvent]:
+        """Store what has ended, in turn, and go on with what follows from it; wait where it can't be stored."""
+        happened: list[SweepEvent] = []
+        if self._refused_since is not None and self._clock() < self._store_again:
+            return happened
+        if not any(isinstance(one.outcome, Failure) for one in self._completed):
+            self._submit_waiting()  # before storing, so that no worker waits for that
+        try:
+            while self._completed:
+                self._keep(self._completed[0])
+                happened += self._follow(self._completed.popleft())
+        except NotStoredError as error:
+            return happened + self._wait_for_room(error)
+        if self._refused_since is not None:
+            self._refused_since = None
+            happened.append(Noted("all that has ended is stored now"))
+        self._submit_waiting()
+        return happened
+
+    def _wait_for_room(self, error: NotStoredError) -> list[SweepEvent]:
+        now = self._clock()
+        self._store_again = now + STORING_AGAIN
+        if self._refused_since is None:
+            self._refused_since = now
+            waiting = len(self._completed)
+            what = "an ended trial waits" if waiting == 1 else f"{waiting} ended trials wait"
+            return [Noted(f"{what} to be stored: {error}; no other begins before it is")]
+        if now - self._refused_since > STORING_PATIENCE:
+            raise error
+        return []
+
+    def _follow(self, completed: Completed) -> list[SweepEvent]:
+        """Try a stored trial again where that can help; otherwise it has ended."""
+        run, outcome = completed.run, completed.outcome
+        if not isinstance(outcome, Failure):
+            return self._ended(run, outcome)
         if outcome.ending not in RETRIED or run.attempt > self._config.retries:
-            self._submit_waiting()
             return self._ended(run, [outcome] * len(run.group))
         attempt, halvings = run.attempt + 1, run.job.resources.halvings + outcome.on_gpu
         job = self._job(run.group, run.first, attempt, halvings)
         self._submit(TrialRun(run.group, run.first, job, attempt))
         return [Retried(run.group[0], run.first, self._total, outcome)]
 
-    def _finish(self, run: TrialRun, results: list[Result], job_result: JobResult) -> None:
-        self._begin_unannounced(run)
-        for run_id, result in zip(run.run_ids, results, strict=True):
-            self._store.finish(run_id, result, job_result.usage, job_result.log, self._before)
-            self._estimate.add(result.condition, result.seconds["total"])
+    def _keep(self, completed: Completed) -> None:
+        """Store an outcome; asked again, go on where it was refused."""
+        run, outcome = completed.run, completed.outcome
+        self._begin(run, run.began.environment if run.began else None, run.began.log if run.began else "")
+        while run.stored < len(run.group):
+            run_id = run.run_ids[run.stored]
+            if isinstance(outcome, Failure):
+                self._store.fail(run_id, outcome, completed.usage, completed.log)
+            else:
+                result = outcome[run.stored]
+                self._store.finish(run_id, result, completed.usage, completed.log, self._before)
+                self._estimate.add(result.condition, result.seconds["total"])
+            run.stored += 1
         scratch = self._home.scratch / run.job.number
-        if self._config.keep_models:
-            keep_model(scratch, self._store.folder / "models" / run.group[0].training.id)
+        if self._config.keep_models and not isinstance(outcome, Failure):
+            try:
+                keep_model(scratch, self._store.folder / "models" / run.group[0].training.id)
+            except OSError as error:
+                raise NotStoredError(f"the model can't be kept: {error}") from error
         shutil.rmtree(scratch, ignore_errors=True)
 
-    def _fail(self, run: TrialRun, failure: Failure, log: bytes) -> None:
-        self._begin_unannounced(run)
-        for run_id in run.run_ids:
-            self._store.fail(run_id, failure, run.taken(self._clock()), log)
-        shutil.rmtree(self._home.scratch / run.job.number, ignore_errors=True)
-
-    def _begin_unannounced(self, run: TrialRun) -> None:
-        """Create runs for a trial that ended before its start event arrived."""
-        if not run.run_ids:
+    def _begin(self, run: TrialRun, surroundings: dict[str, Any] | None, log: str) -> None:
+        """Note that trials have begun; of those that ended before that was heard of, with what is known here."""
+        if len(run.run_ids) == len(run.group):
+            return
+        if surroundings is None:
             surroundings = environment.describe(self._share.resources.cpus, self._share.resources.gpus)
-            run.run_ids = [self._store.begin(one, surroundings, self._names, "") for one in run.group]
+        for condition in run.group[len(run.run_ids) :]:
+            run.run_ids.append(self._store.begin(condition, surroundings, self._names, log))
 
     def _log_of(self, run: TrialRun) -> bytes:
         if run.began is None:
@@ -331,7 +422,8 @@ class Scheduler:
         return log.read_bytes() if log.is_file() else b""
 
     def _ended(self, run: TrialRun, outcomes: Sequence[Result | Failure]) -> list[SweepEvent]:
-        left = [other.group[0] for other in (*self._running.values(), *self._waiting)]
+        unstored = [one.run for one in self._completed]
+        left = [other.group[0] for other in (*self._running.values(), *unstored, *self._waiting)]
         seconds = self._estimate.left(left)
         if seconds is not None:
             seconds /= self._share.workers

@@ -23,11 +23,14 @@ from agbench.data.dataset import Dataset
 from agbench.runner import resources, staging, trial
 from agbench.runner.config import ExecutionConfig
 from agbench.runner.estimate import Estimate
-from agbench.runner.events import Preparing, SweepEvent
+from agbench.runner.events import Noted, Preparing, SweepEvent
 from agbench.runner.resources import Allocation
 from agbench.runner.scheduler import Scheduler
 from agbench.store.metrics import SWEEP_PHASES
 from agbench.store.store import Store
+
+LITTLE_ROOM = 1_000_000_000
+"""Bytes below which a disk may be too small: each checkpoint of a network of 90 million weights takes 350 MB."""
 
 Running = Callable[[Sequence[Condition]], Iterator[SweepEvent]]
 """Runs conditions, and tells what happens: `agbench.runner.events.Ended` once for each of them."""
@@ -116,7 +119,9 @@ def opened(
         with _stoppable(), executor.connected(config.address) as workers, _stoppable() as check_stop:
             started = iter([time.monotonic() - begun])
             allocated = resources.allocate(workers.machines, config.workers, most)
-            told = iter([Preparing(str(allocated))])  # once, however many rounds there are
+            told: Iterator[SweepEvent] = iter(
+                [Preparing(str(allocated)), *_little_room(store.folder)]
+            )  # once, for all rounds
 
             def running(todo: Sequence[Condition]) -> Iterator[SweepEvent]:
                 yield from told
@@ -187,6 +192,13 @@ def _make_variants(dataset: Dataset, todo: Sequence[Condition]) -> None:
         raise UserError(
             f"the images can't be compressed: {error.strerror}{place}; the same command goes on"
         ) from error
+
+
+def _little_room(folder: Path) -> list[Noted]:
+    free = shutil.disk_usage(folder).free
+    if free >= LITTLE_ROOM:
+        return []
+    return [Noted(f"only {free / 1e6:.0f} MB are free in {folder}: models are kept there while they are fitted")]
 
 
 @contextmanager

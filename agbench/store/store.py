@@ -6,7 +6,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -17,7 +18,7 @@ from filelock import FileLock
 
 from agbench.core.condition import Condition
 from agbench.core.environment import digest_of_software
-from agbench.core.errors import UserError
+from agbench.core.errors import NotStoredError, UserError
 from agbench.store.metrics import CURVE, STORING, of_result
 from agbench.store.outcome import STATUS, Ending, Failure, Result, Status, Usage
 from agbench.store.record import (
@@ -44,6 +45,7 @@ import httpx
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
 _PAGE = 1000
@@ -104,6 +106,11 @@ class Store:
         -------
         str
             The run's id.
+
+        Raises
+        ------
+        NotStoredError
+            If it can't be noted now.
         """
         tags = {
             "id": condition.id,
@@ -113,16 +120,23 @@ class Store:
             "log": log,
             **{f"{SWEEP.removeprefix(TAG)}{name}": str(started) for name, started in (sweeps or {}).items()},
         }
-        experiment = self._experiment(condition.dataset)
-        run = self._client.create_run(
-            experiment,
-            start_time=self._after_all_others(experiment),
-            run_name=str(condition),
-            tags={TAG + name: value for name, value in tags.items()},
-        )
+        with _writing():
+            experiment = self._experiment(condition.dataset)
+            run = self._client.create_run(
+                experiment,
+                start_time=self._after_all_others(experiment),
+                run_name=str(condition),
+                tags={TAG + name: value for name, value in tags.items()},
+            )
         run_id = str(run.info.run_id)
-        self._client.log_batch(run_id, params=[Param(*pair) for pair in _params(condition).items()])
-        self._client.log_dict(run_id, environment, ENVIRONMENT)
+        try:
+            with _writing():
+                self._client.log_batch(run_id, params=[Param(*pair) for pair in _params(condition).items()])
+                self._client.log_dict(run_id, environment, ENVIRONMENT)
+        except NotStoredError:
+            with suppress(*_CAUSES):  # no half of a trial; where that fails, the next sweep closes it
+                self._client.delete_run(run_id)
+            raise
         return run_id
 
     def finish(
@@ -142,10 +156,19 @@ class Store:
             Its log.
         sweep : mapping of str to float, optional
             What its sweep took before the first trial, by the names in `agbench.store.metrics.SWEEP_PHASES`.
+
+        Raises
+        ------
+        NotStoredError
+            If it can't be kept now. The same call may be made again.
         """
+        with _writing():
+            self._finish(run_id, result, usage, log, sweep or {})
+
+    def _finish(self, run_id: str, result: Result, usage: Usage, log: bytes, sweep: Mapping[str, float]) -> None:
         started = time.monotonic()
         now = int(time.time() * 1000)
-        values = of_result(result, usage, sweep or {})
+        values = of_result(result, usage, sweep)
         metrics = [Metric(name, value, now, 0) for name, value in cast(Mapping[str, float], values).items()]
         metrics += [Metric(CURVE, value, now, epoch) for epoch, value in enumerate(result.curve, 1)]
         tags = [RunTag(f"{NOTE}{name}", value) for name, value in result.notes.items()]
@@ -163,13 +186,20 @@ class Store:
         self._end(run_id, Ending.FINISHED, log)
 
     def fail(self, run_id: str, failure: Failure, usage: Usage, log: bytes) -> None:
-        """Keep why a trial did not finish, what it took, and the end of its log."""
+        """Keep why a trial did not finish, what it took, and the end of its log.
+
+        Raises
+        ------
+        NotStoredError
+            If it can't be kept now. The same call may be made again.
+        """
         now = int(time.time() * 1000)
         said = log.decode(errors="replace").splitlines()[-LAST_LINES:]
         tags = [RunTag(TAG + "reason", failure.reason), RunTag(TAG + "log_end", "\n".join(said)[-LAST_LETTERS:])]
         metrics = [Metric(name, value, now, 0) for name, value in usage.metrics().items()]
-        self._client.log_batch(run_id, metrics=metrics, tags=tags)
-        self._end(run_id, failure.ending, log)
+        with _writing():
+            self._client.log_batch(run_id, metrics=metrics, tags=tags)
+            self._end(run_id, failure.ending, log)
 
     def name(self, run_ids: Iterable[str], name: str, started: int) -> None:
         """Count trials to a named sweep.
@@ -240,7 +270,9 @@ class Store:
     def curve(self, record: Record) -> tuple[float, ...]:
         """Return a trial's validation accuracy after each epoch."""
         history = self._client.get_metric_history(record.run_id, CURVE)
-        return tuple(metric.value for metric in sorted(history, key=lambda metric: metric.step))
+        # By epoch: what was stored on a full disk may have been written twice.
+        by_epoch = {metric.step: metric.value for metric in history}
+        return tuple(by_epoch[epoch] for epoch in sorted(by_epoch))
 
     def _make_database(self) -> None:
         # MLflow builds its tables step by step: whoever looks in between, or is killed there, finds half of them.
@@ -294,6 +326,30 @@ class Store:
         if address.scheme in ("", "file"):
             return Path(url2pathname(address.path))
         return Path(self._client.download_artifacts(run.info.run_id, ""))
+
+
+_CAUSES = (OSError, SQLAlchemyError, MlflowException)
+_PASSING = {ErrorCode.Name(code) for code in (TEMPORARILY_UNAVAILABLE, INTERNAL_ERROR)}
+"""MLflow's codes for a database that can't be written, and for a server that does not answer."""
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Raise `NotStoredError` for what a disk, a database or a server refuses."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in _PASSING:
+            raise
+        raise NotStoredError(_first_line(error)) from error
+    except OSError as error:
+        raise NotStoredError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
+    except SQLAlchemyError as error:
+        raise NotStoredError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _params(condition: Condition) -> dict[str, str]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -255,6 +256,43 @@ def test_a_plan_estimates_the_time_and_refuses_what_can_not_work(sweep, agbench,
     assert refused.returncode == 2, refused.stdout
     assert "resnet18x" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def says(process, words):
+    """Return the next line of a sweep that has these words."""
+    for line in process.stderr:
+        if words in line:
+            return line
+    raise AssertionError(f"nothing was said of {words!r}")
+
+
+def fill(folder):
+    """Fill a disk to its last byte, and return the file that does it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as stream, suppress(OSError):
+        while stream.write(b"\0" * 4096):
+            pass
+    return filler
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
+def test_what_was_computed_is_stored_when_there_is_room_again(sweep, started, workspace):
+    workspace.results.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", workspace.results], check=True)
+    try:
+        first = sweep("fine")
+        assert first.returncode == 0, first.stderr
+        assert "MB are free in" in first.stderr
+        process = started("slow")
+        begins(process, "faulty:slow")
+        filler = fill(workspace.results)
+        assert "an ended trial waits to be stored: " in says(process, "waits to be stored")
+        filler.unlink()
+        says(process, "all that has ended is stored now")
+        assert process.wait(DEADLINE) == 0, process.stderr.read()
+        assert endings(workspace) == {"fine": ["finished"], "slow": ["finished"]}
+    finally:
+        subprocess.run(["umount", "--lazy", workspace.results], check=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agbench.core.condition import Budget, Condition, Preprocessing
+from agbench.core.errors import NotStoredError
 from agbench.core.workspace import Workspace
 from agbench.data.card import Card
 from agbench.data.dataset import Dataset
@@ -21,9 +23,20 @@ from agbench.data.source import Source
 from agbench.runner import staging
 from agbench.runner.config import ExecutionConfig
 from agbench.runner.estimate import Estimate
-from agbench.runner.events import Advanced, Began, Ended, Epoch, Measured, Phase, Preparing, Retried, Started
+from agbench.runner.events import (
+    Advanced,
+    Began,
+    Ended,
+    Epoch,
+    Measured,
+    Noted,
+    Phase,
+    Preparing,
+    Retried,
+    Started,
+)
 from agbench.runner.resources import Allocation
-from agbench.runner.scheduler import GRACE, Scheduler
+from agbench.runner.scheduler import GRACE, STORING_AGAIN, STORING_PATIENCE, Scheduler
 from agbench.runner.trial import Resources
 from agbench.runner.worker import JobResult
 from agbench.store.outcome import Ending, Failure, Result, Usage
@@ -147,15 +160,23 @@ class MadeUpStore:
     endings: dict[str, Result | Failure] = field(default_factory=dict)
     usage: dict[str, Usage] = field(default_factory=dict)
     logs: dict[str, bytes] = field(default_factory=dict)
+    refusals: Iterator[bool] = field(default_factory=lambda: repeat(False))
 
     def begin(self, condition, environment, sweeps, log):
+        self._refuse()
         self.conditions.append(condition)
         return str(len(self.conditions) - 1)
 
+    def _refuse(self):
+        if next(self.refusals, False):
+            raise NotStoredError("no space left")
+
     def finish(self, run_id, result, usage, log, sweep):
+        self._refuse()
         self._end(run_id, result, usage, log)
 
     def fail(self, run_id, failure, usage, log):
+        self._refuse()
         self._end(run_id, failure, usage, log)
 
     def _end(self, run_id, outcome, usage, log):
@@ -174,12 +195,12 @@ def condition(model, limit=None, level=1.0, test=None):
     return Condition("birds", "f", Preprocessing.at(level), model, Budget(time_limit=limit), test=test)
 
 
-def make_scheduler(folder, todo, attempts, workers=2, retries=1, **executor):
+def make_scheduler(folder, todo, attempts, workers=2, retries=1, refusals=(), **executor):
     """Return a scheduler, and the executor and the store that are made up for it."""
     images = pd.DataFrame({"image_id": ["a", "b"]})
     card = Card(title="Birds", layout="class-folders")
     dataset = Dataset("birds", card, folder, images, pd.DataFrame(), "f", Source("", ""))
-    made, store = MadeUpExecutor(attempts, **executor), MadeUpStore(folder / "results")
+    made, store = MadeUpExecutor(attempts, **executor), MadeUpStore(folder / "results", refusals=iter(refusals))
     config, allocated = ExecutionConfig(retries=retries), Allocation(workers, Resources(1), "")
     workspace, estimate = Workspace(folder), Estimate([])
     scheduler = Scheduler(todo, dataset, workspace, store, config, made, allocated, {}, {}, estimate, made.clock)
@@ -340,6 +361,61 @@ def test_time_left_is_that_of_trials_that_have_not_ended(schedule):
     assert left == pytest.approx([9, 6, 3, 0]), "6 s each, two at once"
 
 
+def test_what_can_not_be_stored_is_kept_until_it_can(schedule):
+    """The start of `a` is stored; then ten tries meet a full disk, and nothing else begins meanwhile."""
+    todo = [condition(name) for name in "abc"]
+    scheduler, executor, store = schedule(todo, workers=1, refusals=chain([False], repeat(True, 10)))
+    submitted = []
+    events = []
+    for event in scheduler.run():
+        events.append(event)
+        if isinstance(event, Noted):
+            submitted.append((event.what, len(executor.jobs)))
+    waits, stored = submitted
+    assert waits == ("an ended trial waits to be stored: no space left; no other begins before it is", 2)
+    assert stored == ("all that has ended is stored now", 3), "b had ended meanwhile, so that c begins"
+    assert store.by_model() == {"a": ["finished"], "b": ["finished"], "c": ["finished"]}
+    assert [event.condition.model for event in events if isinstance(event, Ended)] == list("abc")
+    assert executor.now > 9 * STORING_AGAIN
+
+
+def test_conditions_of_one_fit_are_each_stored_once_whatever_was_refused(schedule):
+    todo = [condition("a"), condition("a", test=Preprocessing.at(0.3)), condition("a", test=Preprocessing.at(0.1))]
+    refusals = [False, True, False, False, False, True, True, False, False]
+    scheduler, _, store = schedule(todo, refusals=refusals)
+    assert kinds(scheduler.run()).count(Ended) == 3
+    assert len(store.conditions) == 3
+    assert store.by_model() == {"a": ["finished"] * 3}
+
+
+def test_a_failure_that_can_not_be_stored_is_tried_again_only_after_it_was(schedule):
+    attempts = {"a": [Attempt(Ending.CRASHED), Attempt()]}
+    scheduler, _, store = schedule([condition("a")], attempts, refusals=[False, True, True])
+    found = kinds(scheduler.run())
+    assert found.index(Noted) < found.index(Retried)
+    assert store.by_model() == {"a": ["crashed", "finished"]}
+
+
+def test_a_store_that_refuses_for_too_long_ends_the_sweep_and_says_what_is_lost(schedule):
+    scheduler, executor, store = schedule([condition("a"), condition("b")], refusals=repeat(True))
+    with pytest.raises(NotStoredError, match="no space left"):
+        list(scheduler.run())
+    assert executor.now > STORING_PATIENCE
+    with pytest.raises(NotStoredError, match="2 finished trials could not be stored"):
+        scheduler.stop("its sweep ended before it")
+    scheduler.stop("and once more")
+    assert store.endings == {}
+
+
+def test_stopping_stores_what_was_kept(schedule):
+    scheduler, _, store = schedule([condition("a"), condition("b")], refusals=chain([False, False], [True]))
+    events = scheduler.run()
+    assert any(isinstance(event, Noted) for event in events if not isinstance(event, Ended))
+    events.close()
+    scheduler.stop("stopped by the user")
+    assert store.by_model() == {"a": ["finished"], "b": ["finished"]}
+
+
 ATTEMPTS = st.builds(
     Attempt,
     ends=st.sampled_from([one for one in Ending if one is not Ending.STOPPED]),
@@ -357,18 +433,20 @@ ATTEMPTS = st.builds(
     retries=st.integers(0, 3),
     limit=st.sampled_from([None, LIMIT]),
     polls=st.integers(0, 20) | st.none(),
+    refusals=st.lists(st.booleans(), max_size=20),
 )
-def test_each_condition_ends_once_in_any_case(tmp_path_factory, scripts, workers, retries, limit, polls):
+def test_each_condition_ends_once_in_any_case(tmp_path_factory, scripts, workers, retries, limit, polls, refusals):
     """Whatever happens, all started trials are stored once, and no more run at once than may."""
     # A job that never gets its images would be sent for ever.
     attempts = {str(name): [*script, Attempt()] for name, script in enumerate(scripts)}
     todo = [condition(name, limit) for name in attempts]
     scheduler, executor, store = make_scheduler(
-        tmp_path_factory.getbasetemp(), todo, attempts, workers=workers, retries=retries
+        tmp_path_factory.getbasetemp(), todo, attempts, workers=workers, retries=retries, refusals=refusals
     )
     events = scheduler.run()
     taken = [event for event, _ in zip(events, range(10**6 if polls is None else polls), strict=False)]
     events.close()
+    store.refusals = repeat(False)
     scheduler.stop("cancelled")
     assert len(store.endings) == len(store.conditions), "no trial is left running in the store"
     assert executor.most_at_once <= workers
