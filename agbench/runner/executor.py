@@ -186,9 +186,10 @@ def connected(address: str | None) -> Iterator[RayExecutor]:
 def _connected(address: str | None, folder: str | None, quiet: dict[str, Any]) -> Iterator[RayExecutor]:
     try:
         if address is None:
-            _start_here(folder, quiet)
-            # What Ray starts ends with this process, but for agents that linger for another minute.
-            processes.outlive()
+            try:
+                _start_here(folder, quiet)
+            finally:  # of what Ray has started, agents would linger for another minute
+                processes.outlive()
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what is wrong is said below, in a line

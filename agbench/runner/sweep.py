@@ -6,12 +6,14 @@ import io
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -28,6 +30,9 @@ from agbench.runner.resources import Allocation
 from agbench.runner.scheduler import Scheduler
 from agbench.store.metrics import SWEEP_PHASES
 from agbench.store.store import Store
+
+if TYPE_CHECKING:
+    from agbench.runner.executor import RayExecutor
 
 LITTLE_ROOM = 1_000_000_000
 """Bytes below which a disk may be too small: each checkpoint of a network of 90 million weights takes 350 MB."""
@@ -106,17 +111,14 @@ def opened(
     UserError
         If a model can't work on this machine, another sweep runs in the workspace, or a disk is full.
     """
-    from agbench.runner import executor
-
     config = config or ExecutionConfig()
     scratch = store.folder / "scratch"
     with _alone(store.folder):
         store.close_abandoned("the sweep was killed")
         shutil.rmtree(scratch, ignore_errors=True)
         estimate = Estimate(store.records(dataset.name))  # the trials of each round are added to it
-        # Ray takes signals for itself while it starts: hence twice.
         begun = time.monotonic()
-        with _stoppable(), executor.connected(config.address) as workers, _stoppable() as check_stop:
+        with _workers(config.address) as (workers, check_stop):
             started = iter([time.monotonic() - begun])
             allocated = resources.allocate(workers.machines, config.workers, most)
             told: Iterator[SweepEvent] = iter(
@@ -202,6 +204,23 @@ def _little_room(folder: Path) -> list[Noted]:
 
 
 @contextmanager
+def _workers(address: str | None) -> Iterator[tuple[RayExecutor, Callable[[], None]]]:
+    """Start Ray's workers, and yield them with what raises again where Ctrl-C was lost."""
+    with _stoppable() as check_start:
+        from agbench.runner import executor
+
+        # Ray takes signals for itself while it starts: hence twice.
+        with executor.connected(address) as workers, _stoppable() as check_since:
+
+            def check_stop() -> None:
+                check_start()
+                check_since()
+
+            check_stop()
+            yield workers, check_stop
+
+
+@contextmanager
 def _stoppable() -> Iterator[Callable[[], None]]:
     """Take a signal to terminate for Ctrl-C, and give what raises again where one of them was lost.
 
@@ -217,10 +236,16 @@ def _stoppable() -> Iterator[Callable[[], None]]:
         if asked:
             raise KeyboardInterrupt
 
+    def tell(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            hook(lost)
+
+    hook, sys.unraisablehook = sys.unraisablehook, tell
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield check_stop
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -180,7 +180,7 @@ def test_a_killed_sweep_leaves_nothing_running_and_goes_on(started, sweep, works
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_sweep_ends_its_trials_says_so_and_goes_on(started, sweep, workspace, end):
-    process = started("hang", "fine")
+    process = started("hang", "fine", options=("--workers", "1"))
     begins(process, "faulty:hang")
     wait_until(lambda: logs(workspace) and "hang fits" in logs(workspace)[0].read_text(), process)
     family = psutil.Process(process.pid).children(recursive=True)
@@ -197,6 +197,20 @@ def test_a_stopped_sweep_ends_its_trials_says_so_and_goes_on(started, sweep, wor
     assert endings(workspace) == {"hang": ["stopped"]}
     assert "hang fits" in (records(workspace)[0].folder / "log.txt").read_text()
     assert sweep("fine").returncode == 0
+
+
+def test_ctrl_c_while_workers_start_leaves_nothing_running(started, workspace):
+    process = started("hang")
+    says(process, "starting workers")
+    wait_until(lambda: psutil.Process(process.pid).children(recursive=True), process)
+    begun = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=DEADLINE)[1]
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "agbench: stopped; the same command goes on from here"
+    assert "Traceback" not in said
+    _, alive = psutil.wait_procs(begun, GONE)
+    assert not alive
 
 
 def test_a_second_sweep_is_told_of_the_first(started, sweep, workspace):
