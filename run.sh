@@ -16,6 +16,9 @@ install() {
     echo "installing into .venv (once; one to two minutes)" >&2
     "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' ||
         { echo "run.sh: needs Python 3.10 to 3.13, found $("$python" --version); set PYTHON to another" >&2; exit 2; }
+    # Where the home folder can't be written, packages can't be kept for the next time.
+    mkdir -p "${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/uv}" 2>/dev/null ||
+        export UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1
     rm -rf "$venv"
     "$python" -m venv "$venv"
     # uv, not pip: pip can pick builds of torch and torchvision that do not fit each other.
