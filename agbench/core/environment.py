@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import subprocess
-from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from agbench.core import plugins
+from agbench.core import cgroup, plugins
 from agbench.core.condition import PROTOCOL
 
 DECISIVE = (
@@ -37,12 +36,6 @@ DECISIVE = (
     "xgboost-cpu",
 )
 """Packages whose versions are recorded; each of them but agbench can change a result."""
-
-_CGROUP = "/sys/fs/cgroup"
-_MEMORY_OF_CONTAINER = (
-    (f"{_CGROUP}/memory.max", f"{_CGROUP}/memory.current"),
-    (f"{_CGROUP}/memory/memory.limit_in_bytes", f"{_CGROUP}/memory/memory.usage_in_bytes"),
-)
 
 FIRST_VERSION = "0.1.0"
 
@@ -115,31 +108,27 @@ def describe(cpus: int, gpus: int) -> dict[str, Any]:
 
 
 def available_cpus() -> int:
-    """Count the cores that this process may use, by its affinity and its container's quota (cgroup v1 and v2).
+    """Count the cores that this process may use, by its affinity and the quotas of its control groups.
 
     Examples
     --------
     >>> available_cpus() >= 1
     True
     """
-    from joblib import cpu_count
-
-    return int(cpu_count())
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(mine, cgroup.cores() or mine)
 
 
 def available_memory() -> int:
-    """Return the bytes of memory that are free, within the container's limit (cgroup v1 and v2).
+    """Return the bytes of memory that are free, within the limits of this process's control groups.
 
     Examples
     --------
     >>> available_memory() > 0
     True
     """
-    free = int(psutil.virtual_memory().available)
-    for limit, used in _MEMORY_OF_CONTAINER:
-        with suppress(OSError, ValueError):  # none, or "max"
-            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
-    return max(free, 0)
+    free, granted = int(psutil.virtual_memory().available), cgroup.free_memory()
+    return free if granted is None else min(free, granted)
 
 
 def available_gpus() -> int:
