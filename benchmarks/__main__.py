@@ -18,6 +18,7 @@ NAMES = (
     "scaling",
     "preparing",
     "features",
+    "layout",
     "trial",
     "peer",
     "side_by_side",

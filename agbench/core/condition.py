@@ -16,11 +16,12 @@ from agbench.core.errors import UserError
 ID_FORMAT = 1
 """Raise this when a part of a condition changes its meaning: ids are then others."""
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Raise this when a change to the code changes results: it counts as a version, and older results are run again.
 
 2: TabularPredictor no longer leaves out classes with fewer than ten training images.
 3: deviations of coefficients are computed from exact sums: constant channels have exactly none.
+4: grouped convolutions compute in ``channels_last``; a probe's folds are fitted on all images of the other folds.
 """
 
 ORIGINAL_LEVEL = 1.0

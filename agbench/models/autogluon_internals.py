@@ -10,13 +10,18 @@ from __future__ import annotations
 import functools
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agbench.models.registry import ModelError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
     from autogluon.multimodal import MultiModalPredictor
+    from autogluon.tabular import TabularPredictor
     from lightning.pytorch.callbacks import Callback
 
 PATH_SEPARATOR = ";"
@@ -62,8 +67,8 @@ def preset_backbone(preset: str | None) -> str:
     return str(overrides["model.timm_image.checkpoint_name"])
 
 
-def train_exactly_all_epochs(predictor: MultiModalPredictor, recorder: Callback) -> None:
-    """Replace the early stopping of a predictor by a callback that records the epochs.
+def train_exactly_all_epochs(predictor: MultiModalPredictor, added: Sequence[Callback]) -> None:
+    """Replace the early stopping of a predictor by other callbacks.
 
     Wraps ``get_callbacks_per_run`` of the predictor's learner (``multimodal.learners.base``): no setting turns its
     early stopping off. ``optim.patience`` leaves its threshold: a validation accuracy of 1 ends a training.
@@ -72,8 +77,8 @@ def train_exactly_all_epochs(predictor: MultiModalPredictor, recorder: Callback)
     ----------
     predictor : MultiModalPredictor
         Predictor that was not fitted yet.
-    recorder : Callback
-        Callback of Lightning that is added to trainings, not to predictions.
+    added : sequence of Callback
+        Callbacks of Lightning that are added to trainings, not to predictions.
     """
     from lightning.pytorch.callbacks import EarlyStopping
 
@@ -83,7 +88,7 @@ def train_exactly_all_epochs(predictor: MultiModalPredictor, recorder: Callback)
     def callbacks(*args: Any, is_train: bool = True, **kwargs: Any) -> list[Callback]:
         original: list[Callback] = get_callbacks(*args, is_train=is_train, **kwargs)
         kept = [callback for callback in original if not isinstance(callback, EarlyStopping)]
-        return [*kept, recorder] if is_train else kept
+        return [*kept, *added] if is_train else kept
 
     learner.get_callbacks_per_run = callbacks
 
@@ -175,6 +180,46 @@ def look_up_versions_once() -> None:
 
     if not hasattr(utils.get_package_versions, "cache_info"):
         utils.get_package_versions = functools.cache(utils.get_package_versions)
+
+
+def predict_each_by_its_fold(
+    predictor: TabularPredictor, rows: pd.DataFrame, folds: npt.NDArray[np.int64]
+) -> pd.DataFrame:
+    """Predict each row by the model that was fitted without the row's fold.
+
+    From ``core.models.BaggedEnsembleModel``: ``predict_proba_oof`` gives probabilities of the rows of the training
+    alone, not of the same images at another level. Its models are in the order of the sorted folds.
+
+    Parameters
+    ----------
+    predictor : TabularPredictor
+        Fitted with ``groups``, and with one learner.
+    rows : DataFrame
+        Features of rows in any number.
+    folds : ndarray of int, shape (rows,)
+        Fold of each row; every fold of the training is among them.
+
+    Returns
+    -------
+    DataFrame
+        One row per row of `rows`, one column per class; values from 0 to 1.
+    """
+    import numpy as np
+    import pandas as pd
+
+    (name,) = predictor.model_names()
+    bagged = predictor._trainer.load_model(name)
+    features = predictor.transform_features(rows)
+    classes = predictor.class_labels
+    made = np.empty((len(rows), len(classes)), dtype=np.float32)
+    for place, fold in enumerate(np.unique(folds)):
+        held = folds == fold
+        (probabilities,) = bagged.predict_proba_children(features[held], children_idx=[place])
+        # Of two classes AutoGluon predicts the probability of the second.
+        made[held] = (
+            probabilities if probabilities.ndim == 2 else np.column_stack([1 - probabilities, probabilities])
+        )
+    return pd.DataFrame(made, index=rows.index, columns=classes)
 
 
 def tabular_presets() -> list[str]:

@@ -20,12 +20,9 @@ from timm.data import create_transform, resolve_model_data_config
 
 from agbench.core import images
 from agbench.core.condition import Budget
-from agbench.models import table, weights
+from agbench.models import memory_layout, table, weights
 from agbench.models.autogluon_internals import CONFIG_FILE, WEIGHTS_FILE
 from agbench.models.registry import IMAGE_SIZE, Fitted, Task
-
-LEARNER = "LR"
-"""TabularPredictor's linear model. Stronger presets take many times as long, and lose accuracy on few images."""
 
 BATCH = 32
 """Number of images per forward pass; batch normalisation is frozen, so that it changes no embedding."""
@@ -38,6 +35,8 @@ def check(variant: str, budget: Budget) -> None:
 
 def fit_predict(task: Task) -> Fitted:
     """Embed all of a task's images, fit a linear model on its training images, and predict its test images.
+
+    Stronger presets of TabularPredictor take many times as long, and lose accuracy on few images.
 
     Parameters
     ----------
@@ -64,7 +63,7 @@ def fit_predict(task: Task) -> Fitted:
         columns=[f"embedding_{place}" for place in range(embedded.shape[1])],
     )
     seconds = {"features": time.monotonic() - started}
-    fitted = table.fit_predict(task, made, (LEARNER,), seconds)
+    fitted = table.fit_linear(task, made, seconds)
     notes = {**fitted.notes, "backbone": task.variant, IMAGE_SIZE: str(backbone.image_size)}
     return Fitted(fitted.predictions, fitted.curve, fitted.seconds, notes)
 
@@ -99,6 +98,7 @@ class Backbone:
             Side in pixels that images are scaled and cropped to; by default the backbone's own.
         """
         network = _frozen(name)
+        memory_layout.apply(network)
         config = resolve_model_data_config(network)
         if image_size is not None:
             config["input_size"] = (3, image_size, image_size)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from autogluon.features.generators import IdentityFeatureGenerator
 from autogluon.tabular import TabularPredictor
 
 from agbench.models import autogluon_internals
 from agbench.models.registry import LABEL, Fitted, ModelError, Prediction, Task, predictions
+
+LINEAR = "LR"
+"""Key of TabularPredictor's linear model."""
+
+FOLD = "fold"
+"""Column of a row's fold, by which AutoGluon bags (``groups`` of TabularPredictor)."""
 
 
 def images_of(task: Task) -> list[Path]:
@@ -20,7 +28,11 @@ def images_of(task: Task) -> list[Path]:
 
 
 def fit_predict(
-    task: Task, table: pd.DataFrame, learners: tuple[str, ...] | None, seconds: dict[str, float]
+    task: Task,
+    table: pd.DataFrame,
+    learners: tuple[str, ...] | None,
+    seconds: dict[str, float],
+    generator: Any = "auto",
 ) -> Fitted:
     """Fit TabularPredictor on rows of a table, and predict a task's test images.
 
@@ -36,6 +48,8 @@ def fit_predict(
         Keys of TabularPredictor's learners, such as ``"GBM"``; by default it chooses.
     seconds : dict of str to float
         Seconds for computing the table, by phase.
+    generator : str or AbstractFeatureGenerator
+        What AutoGluon makes of the columns before learners see them, as ``feature_generator`` of its ``fit``.
 
     Returns
     -------
@@ -48,7 +62,9 @@ def fit_predict(
         If no learner could be trained.
     """
     if task.folds is None:
-        predicted, fitting, notes = _fit(task, table, learners, task.train, task.validation, task.tests, "")
+        predicted, fitting, notes = _fit(
+            task, table, learners, task.train, task.validation, task.tests, "", generator
+        )
         return Fitted(predicted, (), {**seconds, "fit": fitting}, notes)
     fold, classes = task.folds.to_numpy(), sorted(task.train[LABEL].unique())
     fitting, notes = 0.0, {}
@@ -57,7 +73,7 @@ def fit_predict(
         held = fold == number
         tests = tuple(test[held] for test in task.tests)
         predicted, taken, fold_notes = _fit(
-            task, table, learners, task.train[~held], task.validation, tests, f"-{number}"
+            task, table, learners, task.train[~held], task.validation, tests, f"-{number}", generator
         )
         fitting, notes = fitting + taken, notes or fold_notes
         for part, prediction in zip(parts, predicted, strict=True):
@@ -73,6 +89,78 @@ def fit_predict(
     return Fitted(merged, (), {**seconds, "fit": fitting}, notes)
 
 
+def fit_linear(task: Task, table: pd.DataFrame, seconds: dict[str, float]) -> Fitted:
+    """Fit TabularPredictor's linear model on rows of a table, and predict a task's test images.
+
+    Folds are fitted in one call, by AutoGluon's bagging with ``groups``: each model is fitted on all images of the
+    other folds. None of these is held out for validation, which a linear model does not need.
+
+    Parameters
+    ----------
+    task, table, seconds
+        As for `fit_predict`.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ModelError
+        If the model could not be trained.
+    """
+    # All columns are numbers: there is nothing to generate.
+    as_they_are = IdentityFeatureGenerator()
+    if task.folds is None:
+        return fit_predict(task, table, (LINEAR,), seconds, as_they_are)
+    fold, rows = task.folds.to_numpy(), _rows(table, task.train)
+    # AutoGluon's bagging does not expect a class that is in one fold alone: its model does not know it.
+    if (task.folds.groupby(task.train[LABEL]).nunique() < 2).any() or _is_constant(rows):
+        return fit_predict(task, table, (LINEAR,), seconds)
+    predictor = _predictor(task, str(task.model_folder), groups=FOLD)
+    task.on_phase("fit")
+    started = time.monotonic()
+    predictor.fit(
+        rows.assign(**{FOLD: fold}),
+        hyperparameters={LINEAR: {}},
+        num_bag_folds=task.folds.nunique(),
+        num_bag_sets=1,
+        num_stack_levels=0,
+        fit_weighted_ensemble=False,
+        # Ray, which is the default here, starts workers beside those of the sweep.
+        ag_args_ensemble={"fold_fitting_strategy": "sequential_local"},
+        feature_generator=as_they_are,
+        time_limit=task.budget.time_limit,
+        raise_on_model_failure=True,
+        num_cpus=task.cpus,
+        num_gpus=0,
+    )
+    fitted = time.monotonic()
+    task.on_phase("predict")
+    predicted = predictions(
+        lambda test: autogluon_internals.predict_each_by_its_fold(
+            predictor, _rows(table, test).drop(columns=LABEL), fold
+        ),
+        task.tests,
+    )
+    return Fitted(predicted, (), {**seconds, "fit": fitted - started}, _notes(table, predictor))
+
+
+def _predictor(task: Task, path: str, **more: Any) -> TabularPredictor:
+    autogluon_internals.seed_learners(task.seed)
+    autogluon_internals.look_up_versions_once()
+    return TabularPredictor(
+        label=LABEL,
+        problem_type=task.problem_type,
+        eval_metric="accuracy",
+        path=path,
+        verbosity=2,
+        # By default, classes with fewer than ten images are left out of the training without an error.
+        learner_kwargs={"label_count_threshold": 1},
+        **more,
+    )
+
+
 def _fit(
     task: Task,
     table: pd.DataFrame,
@@ -81,23 +169,13 @@ def _fit(
     validation: pd.DataFrame,
     tests: tuple[pd.DataFrame, ...],
     suffix: str,
+    generator: Any,
 ) -> tuple[tuple[Prediction, ...], float, dict[str, str]]:
-    autogluon_internals.seed_learners(task.seed)
-    autogluon_internals.look_up_versions_once()
-    predictor = TabularPredictor(
-        label=LABEL,
-        problem_type=task.problem_type,
-        eval_metric="accuracy",
-        path=f"{task.model_folder}{suffix}",
-        verbosity=2,
-        # By default, classes with fewer than ten images are left out of the training without an error.
-        learner_kwargs={"label_count_threshold": 1},
-    )
+    predictor = _predictor(task, f"{task.model_folder}{suffix}")
     task.on_phase("fit")
     started = time.monotonic()
     rows = _rows(table, train)
-    values = rows.drop(columns=LABEL).to_numpy()
-    if (values == values[0]).all():
+    if _is_constant(rows):
         return (
             _prior(train, tests),
             time.monotonic() - started,
@@ -112,6 +190,7 @@ def _fit(
         raise_on_model_failure=learners is not None,
         num_cpus=task.cpus,
         num_gpus=0,
+        feature_generator=generator,
         **held_out,
     )
     fitted = time.monotonic()
@@ -121,13 +200,16 @@ def _fit(
     predicted = predictions(
         lambda test: predictor.predict_proba(_rows(table, test).drop(columns=LABEL), as_multiclass=True), tests
     )
-    notes = {
+    return predicted, fitted - started, _notes(table, predictor)
+
+
+def _notes(table: pd.DataFrame, predictor: TabularPredictor) -> dict[str, str]:
+    return {
         "features": str(table.shape[1]),
         "best": predictor.model_best,
         "learners": ", ".join(predictor.model_names()),
         "failed": _failures(predictor.model_failures()),
     }
-    return predicted, fitted - started, notes
 
 
 def _prior(train: pd.DataFrame, tests: tuple[pd.DataFrame, ...]) -> tuple[Prediction, ...]:
@@ -137,6 +219,11 @@ def _prior(train: pd.DataFrame, tests: tuple[pd.DataFrame, ...]) -> tuple[Predic
         Prediction(pd.DataFrame([shares.to_dict()] * len(test), index=test.index, columns=shares.index), 0.0)
         for test in tests
     )
+
+
+def _is_constant(rows: pd.DataFrame) -> bool:
+    values = rows.drop(columns=LABEL).to_numpy()
+    return bool((values == values[0]).all())
 
 
 def _rows(table: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,11 @@ import agbench
 from agbench.models import autogluon_internals
 
 PACKAGE = Path(agbench.__file__).parent
-DOCUMENTED = {("autogluon.multimodal", "MultiModalPredictor"), ("autogluon.tabular", "TabularPredictor")}
+DOCUMENTED = {
+    ("autogluon.multimodal", "MultiModalPredictor"),
+    ("autogluon.tabular", "TabularPredictor"),
+    ("autogluon.features.generators", "IdentityFeatureGenerator"),
+}
 OTHERS = [module for module in sorted(PACKAGE.rglob("*.py")) if module.stem != "autogluon_internals"]
 
 
