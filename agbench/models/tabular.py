@@ -43,4 +43,7 @@ def fit_predict(task: Task) -> Fitted:
     made = features.extract(paths, tuple(task.variant.split("+")), task.cpus).set_axis(
         [str(path) for path in paths]
     )
-    return table.fit_predict(task, made, task.budget.learners, {"features": time.monotonic() - started})
+    seconds = {"features": time.monotonic() - started}
+    named = task.budget.learners
+    learners: dict[str, dict[str, object]] | None = None if named is None else {name: {} for name in named}
+    return table.fit_predict(task, made, learners, seconds)
