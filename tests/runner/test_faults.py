@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import signal
 import subprocess
@@ -178,12 +179,20 @@ def test_a_killed_sweep_leaves_nothing_running_and_goes_on(started, sweep, works
     assert len(resumed) == 4
 
 
+def listening(processes):
+    """Return the addresses that processes listen on."""
+    found = [one for process in processes for one in process.net_connections("inet") if one.status == "LISTEN"]
+    assert found, "Ray's processes listen"
+    return [ipaddress.ip_address(one.laddr.ip.removeprefix("::ffff:")) for one in found]
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_sweep_ends_its_trials_says_so_and_goes_on(started, sweep, workspace, end):
     process = started("hang", "fine", options=("--workers", "1"))
     begins(process, "faulty:hang")
     wait_until(lambda: logs(workspace) and "hang fits" in logs(workspace)[0].read_text(), process)
     family = psutil.Process(process.pid).children(recursive=True)
+    assert all(address.is_loopback for address in listening(family))
     if end == signal.SIGINT:
         os.killpg(process.pid, end)  # to all of its group, as a terminal does
     else:
