@@ -212,6 +212,7 @@ def _connected(address: str | None, folder: str | None, quiet: dict[str, Any]) -
 
 def _start_here(folder: str | None, quiet: dict[str, Any]) -> None:
     """Start Ray on this machine; once more where a busy machine takes too long for it."""
+    _check_loopback()
     for is_last in (False, True):
         try:
             with _loopback_only():
@@ -267,6 +268,18 @@ def _session_folder() -> Iterator[str | None]:
         raise UserError(f"TMPDIR is too long for the sockets of Ray: {usual}; set it to a shorter folder")
     with tempfile.TemporaryDirectory(prefix="ray-", dir=short, ignore_cleanup_errors=True) as folder:
         yield folder
+
+
+def _check_loopback() -> None:
+    """Raise `UserError` where processes of this machine can't reach each other: Ray would try for minutes."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection(server.getsockname(), PATIENCE).close()
+    except OSError as error:
+        raise UserError(
+            f"the loopback interface, over which a sweep's processes talk, does not work: {error}; "
+            "`ip link set lo up` brings it up"
+        ) from error
 
 
 def _check_listens(address: str) -> None:

@@ -222,6 +222,24 @@ def test_ctrl_c_while_workers_start_leaves_nothing_running(started, workspace):
     assert not alive
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may take a network away")
+def test_no_loopback_is_one_line(workspace, plain_images, extra):
+    command = [sys.executable, "-m", "agbench", "--workspace", workspace.folder, "run", "--dataset", plain_images]
+    # A network namespace of its own has a loopback interface that is down.
+    done = subprocess.run(
+        ["unshare", "--net", *command, "--models", "faulty:fine", "--levels", "1.0"],
+        capture_output=True,
+        text=True,
+        env=environment() | extra,
+        check=False,
+        timeout=DEADLINE,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(
+        "agbench: the loopback interface, over which a sweep's processes"
+    )
+
+
 def test_a_second_sweep_is_told_of_the_first(started, sweep, workspace):
     process = started("hang")
     wait_until(lambda: logs(workspace), process)
