@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 
@@ -102,6 +103,34 @@ def test_photographs_in_other_formats_look_alike(content, shown):
     shown = shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=-1)
     for pixels in read(content):
         assert np.abs(pixels - shown).mean() < 3
+
+
+# By jpegtran -arithmetic, and -progressive too: no encoder of arithmetic coding can be installed from PyPI.
+ARITHMETIC = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYn"
+    "KSopGR8tMC0oMCUoKSj/2wBDAQcHBwoIChMKChMoGhYaKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgo"
+    "KCgoKCgoKCj/yQARCAAQABADASIAAhEBAxEB/8wACgAQEAUBEBEF/9oADAMBAAIRAxEAPwD/ALhkZyJPCB6vHOY2eYlS1OQOEwTW"
+    "mK0hB0hxyXu5hK04/9k="
+)
+ARITHMETIC_PROGRESSIVE = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYn"
+    "KSopGR8tMC0oMCUoKSj/2wBDAQcHBwoIChMKChMoGhYaKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgo"
+    "KCgoKCgoKCj/ygARCAAQABADASIAAhEBAxEB/8wABgAQARD/2gAMAwEAAhADEAAAAf8AcLn6eoT/zAAEEAX/2gAIAQEAAQUCE4+o"
+    "BmNLEP/MAAQRBf/aAAgBAwEBPwEWKOv/zAAEEQX/2gAIAQIBAT8BF6D/zAAEEAX/2gAIAQEABj8CwP/MAAQQBf/aAAgBAQABPyHV"
+    "Ii/VgP/aAAwDAQACAAMAAAAQOP/MAAQRBf/aAAgBAwEBPxBQIP/MAAQRBf/aAAgBAgEBPxDw/8wABBAF/9oACAEBAAE/EEx6TbZY"
+    "CP/Z"
+)
+
+
+@pytest.mark.parametrize("written", [ARITHMETIC, ARITHMETIC_PROGRESSIVE])
+def test_a_jpeg_in_arithmetic_coding_is_read_whole_and_refused_in_halves(written):
+    content = base64.b64decode(written)
+    down, right = np.mgrid[:16, :16]
+    shown = np.stack([right * 16, down * 16, (right + down) * 8], axis=-1)
+    for pixels in read(content):
+        assert np.abs(pixels - shown).mean() < 8
+    with pytest.raises(UnreadableImageError, match="truncated"):
+        read(content[:-20])
 
 
 def test_twelve_bits_of_a_jpeg_are_refused():
