@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -281,6 +283,15 @@ def test_one_level_model_and_seed_are_taken_as_they_are(digits, monkeypatch):
     first, second = (one.conditions for one in planned)
     assert [str(one) for one in first] == ["digits, webp 0.3, tabular:dct, seed 1"]
     assert first == second
+
+
+def test_an_image_that_the_codec_can_not_hold_is_named_before_anything_runs(digits):
+    """As of a data set that was prepared before `prepare` left such images out."""
+    wide = replace(digits, index=digits.index.assign(width=[20_000, *digits.index["width"][1:]]))
+    name = re.escape(digits.index["image_id"].iloc[0])
+    words = f"{name} has 20,000x8 pixels, and webp holds 16,383 a side .* --fresh --dataset digits` leaves it out"
+    with pytest.raises(package.UserError, match=words):
+        package.run(wide, models="tabular:dct", levels=[0.5], codecs="webp")
 
 
 def test_a_data_set_shows_itself(digits):

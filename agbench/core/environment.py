@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -38,6 +39,9 @@ DECISIVE = (
 """Packages whose versions are recorded; each of them but agbench can change a result."""
 
 FIRST_VERSION = "0.1.0"
+
+CUDA = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime")
+"""Packages whose version is that of CUDA's runtime, which PyTorch comes with."""
 
 
 def software() -> dict[str, str]:
@@ -91,8 +95,8 @@ def describe(cpus: int, gpus: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``software`` (versions), ``machine`` (processor, cores, memory, system), ``trial`` (its share),
-        ``commit`` (of agbench's own checkout; empty where it is installed from a wheel).
+        ``software`` (versions), ``machine`` (processor, cores, memory, system, and ``gpu`` where there is one),
+        ``trial`` (its share), ``commit`` (of agbench's own checkout; empty where it is installed from a wheel).
     """
     return {
         "software": software(),
@@ -101,6 +105,7 @@ def describe(cpus: int, gpus: int) -> dict[str, Any]:
             "cores": os.cpu_count(),
             "memory_gib": round(_memory() / 2**30, 1),
             "system": platform.platform(),
+            **_gpus(),
         },
         "trial": {"cpus": cpus, "gpus": gpus},
         "commit": _commit(),
@@ -142,6 +147,23 @@ def available_gpus() -> int:
     there = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return there if visible is None else min(there, len([one for one in visible.split(",") if one.strip()]))
+
+
+@cache
+def _gpus() -> dict[str, str]:
+    """Return ``gpu``: models, memories, driver, and the CUDA that PyTorch was built for; empty without a GPU."""
+    if not available_gpus():
+        return {}
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        lines = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return {"gpu": "unknown: nvidia-smi does not answer"}
+    said = [", driver ".join(line.strip().rsplit(", ", 1)) for line in lines if line.strip()]
+    for name in CUDA:
+        with suppress(metadata.PackageNotFoundError):
+            said.append(f"CUDA {metadata.version(name)}")
+    return {"gpu": "; ".join(said)}
 
 
 def _processor() -> str:
