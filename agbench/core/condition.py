@@ -79,7 +79,7 @@ class Preprocessing:
         UserError
             If the level is none.
         """
-        quality = round(100 * level) if math.isfinite(level) else 0
+        quality = round(100 * level) if 0 < level < 2 else 0
         if not 1 <= quality <= 100 or abs(quality - 100 * level) > 1e-6:
             raise UserError(f"{level:g} is not a level: use 0.01 to 1.0 in steps of 0.01")
         if quality == 100:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,12 @@ from pydantic_core import ErrorDetails
 from agbench.core.errors import UserError, unknown
 
 M = TypeVar("M", bound="StrictModel")
+
+MOST_MISTAKES = 10
+"""Wrong keys and values that a message names, at most."""
+
+_MOST_BITS = 256
+"""Of a whole number that a message shows."""
 
 
 class StrictModel(BaseModel):
@@ -63,14 +70,18 @@ def read_yaml(file: Path, model: type[M], noun: str) -> M:
     try:
         return model.model_validate(plain)
     except ValidationError as error:
-        messages = (_message(one, model) for one in error.errors())
-        raise UserError(f"{file.name}: {'; '.join(messages)}") from error
+        mistakes = error.errors()
+        messages = [_message(one, model) for one in mistakes[:MOST_MISTAKES]]
+        more = [f"and {len(mistakes) - MOST_MISTAKES:,} more"] if len(mistakes) > MOST_MISTAKES else []
+        raise UserError(f"{file.name}: {'; '.join([*messages, *more])}") from error
 
 
 class _UniqueKeys(yaml.SafeLoader):
     """Refuses a key that stands twice: YAML would take the last one without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            return super().construct_mapping(node, deep)  # raises; it is tagged as what it isn't
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = [key for key in keys if isinstance(key, str) and keys.count(key) > 1]
         if twice:
@@ -79,13 +90,38 @@ class _UniqueKeys(yaml.SafeLoader):
             )
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        # What PyYAML raises for a value that its tag, or its look, says more of than is true, as 2026-13-45 does.
+        except (ValueError, LookupError, AttributeError, TypeError, OverflowError) as error:
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{_shown(node.value)} is no {kind}", node.start_mark
+            ) from error
+
+
+class _Short(reprlib.Repr):
+    """Shows the beginning of a value: aliases can make a small file a value without an end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxtuple, self.maxdict, self.maxset = 3, 6, 6, 6, 6
+        self.maxstring, self.maxother = 200, 200
+
+    def repr_int(self, x: int, level: int) -> str:
+        return "a number of many digits" if x.bit_length() > _MOST_BITS else repr(x)
+
+
+_shown = _Short().repr
+
 
 def _message(error: ErrorDetails, model: type[StrictModel]) -> str:
-    key = ".".join(map(str, error["loc"])) or "the file"
+    key = ".".join(" ".join(str(part).split()) for part in error["loc"]) or "the file"
     if error["type"] == "extra_forbidden":
         return f"{key}: {unknown('key', str(error['loc'][-1]), _keys(model, error['loc'][:-1]))}"
     words = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
-    return f"{key}: {words}, got {error['input']!r}"
+    return f"{key}: {words}, got {_shown(error['input'])}"
 
 
 def _keys(model: type[StrictModel], place: tuple[int | str, ...]) -> list[str]:

@@ -15,6 +15,9 @@ from agbench.core.strict_yaml import StrictModel, read_yaml
 
 UNPACKED_LIMIT = ByteSize(10 * 10**9)
 
+_LARGEST = 2**63 - 1
+"""What anything is counted in, bytes or images, at most."""
+
 _HEX_DIGITS = {"md5": 32, "sha256": 64, "sha512": 128}
 
 
@@ -34,7 +37,7 @@ def _is_checksum(text: str) -> str:
     return text
 
 
-Count = Annotated[int, Field(gt=0, strict=True)]
+Count = Annotated[int, Field(gt=0, le=_LARGEST, strict=True)]
 
 
 class PaperCounts(StrictModel):
@@ -98,7 +101,7 @@ class Card(StrictModel):
     layout: str
     addresses: tuple[Annotated[str, AfterValidator(_is_address)], ...] = ()
     checksums: tuple[Annotated[str, AfterValidator(_is_checksum)], ...] = ()
-    unpacked_limit: ByteSize = Field(default=UNPACKED_LIMIT, gt=0)
+    unpacked_limit: ByteSize = Field(default=UNPACKED_LIMIT, gt=0, le=_LARGEST)
     columns: Columns | None = None
     classes: Count | None = None
     images: Count | None = None
@@ -139,7 +142,7 @@ def check_source(source: str) -> None:
 
 
 def file_name(address: str) -> str:
-    """Return the last part of an address.
+    """Return the last part of an address, ``"archive"`` where that can't name a file.
 
     Examples
     --------
@@ -147,7 +150,8 @@ def file_name(address: str) -> str:
     'a.zip'
     """
     path = unquote(urlsplit(address).path) if is_web(address) else address
-    return PurePosixPath(path).name or "archive"
+    name = PurePosixPath(path).name
+    return "archive" if name in ("", "..") or "\0" in name else name
 
 
 def read_card(file: Path) -> Card:

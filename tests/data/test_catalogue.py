@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 import pytest
 
 from agbench.core.errors import UserError
-from agbench.data.card import write_card
+from agbench.data.card import file_name, write_card
 from agbench.data.catalogue import Catalogue
 from agbench.data.layouts import LAYOUTS
 from tests.data.test_folder import several
@@ -170,3 +171,36 @@ def test_a_path_that_is_no_text_is_refused(tmp_path):
     root = several(tmp_path / os.fsdecode(b"n\xff"), "x", "y")
     with pytest.raises(UserError, match="not UTF-8"):
         Catalogue(tmp_path / "work").own_folder(root)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("note: 2026-13-45", "'2026-13-45' is no timestamp"),
+        ("note: !!int", "'' is no int"),
+        ("columns: !!map [a]", "expected a mapping node"),
+        (f"unpacked_limit: {'9' * 400}", "unpacked_limit: Input should be less than"),
+        (f"images: 0x{'f' * 9000}", "got a number of many digits"),
+        ("".join(f"key{number}: 1\n" for number in range(30)), "and 20 more"),
+    ],
+)
+def test_a_value_that_is_none_is_one_short_line(tmp_path, line, said):
+    (tmp_path / "mine.yaml").write_text(f"title: a\nlayout: digits\n{line}\n")
+    with pytest.raises(UserError) as caught:
+        Catalogue(tmp_path).card("mine")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 5000
+
+
+def test_aliases_of_aliases_are_not_written_out(tmp_path):
+    lists = "".join(f"- &{new} [{','.join([f'*{old}'] * 9)}]\n" for old, new in pairwise("abcdefghijklmnop"))
+    (tmp_path / "mine.yaml").write_text(f"title: a\nlayout: digits\naddresses:\n- &a [x]\n{lists}")
+    with pytest.raises(UserError) as caught:
+        Catalogue(tmp_path).card("mine")
+    assert len(str(caught.value)) < 20_000
+
+
+@pytest.mark.parametrize("address", ["https://example.org/..", "https://example.org/%00", "https://example.org/"])
+def test_an_archive_is_never_called_what_no_file_can_be(address):
+    assert file_name(address) == "archive"

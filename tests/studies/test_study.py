@@ -193,6 +193,7 @@ def test_a_study_of_ones_own_has_its_codecs(tmp_path):
             "mine.yaml: treatments.0.codec: no codec called 'wepb': did you mean 'webp'?",
         ),
         ("[", "mine.yaml is not YAML"),
+        ("models: ['tabular:dct']\nlevels: [1.0e+308]\n", "mine.yaml: levels.0: 1e+308 is not a level"),
         (
             "models: [tabular:dct]\nlevels: [1.0]\nlevels: [0.3]\n",
             "mine.yaml is not YAML: the key 'levels' stands",
