@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import pickletools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -130,7 +133,9 @@ def _python_names(file: Path, key: bytes) -> list[str]:
     names = _unpickled(file).get(key)
     if not isinstance(names, (list, tuple)):
         raise UserError(f"{file.name} is damaged: it has no names of classes")
-    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
+    if not all(isinstance(name, (bytes, str)) for name in names):
+        raise UserError(f"{file.name} is damaged: a name of a class in it is no text")
+    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in names]
 
 
 def _read_binary(folder: Path, cifar: Cifar, batch: str) -> tuple[np.ndarray, np.ndarray]:
@@ -147,16 +152,60 @@ def _read_binary(folder: Path, cifar: Cifar, batch: str) -> tuple[np.ndarray, np
 def _read_python(folder: Path, cifar: Cifar, batch: str) -> tuple[np.ndarray, np.ndarray]:
     file = folder / batch
     content = _unpickled(file)
-    try:
-        pixels = np.asarray(content[b"data"])
-        labels = np.asarray(content[cifar.labels])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{file.name} is damaged: it has no data or no labels") from error
+    pixels, labels = _values(content.get(b"data")), _values(content.get(cifar.labels))
+    if pixels is None or labels is None:
+        raise UserError(f"{file.name} is damaged: it has no data or no labels, or they are no numbers")
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(f"{file.name} is damaged: its labels are not a list of whole numbers")
     if pixels.dtype != np.uint8 or pixels.shape != (len(labels), PIXELS):
         raise UserError(f"{file.name} is damaged: {len(labels)} labels, but pixels of shape {pixels.shape}")
     return labels, pixels
+
+
+def _values(value: Any) -> np.ndarray | None:
+    """Return an array, or a list of whole numbers as one; nothing where it is neither."""
+    if isinstance(value, _Array):
+        return value.values
+    # Not any list: those that hold one another many times would make an array without an end.
+    if isinstance(value, (list, tuple)) and all(type(one) is int for one in value):
+        return np.array(value)
+    return None
+
+
+class _Kind:
+    """The type of an array's numbers: whole or real ones, in either order of bytes.
+
+    NumPy's own ``dtype`` trusts what a pickle sets it to.
+    """
+
+    def __init__(self, code: str | bytes, align: bool = False, copy: bool = False) -> None:
+        self.code = code.decode("ascii") if isinstance(code, bytes) else code
+        if not re.fullmatch("[<>|=]?[iuf][1248]", self.code):
+            raise pickle.UnpicklingError(f"it has an array of {self.code[:20]!r}, which are no numbers")
+        self.order = "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        order = state[1]
+        self.order = order.decode("ascii") if isinstance(order, bytes) else order
+
+    def dtype(self) -> np.dtype[Any]:
+        """Return what it is in NumPy."""
+        return np.dtype(self.code).newbyteorder(self.order)  # type: ignore[arg-type] # it checks the order
+
+
+class _Array:
+    """An array as a pickle describes it; NumPy's own trusts the description."""
+
+    values: np.ndarray | None = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, is_fortran, content = state
+        self.fill(content, kind, shape, "F" if is_fortran else "C")
+
+    def fill(self, content: bytes, kind: _Kind, shape: tuple[int, ...], order: str) -> None:
+        """Take over the values."""
+        values = np.frombuffer(content, dtype=kind.dtype())
+        self.values = values.reshape(shape, order="C" if order == "C" else "F")
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -165,8 +214,8 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy._core", "numpy.core")
         allowed = {
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
+            ("numpy", "ndarray"): _Array,
+            ("numpy", "dtype"): _Kind,
             ("numpy.core.multiarray", "_reconstruct"): _empty_array,
             ("numpy.core.numeric", "_frombuffer"): _array_of,
             ("_codecs", "encode"): _latin_bytes,
@@ -176,28 +225,33 @@ class _ArraysOnly(pickle.Unpickler):
         return allowed[module, name]
 
 
-def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
-    # What numpy's own _reconstruct gives for its arrays; their content follows as state.
-    if kind is not np.ndarray:
+def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> _Array:
+    # Its content follows as state.
+    if kind is not _Array:
         raise pickle.UnpicklingError("it asks for an array that is none")
-    return np.ndarray((0,), dtype=np.int8)
+    return _Array()
 
 
-def _array_of(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order="C" if order == "C" else "F")
+def _array_of(buffer: bytes, dtype: _Kind, shape: tuple[int, ...], order: str) -> _Array:
+    array = _Array()
+    array.fill(buffer, dtype, shape, order)
+    return array
 
 
-def _latin_bytes(text: str, encoding: str = "latin1") -> bytes:
+def _latin_bytes(text: str, encoding: str) -> bytes:
     # How Python 3 writes bytes for Python 2.
     return text.encode("latin-1")
 
 
 def _unpickled(file: Path) -> dict[bytes, Any]:
     try:
-        with file.open("rb") as stream:
-            content = _ArraysOnly(stream, encoding="bytes").load()
+        data = file.read_bytes()
+        _check_lengths(data)
+        content = _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
     except FileNotFoundError as error:
         raise UserError(f"{file.name} is missing: is the archive whole?") from error
+    except RecursionError as error:
+        raise UserError(f"{file.name} is refused: it is nested too deep") from error
     # A damaged pickle ends in nearly any error; none of its objects has been called.
     except Exception as error:
         raise UserError(f"{file.name} is refused: {str(error) or type(error).__name__}") from error
@@ -206,3 +260,10 @@ def _unpickled(file: Path) -> dict[bytes, Any]:
     return {
         key.encode("utf-8", "replace") if isinstance(key, str) else key: value for key, value in content.items()
     }
+
+
+def _check_lengths(data: bytes) -> None:
+    """Refuse a pickle that takes much more memory than it has bytes: `pickle` believes the numbers in it."""
+    for code, argument, _ in pickletools.genops(data):
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
+            raise pickle.UnpicklingError(f"it counts to {argument:,} in {len(data):,} bytes")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pickle
 import tarfile
+import tracemalloc
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,6 +165,12 @@ def test_the_label_of_a_record_may_be_any_byte_of_its_classes(small, prepared):
     assert Counter(prepared("cifar100").index["label"]) == {"apple": 14, "aquarium_fish": 14, "baby": 12}
 
 
+ENDLESS: list[Any] = []
+for _ in range(64):
+    ENDLESS = [ENDLESS, ENDLESS]
+"""A list of few bytes as a pickle, and of more members than there is memory."""
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -177,6 +185,11 @@ def test_the_label_of_a_record_may_be_any_byte_of_its_classes(small, prepared):
         ("data_batch_1", {b"labels": [1], b"data": np.zeros((2, 3072), np.uint8)}),
         ("data_batch_1", {b"labels": [1]}),
         ("data_batch_1", {"\ud800": 1}),
+        ("data_batch_1", {b"labels": np.array(["2026-01-01"], "M8[D]"), b"data": 0}),
+        ("data_batch_1", {b"labels": np.zeros(1, [("a", "u1")]), b"data": 0}),
+        ("data_batch_1", {b"labels": np.array([None]), b"data": 0}),
+        ("data_batch_1", {b"labels": ENDLESS, b"data": 0}),
+        ("batches.meta", {b"label_names": [ENDLESS]}),
     ],
 )
 def test_pickles_of_something_else_are_refused_by_name(tmp_path, prepared, file, content):
@@ -187,3 +200,23 @@ def test_pickles_of_something_else_are_refused_by_name(tmp_path, prepared, file,
     (folder / file).write_bytes(pickle.dumps(content))
     with pytest.raises(UserError, match=rf"{file}|same name"):
         prepared("cifar10", source=str(folder))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02}r\xff\xff\xff\x7f.",  # memory for two thousand million objects
+        b"\x80\x02}U\x06labelscnumpy\nndarray\nJ\xff\xff\xff\x7f\x85Rs.",  # an array of as many numbers
+    ],
+)
+def test_a_pickle_takes_no_more_memory_than_its_bytes(tmp_path, prepared, content):
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "batches.meta").write_bytes(pickle.dumps({b"label_names": [b"a", b"b"]}))
+    (folder / "data_batch_1").write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(UserError, match="data_batch_1 is refused"):
+        prepared("cifar10", source=str(folder))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1e8
