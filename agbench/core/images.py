@@ -257,7 +257,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def exif_block(image: Image.Image) -> bytes:
-    """Return the EXIF block of an image that is not a TIFF; empty where there is none.
+    """Return the EXIF block of an image that is not a TIFF, damaged or not; empty where there is none.
 
     Examples
     --------
@@ -266,7 +266,10 @@ def exif_block(image: Image.Image) -> bytes:
     """
     block = image.info.get("exif")
     if block is None and isinstance(written := image.info.get(_RAW_PROFILE), str):
-        block = bytes.fromhex("".join(written.split("\n")[3:]))  # as ImageMagick wrote it into PNGs
+        try:
+            block = bytes.fromhex("".join(written.split("\n")[3:]))  # as ImageMagick wrote it into PNGs
+        except ValueError:
+            block = written.encode()  # there, but damaged
     return block if isinstance(block, bytes) else b""
 
 

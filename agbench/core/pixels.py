@@ -17,6 +17,7 @@ _BITS, _COMPRESSION, _SAMPLES, _PLANES = 258, 259, 277, 284
 """Tags of a TIFF: BitsPerSample, Compression, SamplesPerPixel, PlanarConfiguration."""
 
 _SEPARATE, _UNCOMPRESSED = 2, 1
+_LARGEST_PALETTE = 256
 _GRAY_BITS = {"L;2": 2, "L;4": 4}
 """Bits of a gray PNG's samples by Pillow's raw mode."""
 
@@ -90,6 +91,11 @@ def load(image: Image.Image) -> None:
         An image that was opened. Where one colour of a PNG of 16 bits is transparent, or a GIF has a frame smaller
         than its canvas, its mode becomes ``"RGBA"``.
 
+    Raises
+    ------
+    UnreadableImageError
+        If its palette is missing, or its transparency is none. Pillow's own errors are raised, too.
+
     Examples
     --------
     >>> load(Image.new("RGB", (2, 2)))
@@ -103,6 +109,20 @@ def load(image: Image.Image) -> None:
         _load_on_canvas(image)
     else:
         image.load()
+    _check_colours(image)
+
+
+def _check_colours(image: Image.Image) -> None:
+    """Refuse a palette and a transparency that Pillow decodes, and later can't convert."""
+    if image.mode in ("P", "PA") and image.palette is None:
+        raise UnreadableImageError("damaged: its palette is missing")
+    hidden = image.info.get("transparency")
+    if isinstance(hidden, str):
+        raise UnreadableImageError(
+            "a PNG with a text called transparency, which Pillow takes for that of its pixels: remove the text"
+        )
+    if image.mode == "P" and isinstance(hidden, bytes) and len(hidden) > _LARGEST_PALETTE:
+        raise UnreadableImageError("damaged: more transparent colours than a palette has")
 
 
 def _raw_mode(image: Image.Image) -> str:

@@ -22,8 +22,8 @@ from agbench.core.pixels import content_of
 MOST_SCANS = 100
 """Scans of a JPEG, at most: an encoder makes about ten, and each costs as much as decoding the image."""
 
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
-"""Any marker but those that restart a scan (ITU T.81, B.1.1.2)."""
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+"""Any marker but those that restart a scan (ITU T.81, B.1.1.2); more of 0xFF may stand before it."""
 
 _START_OF_SCAN, _PROGRESSIVE = 0xDA, {0xC2, 0xCA}
 _CORRUPT = ("Corrupt JPEG data", "Premature end")

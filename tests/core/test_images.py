@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 import tracemalloc
 import zlib
@@ -7,9 +8,11 @@ import zlib
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
 from agbench.core import images
 from agbench.core.errors import UnreadableImageError
+from tests.core import every_kind
 
 
 def read(path):
@@ -185,4 +188,26 @@ def test_sixteen_bits_with_white_as_zero_are_refused(store_image):
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 def test_a_damaged_exif_block_leaves_the_image_upright(store_image, photograph, block, suffix):
     with images.opened(store_image(f"x{suffix}", photograph, exif=block)) as image:
+        assert images.orientation(image) == 1
+
+
+@pytest.mark.parametrize(
+    ("colour", "extra", "said"),
+    [
+        (3, [(b"PLTE", bytes(30)), (b"tRNS", bytes(300))], "more transparent colours"),
+        (3, [], "its palette is missing"),
+        (2, [(b"tEXt", b"transparency\0none")], "a text called transparency"),
+    ],
+)
+def test_colours_that_pillow_can_decode_and_not_convert_are_refused(colour, extra, said):
+    samples = np.ones((2, 3, every_kind.CHANNELS[colour]), np.uint8)
+    with pytest.raises(UnreadableImageError, match=said):
+        read(io.BytesIO(every_kind.png(samples, colour, 8, extra=extra)))
+
+
+def test_an_exif_block_that_is_no_hexadecimal_text_is_there_and_turns_nothing(store_image):
+    text = PngInfo()
+    text.add_text("Raw profile type exif", "\nexif\n4\nwords")
+    with images.opened(store_image("text.png", Image.new("RGB", (3, 2)), pnginfo=text)) as image:
+        assert images.exif_block(image)
         assert images.orientation(image) == 1

@@ -94,3 +94,10 @@ def test_half_a_file_of_another_format_is_refused(photograph, kind):
         with pytest.raises(UnreadableImageError) as refused:
             read(half(content))
         assert "\n" not in str(refused.value)
+
+
+def test_bytes_that_fill_up_a_header_take_no_time(photograph):
+    content = saved(photograph)
+    # Each began a search to the last: a million took hours.
+    filled = content[:2] + b"\xff" * 1_000_000 + b"\0" + content[2:]
+    assert truncation.scans_of(filled).first == len(filled) - len(content) + truncation.scans_of(content).first
