@@ -74,7 +74,10 @@ class Copied:
         if not alike:
             return None
         if parent.startswith("/"):
-            path = os.path.relpath(Path(parent).resolve() / name, self.root)
+            try:
+                path = os.path.relpath(Path(parent).resolve() / name, self.root)
+            except (OSError, RuntimeError, ValueError):  # no path that this system can have
+                return None
             return path if path in self.names else None
         first, _, rest = os.path.normpath(said).partition("/")
         inside = [rest] if first == self.root.name else []

@@ -46,7 +46,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     >>> unknown("codec", "jpg", ["jpeg", "webp"])
     UserError("no codec called 'jpg': did you mean 'jpeg'? known: jpeg, webp")
     """
-    known = sorted(known)
+    known = sorted(" ".join(one.split()) for one in known)
     close = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return UserError(f"no {kind} called {name!r}: {hint}known: {', '.join(known)}")

@@ -132,3 +132,9 @@ def test_what_a_table_names_and_is_not_there_is_named(agbench, tmp_path, photos)
     assert "a/1000.png: not copied: No such file or directory" in done.stderr
     assert "agbench: could not be read, and not in" in done.stderr
     assert "1 compressed" in done.stdout
+
+
+@pytest.mark.parametrize("folder", ["/\0", "/\ud800"])
+def test_a_folder_that_no_system_can_have_names_no_image(folder):
+    copied = tables.Copied(Path("/photos"), Path("/small"), {"a.png": "a.jpg"})
+    assert copied.named(f"{folder}/a.png", "") is None

@@ -277,3 +277,14 @@ def test_a_table_in_another_encoding_is_told_where(tmp_path):
     (tmp_path / "labels.csv").write_bytes("image,label\na.jpg,x\ncafé.jpg,y\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"\(byte 0xe9 in line 3\): save it as UTF-8"):
         table(tmp_path / "labels.csv", COLUMNS)
+
+
+def test_a_name_too_long_for_a_file_is_only_a_row(tmp_path):
+    file = write(tmp_path, f"image,label\na\\{'x' * 300},cat\n")
+    assert table(file, COLUMNS).rows == ((f"a/{'x' * 300}", "cat"),)
+
+
+def test_columns_with_lines_in_their_names_are_said_in_one(tmp_path):
+    with pytest.raises(UserError, match="known: a b, c") as caught:
+        table(write(tmp_path, '"a\n\nb",c\n1,2\n'), COLUMNS)
+    assert "\n" not in str(caught.value)
