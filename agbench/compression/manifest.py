@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
 from agbench.core import files
 from agbench.core.errors import UserError
@@ -83,6 +84,9 @@ class Made:
         return not self.name or (stamp(path) == (self.after, self.stamp) and not path.is_symlink())
 
 
+_MADE, _SIZES = TypeAdapter(Made), TypeAdapter(dict[int, int])
+
+
 @dataclass(frozen=True)
 class Ledger:
     """The memory of one copy, while no other process works on it.
@@ -114,7 +118,10 @@ class Ledger:
 
     def measured(self, of: str) -> dict[int, int]:
         """Return the sizes that were measured of the same images, by quality."""
-        return {int(quality): size for quality, size in _read(self.out / HOME / _MEASURED).get(of, {}).items()}
+        try:
+            return _SIZES.validate_python(_read(self.out / HOME / _MEASURED).get(of, {}))
+        except ValidationError:  # damaged: they are measured again
+            return {}
 
     def measure(self, of: str, sizes: dict[int, int]) -> None:
         """Keep sizes that were measured."""
@@ -216,20 +223,25 @@ def _locked(out: Path, home: Path) -> Iterator[Ledger]:
 
 def _read_records(path: Path) -> dict[str, Made]:
     records = {}
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+    for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
-            row = json.loads(line)
-            made = Made(**row | {"size": tuple(row["size"]), "dropped": tuple(row["dropped"])})
-        except (ValueError, TypeError, KeyError):
+            # By json: names whose bytes are not UTF-8 have lone surrogates, which pydantic's parser refuses.
+            made = _MADE.validate_python(json.loads(line))
+        except (ValueError, RecursionError):
             continue
-        records[made.source] = made
+        if _is_inside(made.source) and _is_inside(made.name):
+            records[made.source] = made
     return records
+
+
+def _is_inside(path: str) -> bool:
+    return not Path(path).is_absolute() and ".." not in Path(path).parts and "\0" not in path
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
 

@@ -250,8 +250,6 @@ def _unpickled(file: Path) -> dict[bytes, Any]:
         content = _ArraysOnly(io.BytesIO(data), encoding="bytes").load()
     except FileNotFoundError as error:
         raise UserError(f"{file.name} is missing: is the archive whole?") from error
-    except RecursionError as error:
-        raise UserError(f"{file.name} is refused: it is nested too deep") from error
     # A damaged pickle ends in nearly any error; none of its objects has been called.
     except Exception as error:
         raise UserError(f"{file.name} is refused: {str(error) or type(error).__name__}") from error

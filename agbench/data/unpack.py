@@ -67,6 +67,8 @@ def unpack(archive: Path, folder: Path, limit: int, on_progress: OnProgress = no
         if error.errno in _OUR_OWN_TROUBLES:
             raise UserError(f"{folder} can't be written: {error.strerror}") from error
         raise BadArchiveError(f"{archive} can't be unpacked: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise BadArchiveError(f"{archive} can't be unpacked: it takes more memory than there is") from error
     except RecursionError as error:
         raise BadArchiveError(f"{archive} can't be unpacked: it is nested too deep") from error
     except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, ValueError, OverflowError) as error:

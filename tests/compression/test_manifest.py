@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,13 +10,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from agbench.compression import manifest
-from agbench.compression.manifest import HOME
+from agbench.compression.manifest import HOME, Made
 from agbench.core.errors import UserError
 from tests.compression.conftest import compress, contents, names, pixels
 from tests.conftest import environment
@@ -135,3 +137,25 @@ def test_two_at_once_into_the_same_copy_are_refused(tmp_path, photos):
     with manifest.opened(tmp_path / "small"), pytest.raises(UserError, match="another agbench compress works on"):
         compress(photos, tmp_path / "small", level=0.3)
     assert compress(photos, tmp_path / "small", level=0.3).saved > 0
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b"[1]", b'{"a": [1]}', b'{"a": {"x": "y"}}'])
+def test_a_damaged_memory_is_as_none(tmp_path, content):
+    home = tmp_path / "small" / HOME
+    home.mkdir(parents=True)
+    for name in ("settings.json", "files.jsonl", "measured.json"):
+        (home / name).write_bytes(content)
+    with manifest.opened(tmp_path / "small") as ledger:
+        assert not ledger.records
+        assert not ledger.measured("a")
+
+
+def test_a_record_that_names_what_lies_outside_is_not_ours(tmp_path):
+    home = tmp_path / "small" / HOME
+    home.mkdir(parents=True)
+    odd = os.fsdecode(b"n\xff.png")
+    ours = Made(odd, "compressed", name="a.jpg", size=(4, 2), dropped=("EXIF",))
+    rows = [ours, Made("b.png", "compressed", name="../b.jpg")]
+    (home / "files.jsonl").write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
+    with manifest.opened(tmp_path / "small") as ledger:
+        assert ledger.records == {odd: ours}

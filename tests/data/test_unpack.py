@@ -166,3 +166,12 @@ def test_headers_and_folders_without_an_end_are_refused(tmp_path):
     deep = archive(tmp_path, member("a/" * 1500 + "b"))
     with pytest.raises(UserError, match="can't be unpacked"):
         unpacked(deep, tmp_path / "deep")
+
+
+def test_an_archive_that_asks_for_all_memory_is_refused(tmp_path, monkeypatch):
+    def without_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(module, "_check_member", without_memory)
+    with pytest.raises(UserError, match="more memory than there is"):
+        unpacked(archive(tmp_path, member("a")), tmp_path)
