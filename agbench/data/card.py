@@ -15,6 +15,9 @@ from agbench.core.strict_yaml import StrictModel, read_yaml
 
 UNPACKED_LIMIT = ByteSize(10 * 10**9)
 
+_LONGEST_NAME = 200
+"""Bytes of an archive's name, at most: file systems allow 255, and a download adds to it."""
+
 _LARGEST = 2**63 - 1
 """What anything is counted in, bytes or images, at most."""
 
@@ -151,7 +154,8 @@ def file_name(address: str) -> str:
     """
     path = unquote(urlsplit(address).path) if is_web(address) else address
     name = PurePosixPath(path).name
-    return "archive" if name in ("", "..") or "\0" in name else name
+    is_usable = name not in ("", "..") and "\0" not in name and len(name.encode(errors="replace")) <= _LONGEST_NAME
+    return name if is_usable else "archive"
 
 
 def read_card(file: Path) -> Card:

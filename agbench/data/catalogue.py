@@ -274,7 +274,11 @@ def _own_card(card: Card, address: str) -> Card:
 
 def _existing(path: Path) -> Path:
     path = files.expanded(path)
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:  # too long, or not ours to look at
+        raise UserError(f"{path} can't be read: {error.strerror}") from error
+    if not is_there:
         raise UserError(f"there is no file or folder {path}")
     place = path.resolve()
     if as_text(str(place)) != str(place):

@@ -112,7 +112,11 @@ class _UnavailableError(Exception):
 def _from_disk(
     card: Card, place: Path, accept_unverified: bool, downloads: Path, on_progress: OnProgress
 ) -> Obtained:
-    if not place.exists():
+    try:
+        is_there = place.exists()
+    except OSError as error:  # too long, or not ours to look at
+        raise _UnavailableError(f"{place} can't be read: {error.strerror}") from error
+    if not is_there:
         raise _UnavailableError(f"there is no file or folder {place}")
     place = place.resolve()
     if place.is_dir():

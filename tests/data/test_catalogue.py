@@ -9,6 +9,7 @@ from agbench.core.errors import UserError
 from agbench.data.card import file_name, write_card
 from agbench.data.catalogue import Catalogue
 from agbench.data.layouts import LAYOUTS
+from agbench.data.prepare import Request, prepare
 from tests.data.test_folder import several
 
 
@@ -201,6 +202,13 @@ def test_aliases_of_aliases_are_not_written_out(tmp_path):
     assert len(str(caught.value)) < 20_000
 
 
-@pytest.mark.parametrize("address", ["https://example.org/..", "https://example.org/%00", "https://example.org/"])
-def test_an_archive_is_never_called_what_no_file_can_be(address):
-    assert file_name(address) == "archive"
+@pytest.mark.parametrize("name", ["..", "%00", "", "x" * 240])
+def test_an_archive_is_never_called_what_no_file_can_be(name):
+    assert file_name(f"https://example.org/{name}") == "archive"
+
+
+def test_a_path_that_is_too_long_for_one_is_refused(tmp_path):
+    with pytest.raises(UserError, match="can't be read: File name too long"):
+        Catalogue(tmp_path).own_folder(tmp_path / ("x" * 300))
+    with pytest.raises(UserError, match="can't be read: File name too long"):
+        prepare(Catalogue(tmp_path).find("dtd"), tmp_path, Request(source=str(tmp_path / ("x" * 300))))
