@@ -180,7 +180,12 @@ def rewrite(data: bytes, path: str, copied: Copied) -> Rewritten:
     b'a.jpg,cat'
     """
     mark, encoding, errors = next((one for one in _MARKS if data.startswith(one[0])), _UNMARKED)
-    text = data[len(mark) :].decode(encoding, errors)
+    body = data[len(mark) :]
+    try:
+        text = body.decode(encoding, errors)
+    except UnicodeDecodeError as error:  # UTF-16 that ends within a letter
+        doubtful = _count_doubtful(body.decode(encoding, "replace"), copied)
+        return Rewritten(data, doubtful=doubtful, problem=f"it is cut off, or no {encoding}: {error.reason}")
     folder, _ = _split(path)
     # The delimiter is the one that makes most cells images: a semicolon is as common as a comma in places.
     read = [(*_records(text, delimiter), delimiter) for delimiter in _DELIMITERS]
@@ -188,8 +193,7 @@ def rewrite(data: bytes, path: str, copied: Copied) -> Rewritten:
     most, place = max(counted)
     records, problem, delimiter = read[-place]
     if not most:
-        doubtful = sum(map(copied.may_name, re.split("[\r\n]+", text)))
-        return Rewritten(data, doubtful=doubtful, problem=problem)
+        return Rewritten(data, doubtful=_count_doubtful(text, copied), problem=problem)
     parts, changed, removed, doubtful = [], 0, 0, 0
     for raw, row in records:
         named = {place: image for place, cell in enumerate(row) if (image := copied.named(cell, folder))}
@@ -201,6 +205,10 @@ def rewrite(data: bytes, path: str, copied: Copied) -> Rewritten:
         changed += new != row
         parts.append(raw if new == row else _replaced(raw, row, new, delimiter))
     return Rewritten(mark + "".join(parts).encode(encoding, errors), changed, removed, doubtful)
+
+
+def _count_doubtful(text: str, copied: Copied) -> int:
+    return sum(map(copied.may_name, re.split("[\r\n]+", text)))
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -138,3 +138,11 @@ def test_what_a_table_names_and_is_not_there_is_named(agbench, tmp_path, photos)
 def test_a_folder_that_no_system_can_have_names_no_image(folder):
     copied = tables.Copied(Path("/photos"), Path("/small"), {"a.png": "a.jpg"})
     assert copied.named(f"{folder}/a.png", "") is None
+
+
+def test_a_table_in_utf_16_that_is_cut_off_stays_and_is_doubtful():
+    copied = tables.Copied(Path("/photos"), Path("/small"), {"a.png": "a.jpg"})
+    data = "\ufeffa.png,cat\n".encode("utf-16-le")[:-1]
+    made = tables.rewrite(data, "labels.csv", copied)
+    assert (made.data, made.doubtful) == (data, 1)
+    assert "cut off" in made.words()
