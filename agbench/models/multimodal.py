@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.models import autogluon_internals, memory_layout, weights
+from agbench.models.augmentation import RepeatableImages
 from agbench.models.autogluon_internals import (
     PATH_SEPARATOR,
     PER_GPU_BATCH_SIZE,
@@ -49,6 +50,20 @@ class _Layout(Callback):  # type: ignore[misc]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         memory_layout.apply(pl_module)
+
+
+class _Augmentations(Callback):  # type: ignore[misc]
+    """Augmentations that are drawn from the seed, the epoch and the image alone."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # AutoMM's own name; its loader is made of what stands there.
+        trainer.datamodule.train_dataset = RepeatableImages(trainer.datamodule.train_dataset, self._seed)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.datamodule.train_dataset.begin(trainer.current_epoch)
 
 
 def check(variant: str, budget: Budget) -> None:
@@ -96,7 +111,7 @@ def fit_predict(task: Task) -> Fitted:
         enable_progress_bar=False,
     )
     curve = _Curve(task)
-    autogluon_internals.train_exactly_all_epochs(predictor, [_Layout(), curve])
+    autogluon_internals.train_exactly_all_epochs(predictor, [_Layout(), _Augmentations(task.seed), curve])
     settings = _settings(task)
     task.on_phase("fit")
     started = time.monotonic()

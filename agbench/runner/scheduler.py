@@ -295,7 +295,7 @@ class Scheduler:
     def _job(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> Job:
         resources = replace(self._share.resources, halvings=halvings)
         number = f"{self._token}-{first}-{attempt}"
-        return Job(number, group, self._home, self._software, resources, self._share.workers == 1)
+        return Job(number, group, self._home, self._software, resources)
 
     def _submit_waiting(self) -> None:
         """Send no more than the share allows: Ray counts cores and GPUs alone."""

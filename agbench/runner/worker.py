@@ -35,9 +35,6 @@ MODEL = "model"
 MEMORY_POLL_SECONDS = 0.5
 """Seconds between two looks at a trial's memory."""
 
-LOADERS = 2
-"""AutoMM's own ``env.num_workers``."""
-
 LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "PMI_", "OMPI_COMM_", "LSB_", "JSM_")
 RANKS = {
     *("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "NODE_RANK"),
@@ -64,8 +61,6 @@ class Job:
         Digest of the driver's versions.
     resources : Resources
         Cores and GPUs of the trial.
-    alone : bool
-        Whether no other trial shares the machine.
     """
 
     number: str
@@ -73,14 +68,6 @@ class Job:
     home: staging.DriverPaths
     software: str
     resources: Resources
-    alone: bool
-
-    @property
-    def threads(self) -> int:
-        """How many threads compute; beside other trials the loaders count in."""
-        loaders = self.conditions[0].budget.loaders
-        counted = 0 if self.alone else LOADERS if loaders is None else loaders
-        return max(self.resources.cpus - counted, 1)
 
 
 @dataclass(frozen=True)
@@ -204,9 +191,10 @@ def _prepare_process(job: Job) -> None:
     importlib.import_module(family.module)
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(job.threads)
+    # Loaders are not subtracted: their number must change no result.
+    threadpool_limits(job.resources.cpus)
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(job.threads)
+        sys.modules["torch"].set_num_threads(job.resources.cpus)
 
 
 @contextmanager

@@ -47,6 +47,22 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(make_task)
     assert not np.array_equal(first, probabilities(1))
 
 
+def test_the_number_of_loaders_changes_no_bit(make_task):
+    """Two epochs with augmentations, loaded in this process, by two others and by eight."""
+
+    def probabilities(loaders):
+        task = make_task(budget=replace(BUDGET, epochs=2, loaders=loaders), variant=LITE0)
+        fitted = multimodal.fit_predict(task)
+        shutil.rmtree(task.folder)
+        return fitted.curve, fitted.predictions[0].probabilities.to_numpy()
+
+    curve, first = probabilities(0)
+    for loaders in (2, 8):
+        other_curve, other = probabilities(loaders)
+        assert other_curve == curve
+        assert np.array_equal(first, other)
+
+
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_an_image_that_automm_replaces_fails_the_trial(make_task, loaders):
     task = make_task(budget=replace(BUDGET, loaders=loaders), variant=LITE0)
