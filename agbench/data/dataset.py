@@ -56,6 +56,8 @@ class Dataset:
         Classes that were too small for three parts and are left out, with their images.
     skipped : dict of str to int
         Files that are none of its images, counted by the reason.
+    unused_columns : tuple of str
+        Columns of its table that are neither images nor labels.
     asked_for : str, optional
         The source that it was prepared from instead of its card's.
     """
@@ -70,6 +72,7 @@ class Dataset:
     deviation: str = ""
     dropped: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
+    unused_columns: tuple[str, ...] = ()
     asked_for: str | None = None
 
     @property
@@ -127,6 +130,11 @@ class Dataset:
         if self.skipped:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.skipped.items())
             said.append(f"files that are not among its images: {reasons}")
+        if self.unused_columns:
+            names = ", ".join(map(repr, self.unused_columns))
+            said.append(
+                f"columns of its table that are not used: {names}; the split is drawn at random, whatever they say"
+            )
         return said
 
     @property
@@ -201,6 +209,8 @@ def load_prepared(name: str, datasets: Path) -> Dataset:
         deviation=marker["deviation"],
         dropped=marker["dropped"],
         skipped=marker["aside"],
+        # Not known of a data set that was prepared before they were kept.
+        unused_columns=tuple(marker.get("unused_columns", ())),
         asked_for=marker["asked_for"],
     )
     for row in index.to_dict("records"):

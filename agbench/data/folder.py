@@ -33,11 +33,14 @@ class Listing:
         Path with forward slashes, and label; in a stable order.
     skipped : tuple of (str, str)
         What else lies there, and why it is none of them.
+    unused : tuple of str
+        Columns of a table that are neither images nor labels.
     """
 
     root: Path
     rows: tuple[tuple[str, str], ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,7 @@ def table(file: Path, columns: Columns) -> Listing:
                     raise unknown("column", column, lines.fieldnames or ())
                 if list(lines.fieldnames or ()).count(column) > 1:
                     raise UserError(f"{file} has several columns called {column!r}")
+            unused = tuple(name for name in lines.fieldnames or () if name not in (columns.image, columns.label))
             for line in lines:
                 path, label = line[columns.image], line[columns.label]
                 if None in line or not path or not label:
@@ -244,7 +248,7 @@ def table(file: Path, columns: Columns) -> Listing:
         raise UserError(f"{file} can't be read: {error.strerror}") from error
     if not rows:
         raise UserError(f"{file} names no images")
-    return Listing(file.resolve().parent, tuple(rows.items()))
+    return Listing(file.resolve().parent, tuple(rows.items()), unused=unused)
 
 
 def _where_not(file: Path) -> str:

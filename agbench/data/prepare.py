@@ -185,6 +185,7 @@ def _fill(
         "source": asdict(obtained.source),
         "deviation": deviation,
         "dropped": dropped,
+        "unused_columns": listing.unused,
         "aside": dict(Counter(reason for _, reason in listing.skipped)),
         "asked_for": request.source and _absolute(request.source),
     }

@@ -234,6 +234,17 @@ def test_a_table_of_images_is_a_data_set(tmp_path, prepared):
     assert Path(dataset.index["image"].iloc[0]).is_file()
 
 
+def test_columns_that_are_not_used_are_said(tmp_path, prepared):
+    several(tmp_path / "root", "x", "y")
+    lines = [f"root/{label}/{number}.jpg,{label},train,p{number}" for label in "xy" for number in range(5)]
+    text = "\n".join(["image,label,split,patient", *lines])
+    known = Catalogue(tmp_path / "work").own_table(write(tmp_path, text), COLUMNS, "mine")
+    (said,) = prepared(known, tmp_path / "work").remarks()
+    assert said.startswith(
+        "columns of its table that are not used: 'split', 'patient'; the split is drawn at random"
+    )
+
+
 def test_a_class_folder_without_an_image_is_said(tmp_path):
     several(tmp_path, "a", "b")
     (tmp_path / "empty").mkdir()
