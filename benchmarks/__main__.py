@@ -19,6 +19,7 @@ NAMES = (
     "preparing",
     "features",
     "layout",
+    "probe",
     "trial",
     "peer",
     "side_by_side",

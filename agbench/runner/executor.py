@@ -31,17 +31,16 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
 
 import ray
-from ray._private import ray_constants
 from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from agbench.runner import ray_internals
 
 RECYCLED_AFTER = 50
 """Trials after which a worker is replaced by a fresh one, before what AutoGluon leaks adds up."""
 
 _HEAD = "node:__internal_head__"
 """The resource that only a cluster's head node has."""
-
-_CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 SOCKET_PATH = 107
 """Bytes that the path of a socket has at most."""
@@ -215,7 +214,7 @@ def _start_here(folder: str | None, quiet: dict[str, Any]) -> None:
     _check_loopback()
     for is_last in (False, True):
         try:
-            with _loopback_only():
+            with ray_internals.one_machine():
                 ray.init(
                     address="local",
                     num_cpus=environment.available_cpus(),
@@ -234,26 +233,6 @@ def _start_here(folder: str | None, quiet: dict[str, Any]) -> None:
                 ) from error
         else:
             return
-
-
-@contextmanager
-def _loopback_only() -> Iterator[None]:
-    """Let the Ray that is started in the block listen on the loopback interface alone.
-
-    Ray replaces ``_node_ip_address="127.0.0.1"`` by the machine's address. It keeps to the loopback where it may
-    not build a cluster, as by default on macOS and Windows. Its processes inherit the variable that says so, which
-    this process has read already.
-    """
-    before = os.environ.get(_CLUSTERS), ray_constants.ENABLE_RAY_CLUSTER
-    os.environ[_CLUSTERS], ray_constants.ENABLE_RAY_CLUSTER = "0", False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before[1]
-        if before[0] is None:
-            del os.environ[_CLUSTERS]
-        else:
-            os.environ[_CLUSTERS] = before[0]
 
 
 @contextmanager
