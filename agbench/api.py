@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from agbench.core import environment, files
-from agbench.core.arguments import as_path, checked, filled, integers, is_path, numbers, texts
+from agbench.core.arguments import as_float, as_path, checked, filled, integers, is_path, numbers, texts
 from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
 from agbench.core.progress import Progress, seconds_of
@@ -877,7 +877,7 @@ def _selection(name: object, workspace: Workspace, **options: Any) -> ImageSelec
 def _seconds(budget: float | str | None) -> float | None:
     if budget is None or isinstance(budget, str):
         return None if budget is None else seconds_of(budget)
-    seconds = checked("budget", budget, (int, float), "seconds, or a duration such as '10m'")
+    seconds = as_float(checked("budget", budget, (int, float), "seconds, or a duration such as '10m'"))
     if not 0 < seconds < float("inf"):
-        raise UserError(f"{budget!r} is not a duration: use 90s, 10m or 1.5h")
-    return float(seconds)
+        raise UserError(f"{seconds:g} is not a duration: use 90s, 10m or 1.5h")
+    return seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Set
 from numbers import Integral, Real
 from os import PathLike
@@ -57,9 +58,23 @@ def numbers(name: str, value: object) -> tuple[float, ...] | None:
         name,
         value,
         lambda one: isinstance(one, Real) and not isinstance(one, bool),
-        float,
+        as_float,
         "a number or a list of numbers",
     )
+
+
+def as_float(number: Any) -> float:
+    """Return a number as a float, an infinite one where it is too large for that.
+
+    Examples
+    --------
+    >>> as_float(1), as_float(10**400)
+    (1.0, inf)
+    """
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def integers(name: str, value: object) -> tuple[int, ...] | None:

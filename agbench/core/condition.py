@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from numbers import Integral, Real
 from typing import Any
 
-from agbench.core.arguments import checked, texts
+from agbench.core.arguments import as_float, checked, texts
 from agbench.core.errors import UserError
 
 ID_FORMAT = 1
@@ -310,9 +310,9 @@ def _checked_setting(name: str, value: Any, kind: str, limits: Mapping[str, Any]
         return checked(name, value, str, "a text")
     number = Integral if kind.startswith("int") else Real
     checked(name, value, number, "a whole number" if number is Integral else "a number")
-    value = int(value) if number is Integral else float(value)
-    if not math.isfinite(value):
-        raise UserError(f"{value} is not a value for {name}: use a finite number")
+    value = int(value) if number is Integral else as_float(value)
+    if not math.isfinite(as_float(value)):
+        raise UserError(f"{as_float(value)} is not a value for {name}: use a finite number")
     if limits["least"] is not None and value < limits["least"]:
         raise UserError(f"{value} is not a value for {name}: use {limits['least']} or more")
     if limits["above"] is not None and value <= limits["above"]:

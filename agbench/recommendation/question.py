@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agbench.analysis.intervals import MARGIN, ONE_SIDED, Comparison, Interval
-from agbench.core.arguments import checked
+from agbench.core.arguments import as_float, checked
 from agbench.core.condition import Budget, Preprocessing
 from agbench.core.errors import UserError
 from agbench.models import registry
@@ -73,7 +73,8 @@ class Question:
                     f"{self.image_size} is too small an image_size: use {SMALLEST_SIDE} or more pixels"
                 )
         if not 0 < self.margin < 1:
-            raise UserError(f"{self.margin:g} is not a margin: use a share between 0 and 1, such as 0.01")
+            margin = as_float(self.margin)
+            raise UserError(f"{margin:g} is not a margin: use a share between 0 and 1, such as 0.01")
         family, _ = registry.find_model(self.model)
         if "folds" not in family.reads:
             raise UserError(
