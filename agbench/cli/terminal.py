@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -16,9 +17,12 @@ _ERRORS = 2
 def without_lines_of_libraries() -> Iterator[None]:
     """Keep what libraries below Python write off the terminal: libtiff, libjpeg and gRPC write to the descriptor.
 
+    Matplotlib tells by Python's logging where it keeps its fonts where the home folder can't be written.
+
     What Python writes to ``sys.stderr`` is shown as before. Processes that are started within the block write to
     nowhere, as those of a pool give their errors back as exceptions.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     before = sys.stderr
     try:
         is_descriptor = before.fileno() == _ERRORS

@@ -13,12 +13,12 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agbench.core import environment, processes
+from agbench.core import processes
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.runner import staging, worker
 from agbench.runner.events import TrialEvent
-from agbench.runner.resources import STORE_BYTES, Machine
+from agbench.runner.resources import STORE_BYTES, Machine, this_machine
 from agbench.runner.worker import Job, JobResult
 from agbench.store.outcome import Ending, Failure, Usage
 
@@ -212,12 +212,15 @@ def _connected(address: str | None, folder: str | None, quiet: dict[str, Any]) -
 def _start_here(folder: str | None, quiet: dict[str, Any]) -> None:
     """Start Ray on this machine; once more where a busy machine takes too long for it."""
     _check_loopback()
+    here = this_machine()
     for is_last in (False, True):
         try:
             with ray_internals.one_machine():
                 ray.init(
                     address="local",
-                    num_cpus=environment.available_cpus(),
+                    num_cpus=here.cpus,
+                    # Ray knows the limits of a container, not those of a batch job or a service.
+                    _memory=max(here.memory, 1),
                     include_dashboard=False,
                     object_store_memory=STORE_BYTES,
                     _temp_dir=folder,
