@@ -177,6 +177,12 @@ def test_seconds_on_other_hardware_are_shown_and_not_judged(store):
     assert r"→ Another \| one" in done.stdout
 
 
+def test_another_gpu_is_other_hardware(store):
+    comparison = compared(store, result(ORIGINAL, seconds=SLOW), gpu="NVIDIA H200, 143771 MiB, driver 570.86.15")
+    assert str(comparison.speeds[0].verdict) == "not judged: other hardware"
+    assert [change.what for change in comparison.changes] == ["gpu"]
+
+
 def test_few_seconds_more_are_not_judged(store):
     # The first trial of a worker takes some more than the next ones.
     comparison = compared(store, result(ORIGINAL, seconds={"fit": 13.0, "total": 13.0}))

@@ -17,6 +17,7 @@ from agbench.core.workspace import Workspace
 from agbench.reporting.build import write_reports
 from agbench.reporting.tables import details
 from agbench.store.reader import read_records
+from agbench.store.store import Store
 from tests.reporting import made
 from tests.reporting.conftest import report
 
@@ -209,6 +210,15 @@ def test_a_damaged_file_of_the_store_is_a_trial_without_a_result(tmp_path, file)
     page = (report(workspace) / "report.md").read_text()
     assert "| failed" in page
     assert "its files in the store are damaged" in page
+
+
+@pytest.mark.parametrize("machine", [{}, {"gpu": "NVIDIA H200, 143771 MiB, driver 570.86.15"}])
+def test_the_machine_is_said_with_its_gpu_where_it_has_one(tmp_path, machine):
+    workspace = Workspace(tmp_path)
+    results = [made.result(made.condition("mine", "tabular:dct", level), 0.5) for level in (1.0, 0.3)]
+    made.sweep(Store(workspace.results), "one", results, **machine)
+    (said,) = [line for line in (report(workspace) / "report.md").read_text().splitlines() if "Machine:" in line]
+    assert ("NVIDIA H200, 143771 MiB, driver 570.86.15" in said) == bool(machine)
 
 
 def test_predictions_that_are_not_the_measured_ones_are_seen(tmp_path):
