@@ -100,7 +100,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped | No
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `./run.sh test --quick` leaves out."""
+    """Mark what `./run.sh test --quick` leaves out, and begin with what takes long in one test."""
     here = Path(__file__).parent
     for item in items:
         is_here = item.path.is_relative_to(here)
@@ -108,6 +108,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if module in SLOW_MODULES or SLOW_FIXTURES & set(fixtures):
             item.add_marker(pytest.mark.slow)
+    # At the end, one process would wait for it.
+    items.sort(key=lambda item: item.path.name != "test_packaging.py")
 
 
 def environment() -> dict[str, str]:
