@@ -105,7 +105,8 @@ def allocate(machines: Sequence[Machine], wanted: int | None, most: int | None =
     agbench.core.errors.UserError: --workers 3 is more than the 2 cores that there are
     """
     cpus, gpus = sum(one.cpus for one in machines), sum(one.gpus for one in machines)
-    there = f"{cpus} cores, {gpus or 'no'} GPU{'s' if gpus > 1 else ''}, {_gib(machines)} GiB"
+    cores = "1 core" if cpus == 1 else f"{cpus} cores"
+    there = f"{cores}, {gpus or 'no'} GPU{'s' if gpus > 1 else ''}, {_gib(machines)} GiB"
     if len(machines) > 1:
         there += f" on {len(machines)} machines"
     fitting = [one for one in machines if one.cpus and (one.gpus or not gpus)]
