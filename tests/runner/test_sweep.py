@@ -117,7 +117,7 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(swept, agbench):
     counted, shared, estimated = lines[-3:]
     assert counted == "8 conditions: 4 done, 4 to run"
     assert "each with" in shared
-    assert "cores, no GPU" in shared
+    assert ("1 core, no GPU" if environment.available_cpus() == 1 else "cores, no GPU") in shared
     assert estimated.startswith("about ")
     assert states(swept.workspace) == before
 
