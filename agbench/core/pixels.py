@@ -123,6 +123,10 @@ def _check_colours(image: Image.Image) -> None:
         )
     if image.mode == "P" and isinstance(hidden, bytes) and len(hidden) > _LARGEST_PALETTE:
         raise UnreadableImageError("damaged: more transparent colours than a palette has")
+    if image.mode == "P" and isinstance(hidden, int) and not 0 <= hidden < _LARGEST_PALETTE:
+        raise UnreadableImageError("damaged: its transparent colour is none of its palette")
+    if len(image.getbands()) == 1 and isinstance(hidden, tuple):
+        raise UnreadableImageError("damaged: its transparent colour is one of three channels, and it has one")
 
 
 def _raw_mode(image: Image.Image) -> str:
