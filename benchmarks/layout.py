@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from benchmarks.row import Row
+from benchmarks.row import Row, paired
 
 NETWORKS = {
     "efficientnet_lite0": "grouped",
@@ -38,10 +37,12 @@ def rows() -> Iterator[Row]:
             last = timm.create_model(name, num_classes=10, **more).train().to(memory_format=torch.channels_last)
             images = torch.randn(batch, 3, side, side)
             labels = torch.arange(batch) % 10
-            _step(usual, images, labels)
-            _step(last, images, labels)
-            times = [(_step(usual, images, labels), _step(last, images, labels)) for _ in range(STEPS)]
-            before, after = (statistics.median(one) for one in zip(*times, strict=True))
+            ways = {
+                way: partial(_step, network, images, labels) for way, network in (("usual", usual), ("last", last))
+            }
+            paired(ways, 1)  # the first step of a network takes longer
+            seconds = paired(ways, STEPS)
+            before, after = seconds["usual"], seconds["last"]
             yield Row(
                 f"a step of training {name} with {batch} images of {side} pixels, channels_last",
                 f"{after:.2f} s",
@@ -51,10 +52,8 @@ def rows() -> Iterator[Row]:
             )
 
 
-def _step(network: Any, images: Any, labels: Any) -> float:
+def _step(network: Any, images: Any, labels: Any) -> None:
     import torch
 
-    started = time.perf_counter()
     network.zero_grad()
     torch.nn.functional.cross_entropy(network(images), labels).backward()
-    return time.perf_counter() - started

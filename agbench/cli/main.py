@@ -14,7 +14,7 @@ import click
 from agbench.cli import compress, data, nightly, recommend, report, run, sweeps
 from agbench.cli.exit import Exit
 from agbench.cli.terminal import without_lines_of_libraries
-from agbench.core.errors import UserError
+from agbench.core.errors import UserError, in_a_line
 
 REFUSALS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
@@ -59,10 +59,10 @@ def _of_the_machine(error: BaseException | None) -> str:
     """Return what the machine refuses, in a line; empty where an error is a mistake of ours."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in REFUSALS:
-            return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+            return in_a_line(error)
         package = type(error).__module__.split(".")[0]
         if package in ("sqlite3", "sqlalchemy"):
-            return f"the store can't be read or written: {str(error).splitlines()[0]}"
+            return f"the store can't be read or written: {in_a_line(error)}"
         # MLflow raises its own errors beside those of the store, not from them.
         error = error.__cause__ or (error.__context__ if package == "mlflow" else None)
     return ""

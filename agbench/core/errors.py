@@ -24,6 +24,21 @@ class UnreadableImageError(Exception):
     """The image can't be read whole, or can't be shown faithfully; the message says why."""
 
 
+def in_a_line(error: BaseException) -> str:
+    r"""Return what the system or a library says, in a line: of the system with the file, where it names one.
+
+    Examples
+    --------
+    >>> in_a_line(OSError(28, "No space left on device", "a.jpg"))
+    'a.jpg: No space left on device'
+    >>> in_a_line(ValueError("first\nsecond"))
+    'first'
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """Build the error for a name that isn't there, with the nearest one that is.
 

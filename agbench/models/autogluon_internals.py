@@ -10,9 +10,9 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agbench.models.registry import ModelError
 
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from autogluon.multimodal import MultiModalPredictor
     from autogluon.tabular import TabularPredictor
+    from lightning.pytorch import Trainer
     from lightning.pytorch.callbacks import Callback
+
+T = TypeVar("T")
 
 PATH_SEPARATOR = ";"
 """AutoMM splits the path of an image at it, to take several images per row (``multimodal.utils.misc``)."""
@@ -91,6 +94,23 @@ def train_exactly_all_epochs(predictor: MultiModalPredictor, added: Sequence[Cal
         return [*kept, *added] if is_train else kept
 
     learner.get_callbacks_per_run = callbacks
+
+
+def replace_training_images(trainer: Trainer, make: Callable[[Any], T]) -> T:
+    """Replace the images that a training is about to load by others that are made of them, and return these.
+
+    From ``multimodal.data.datamodule``, which makes its loader of ``train_dataset``; no argument takes another.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Lightning's trainer of a MultiModalPredictor, whose loaders are not made yet (``on_fit_start``).
+    make : callable
+        Takes AutoMM's data set, and returns the one to load instead.
+    """
+    images = make(trainer.datamodule.train_dataset)
+    trainer.datamodule.train_dataset = images
+    return images
 
 
 class ReplacedImages:

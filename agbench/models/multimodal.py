@@ -59,11 +59,12 @@ class _Augmentations(Callback):  # type: ignore[misc]
         self._seed = seed
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # AutoMM's own name; its loader is made of what stands there.
-        trainer.datamodule.train_dataset = RepeatableImages(trainer.datamodule.train_dataset, self._seed)
+        self._images = autogluon_internals.replace_training_images(
+            trainer, lambda images: RepeatableImages(images, self._seed)
+        )
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.datamodule.train_dataset.begin(trainer.current_epoch)
+        self._images.begin(trainer.current_epoch)
 
 
 def check(variant: str, budget: Budget) -> None:

@@ -323,7 +323,7 @@ class Scheduler:
             run.handle_event(event, now)
             if isinstance(event, Began):
                 with suppress(NotStoredError):  # tried again when it ends
-                    self._begin(run, event.environment, event.log)
+                    self._begin(run)
                 away = "" if event.host == self._home.host else event.host
                 happened.append(Started(run.group[0], run.first, self._total, run.attempt, away))
             elif isinstance(event, Phase | Epoch):
@@ -386,7 +386,7 @@ class Scheduler:
     def _keep(self, completed: Completed) -> None:
         """Store an outcome; asked again, go on where it was refused."""
         run, outcome = completed.run, completed.outcome
-        self._begin(run, run.began.environment if run.began else None, run.began.log if run.began else "")
+        self._begin(run)
         while run.stored < len(run.group):
             run_id = run.run_ids[run.stored]
             if isinstance(outcome, Failure):
@@ -404,12 +404,14 @@ class Scheduler:
                 raise NotStoredError(f"the model can't be kept: {error}") from error
         shutil.rmtree(scratch, ignore_errors=True)
 
-    def _begin(self, run: TrialRun, surroundings: dict[str, Any] | None, log: str) -> None:
+    def _begin(self, run: TrialRun) -> None:
         """Note that trials have begun; of those that ended before that was heard of, with what is known here."""
         if len(run.run_ids) == len(run.group):
             return
-        if surroundings is None:
-            surroundings = environment.describe(self._share.resources.cpus, self._share.resources.gpus)
+        if run.began is not None:
+            surroundings, log = run.began.environment, run.began.log
+        else:
+            surroundings, log = environment.describe(self._share.resources.cpus, self._share.resources.gpus), ""
         for condition in run.group[len(run.run_ids) :]:
             run.run_ids.append(self._store.begin(condition, surroundings, self._names, log))
 

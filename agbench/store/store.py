@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from agbench.core.condition import Condition
 from agbench.core.environment import digest_of_software
-from agbench.core.errors import NotStoredError, UserError
+from agbench.core.errors import NotStoredError, UserError, in_a_line
 from agbench.store.metrics import CURVE, STORING, of_result
 from agbench.store.outcome import STATUS, Ending, Failure, Result, Status, Usage
 from agbench.store.record import (
@@ -80,7 +80,7 @@ class Store:
             self._client.search_experiments(max_results=1)
         except (MlflowException, SQLAlchemyError) as error:
             place = self._elsewhere or self.folder / DATABASE
-            raise UserError(f"the store {place} can't be opened: {str(error).splitlines()[0]}") from error
+            raise UserError(f"the store {place} can't be opened: {in_a_line(error)}") from error
 
     def begin(
         self,
@@ -338,18 +338,10 @@ def _writing() -> Iterator[None]:
     """Raise `NotStoredError` for what a disk, a database or a server refuses."""
     try:
         yield
-    except MlflowException as error:
-        if error.error_code not in _PASSING:
+    except _CAUSES as error:
+        if isinstance(error, MlflowException) and error.error_code not in _PASSING:
             raise
-        raise NotStoredError(_first_line(error)) from error
-    except OSError as error:
-        raise NotStoredError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
-    except SQLAlchemyError as error:
-        raise NotStoredError(_first_line(error)) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        raise NotStoredError(in_a_line(error)) from error
 
 
 def _params(condition: Condition) -> dict[str, str]:

@@ -33,7 +33,7 @@ TABLE = ("image", "label")
 
 def once_found(reader: str) -> list[Path]:
     """The corpus of a reader."""
-    return sorted(file for file in (CORPUS / reader).glob("*"))
+    return sorted((CORPUS / reader).glob("*"))
 
 
 def image_files() -> list[bytes]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -23,6 +23,23 @@ from tests.conftest import environment
 DEADLINE = 120
 GONE = 60
 """Seconds after which nothing of a killed sweep may be left."""
+
+
+needs_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a disk, or take a network away"
+)
+
+
+@contextmanager
+def small_disk(folder, size):
+    """Let a folder be a disk of some bytes for a while, such as ``"8m"``."""
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield
+    finally:
+        # Even where a process that failed still has a file of it open.
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @pytest.fixture
@@ -70,12 +87,17 @@ def wait_until(condition, process):
         time.sleep(0.1)
 
 
+def says(process, *words):
+    """Return the next line of a sweep that has all of these words."""
+    for line in process.stderr:
+        if all(word in line for word in words):
+            return line
+    raise AssertionError(f"nothing was said of {words}")
+
+
 def begins(process, model):
     """Wait until a sweep says that a trial of a model begins: then it is recorded, too."""
-    for line in process.stderr:
-        if model in line and line.endswith(": begins\n"):
-            return
-    raise AssertionError(f"no trial of {model} began")
+    says(process, model, ": begins\n")
 
 
 def records(workspace) -> list[Record]:
@@ -222,7 +244,7 @@ def test_ctrl_c_while_workers_start_leaves_nothing_running(started, workspace):
     assert not alive
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may take a network away")
+@needs_root
 def test_no_loopback_is_one_line(workspace, plain_images, extra):
     command = [sys.executable, "-m", "agbench", "--workspace", workspace.folder, "run", "--dataset", plain_images]
     # A network namespace of its own has a loopback interface that is down.
@@ -248,16 +270,11 @@ def test_a_second_sweep_is_told_of_the_first(started, sweep, workspace):
     assert f"another sweep (process {process.pid}) runs in" in second.stderr.splitlines()[-1]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
+@needs_root
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(sweep, agbench, workspace, plain_images):
     assert agbench("--workspace", workspace.folder, "prepare", "--dataset", plain_images).returncode == 0
-    variants = workspace.datasets / "photos" / "variants"
-    variants.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", variants], check=True)
-    try:
+    with small_disk(workspace.datasets / "photos" / "variants", "16k"):
         done = sweep("fine", options=("--levels", "0.9,0.3"))
-    finally:
-        subprocess.run(["umount", variants], check=True)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     assert "No space left on device" in done.stderr.splitlines()[-1]
@@ -299,14 +316,6 @@ def test_a_plan_estimates_the_time_and_refuses_what_can_not_work(sweep, agbench,
     assert "Traceback" not in refused.stderr
 
 
-def says(process, words):
-    """Return the next line of a sweep that has these words."""
-    for line in process.stderr:
-        if words in line:
-            return line
-    raise AssertionError(f"nothing was said of {words!r}")
-
-
 def fill(folder):
     """Fill a disk to its last byte, and return the file that does it."""
     filler = folder / "filler"
@@ -316,11 +325,9 @@ def fill(folder):
     return filler
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
+@needs_root
 def test_what_was_computed_is_stored_when_there_is_room_again(sweep, started, workspace):
-    workspace.results.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", workspace.results], check=True)
-    try:
+    with small_disk(workspace.results, "8m"):
         first = sweep("fine")
         assert first.returncode == 0, first.stderr
         assert "MB are free in" in first.stderr
@@ -332,19 +339,13 @@ def test_what_was_computed_is_stored_when_there_is_room_again(sweep, started, wo
         says(process, "all that has ended is stored now")
         assert process.wait(DEADLINE) == 0, process.stderr.read()
         assert endings(workspace) == {"fine": ["finished"], "slow": ["finished"]}
-    finally:
-        subprocess.run(["umount", "--lazy", workspace.results], check=True)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a small disk")
+@needs_root
 def test_a_disk_too_small_for_the_store_is_one_line(sweep, agbench, workspace, plain_images):
     assert agbench("--workspace", workspace.folder, "prepare", "--dataset", plain_images).returncode == 0
-    workspace.results.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", workspace.results], check=True)
-    try:
+    with small_disk(workspace.results, "700k"):
         done = sweep("fine", options=("--levels", "1.0,0.3"))
-    finally:
-        subprocess.run(["umount", workspace.results], check=True)
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 2), done.stderr
     if done.returncode:
