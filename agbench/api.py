@@ -144,6 +144,8 @@ def run(
     address: str | None = None,
     retries: int = 1,
     keep_models: bool = False,
+    per_gpu: int | None = None,
+    loaders: int | None = None,
     name: str | None = None,
     fresh: bool = False,
     workspace: AnyPath | None = None,
@@ -177,6 +179,11 @@ def run(
         Maximum number of further attempts for a trial that crashed or ran out of memory.
     keep_models : bool
         Whether fitted models are kept in ``results/models``.
+    per_gpu : int, optional
+        Number of trials that share each GPU; by default as many as its memory and the cores allow.
+    loaders : int, optional
+        Number of processes per trial that decode images for a deep model; by default none without a GPU, and
+        beside one as many as the trial has cores, at most 8. It changes no result.
     name : str, optional
         Name of the sweep, for `report`, `compare` and `results`.
     fresh : bool
@@ -211,7 +218,7 @@ def run(
         seeds=integers("seeds", seeds) or (0,),
         quick=checked("quick", quick, bool, "true or false"),
         budget=budget or Budget(),
-        config=ExecutionConfig(workers, address, retries, keep_models),
+        config=ExecutionConfig(workers, address, retries, keep_models, per_gpu, loaders),
         name=name,
         fresh=checked("fresh", fresh, bool, "true or false"),
     )

@@ -48,8 +48,8 @@ def hyperparameters(scratch: Path) -> dict[str, Any]:
         "env.batch_size": budget.batch_size,
         "env.per_gpu_batch_size": budget.batch_size,
         "env.num_gpus": 0,
-        "env.num_workers": budget.loaders,
-        "env.num_workers_inference": budget.loaders,
+        "env.num_workers": 0,
+        "env.num_workers_inference": 0,
     }
 
 

@@ -36,6 +36,13 @@ def _study_help() -> str:
 @budget_options
 @click.option("--keep-models", is_flag=True, help="Keep fitted models in results/models.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Trials at once.  [default: what fits]")
+@click.option("--per-gpu", type=click.IntRange(1), metavar="N", help="Trials a GPU.  [default: what fits]")
+@click.option(
+    "--loaders",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Processes a trial that decode images for a deep model.  [default: what fits]",
+)
 @click.option("--address", metavar="RAY", help="Run on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")
 @click.option("--retries", type=click.IntRange(0), default=1, help="Of a trial that crashed.", show_default=True)
 @click.option("--name", "sweep_name", metavar="NAME", help="Group the trials: for list, compare, report --name.")
@@ -54,6 +61,8 @@ def run(
     quick: bool,
     keep_models: bool,
     workers: int | None,
+    per_gpu: int | None,
+    loaders: int | None,
     address: str | None,
     retries: int,
     sweep_name: str | None,
@@ -80,7 +89,7 @@ def run(
         seeds=seeds,
         quick=quick,
         budget=budget_of(options),
-        config=ExecutionConfig(workers, address, retries, keep_models),
+        config=ExecutionConfig(workers, address, retries, keep_models, per_gpu, loaders),
         name=sweep_name,
         fresh=fresh,
     )
@@ -115,7 +124,7 @@ def _print_plan(planned: PlannedRun) -> None:
         click.echo(f"{condition.id}  {state:6}  {condition}: {condition.budget}")
     click.echo(f"{len(planned.conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run")
     if plan.todo:
-        allocated = sweep.allocation(planned.request.config)
+        allocated = sweep.allocation(planned.request.config, planned.estimate.gpu_memory)
         click.echo(allocated)
         if planned.request.config.address is None:
             sweep.check_models(plan.todo)

@@ -121,6 +121,10 @@ def _setting(
     return field(default=None, metadata={"help": help_text, "least": least, "above": above, "metavar": metavar})
 
 
+NO_LONGER = ("loaders",)
+"""Settings that results of older protocols have, and that change no result today."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """Settings of a model; ``None`` leaves a setting to AutoGluon.
@@ -137,9 +141,6 @@ class Budget:
         Number of images per optimiser step (``env.batch_size``).
     image_size : int, optional
         Side in pixels that images are scaled and cropped to (``model.timm_image.image_size``).
-    loaders : int, optional
-        Number of processes that decode and augment images (``env.num_workers``). They draw the augmentation, so
-        their number changes the result, and doesn't follow the machine.
     preset : str, optional
         AutoGluon's preset, such as ``"medium_quality"``.
     learners : tuple of str, optional
@@ -167,7 +168,6 @@ class Budget:
     learning_rate: float | None = _setting("Of fine-tuning.", above=0)
     batch_size: int | None = _setting("Images an optimiser step.", least=1)
     image_size: int | None = _setting("Side in pixels that the deep model sees.", least=32)
-    loaders: int | None = _setting("Processes that decode images for the deep model.", least=0)
     preset: str | None = _setting("AutoGluon's, such as medium_quality or best_quality.", metavar="NAME")
     learners: tuple[str, ...] | None = _setting("TabularPredictor's.", metavar="GBM,CAT,XGB")
     time_limit: float | None = _setting("Seconds for fitting.", above=0, metavar="S")
@@ -180,7 +180,7 @@ class Budget:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Budget:
-        """Return a budget from stored settings, also from values that are refused today.
+        """Return a budget from stored settings, also from values that are refused today, without `NO_LONGER`.
 
         Older releases checked no values in Python. One result of theirs must not make its store unreadable.
 
@@ -195,7 +195,9 @@ class Budget:
         'image size 16, learners RF'
         """
         settings: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in plain.items()
+            if name not in NO_LONGER
         }
         try:
             return cls(**settings)
@@ -210,8 +212,8 @@ class Budget:
 
         Examples
         --------
-        >>> Budget(epochs=3).over(Budget(epochs=10, loaders=2))
-        Budget(epochs=3, learning_rate=None, batch_size=None, image_size=None, loaders=2, ...)
+        >>> Budget(epochs=3).over(Budget(epochs=10, batch_size=32))
+        Budget(epochs=3, learning_rate=None, batch_size=32, ...)
         """
         return replace(base, **self.settings())
 

@@ -84,13 +84,15 @@ def digest_of_software(versions: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def describe(cpus: int, gpus: int) -> dict[str, Any]:
+def describe(cpus: int, gpus: float) -> dict[str, Any]:
     """Describe the machine, the software and the code.
 
     Parameters
     ----------
-    cpus, gpus : int
-        Numbers of cores and GPUs of a trial.
+    cpus : int
+        Number of cores of a trial.
+    gpus : float
+        Number of GPUs of a trial, or its share of one.
 
     Returns
     -------
@@ -149,17 +151,36 @@ def available_gpus() -> int:
     return there if visible is None else min(there, len([one for one in visible.split(",") if one.strip()]))
 
 
+def free_gpu_memory() -> int:
+    """Return the bytes that are free on the fullest GPU; 0 where there is none, or nvidia-smi does not answer."""
+    if not available_gpus():
+        return 0
+    try:
+        free = _ask_gpus("memory.free", "nounits")
+        return min(int(line) for line in free) * 2**20
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return 0
+
+
+def _ask_gpus(values: str, *forms: str) -> list[str]:
+    """Return what nvidia-smi says of each GPU that this process may use."""
+    query = ["nvidia-smi", f"--query-gpu={values}", f"--format={','.join(('csv', 'noheader', *forms))}"]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    query += [] if not visible else [f"--id={visible}"]
+    said = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout
+    return [line.strip() for line in said.splitlines() if line.strip()]
+
+
 @cache
 def _gpus() -> dict[str, str]:
     """Return ``gpu``: models, memories, driver, and the CUDA that PyTorch was built for; empty without a GPU."""
     if not available_gpus():
         return {}
-    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     try:
-        lines = subprocess.run(query, capture_output=True, text=True, check=True, timeout=30).stdout.splitlines()
+        lines = _ask_gpus("name,memory.total,driver_version")
     except (OSError, subprocess.SubprocessError):
         return {"gpu": "unknown: nvidia-smi does not answer"}
-    said = [", driver ".join(line.strip().rsplit(", ", 1)) for line in lines if line.strip()]
+    said = [", driver ".join(line.rsplit(", ", 1)) for line in lines]
     for name in CUDA:
         with suppress(metadata.PackageNotFoundError):
             said.append(f"CUDA {metadata.version(name)}")

@@ -155,6 +155,8 @@ def _settings(task: Task) -> dict[str, Any]:
         "optim.top_k": 1,
         "optim.top_k_average_method": "best",
         "env.num_gpus": task.gpus,
+        "env.num_workers": task.loaders,
+        "env.num_workers_inference": task.loaders,
     }
     if task.variant:
         name = weights.checkpoint(task.variant, task.folder / "weights" / task.variant)
@@ -173,6 +175,4 @@ def _settings(task: Task) -> dict[str, Any]:
         settings["env.per_gpu_batch_size"] = per_gpu
     if budget.image_size is not None:
         settings["model.timm_image.image_size"] = budget.image_size
-    if budget.loaders is not None:
-        settings["env.num_workers"] = settings["env.num_workers_inference"] = budget.loaders
     return settings

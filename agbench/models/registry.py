@@ -52,6 +52,8 @@ class Task:
         Scratch folder; the fitted model goes to its subfolder ``model``.
     cpus, gpus : int
         Numbers of cores and of GPUs.
+    loaders : int
+        Number of processes that decode and augment images; it must change no result.
     halvings : int
         How often the batch that is on a GPU at a time is halved, because it did not fit. Gradients are
         accumulated to the batch of the budget.
@@ -73,6 +75,7 @@ class Task:
     folder: Path
     cpus: int
     gpus: int = 0
+    loaders: int = 0
     halvings: int = 0
     folds: pd.Series | None = None
     on_phase: Callable[[str], None] = field(default=lambda name: None)
@@ -214,7 +217,7 @@ FAMILIES = {
             *(f"efficientnet_b{size}" for size in range(5)),
         ),
         others="any timm backbone, or the path of a checkpoint folder",
-        reads=("epochs", "learning_rate", "batch_size", "image_size", "loaders", "preset", "time_limit"),
+        reads=("epochs", "learning_rate", "batch_size", "image_size", "preset", "time_limit"),
         module="agbench.models.multimodal",
     ),
     "tabular": Family(

@@ -147,7 +147,7 @@ def _fit_folds_at_once(
         time_limit=task.budget.time_limit,
         raise_on_model_failure=True,
         num_cpus=task.cpus,
-        num_gpus=0,
+        num_gpus=_gpus(task),
     )
     fitted = time.monotonic()
     task.on_phase("predict")
@@ -203,7 +203,7 @@ def _fit(
         time_limit=task.budget.time_limit,
         raise_on_model_failure=learners is not None,
         num_cpus=task.cpus,
-        num_gpus=0,
+        num_gpus=_gpus(task),
         feature_generator=generator,
         **held_out,
     )
@@ -215,6 +215,15 @@ def _fit(
         lambda test: predictor.predict_proba(_rows(table, test).drop(columns=LABEL), as_multiclass=True), tests
     )
     return predicted, fitted - started, _notes(table, predictor)
+
+
+def _gpus(task: Task) -> str | int:
+    """Return ``"auto"`` for a trial with a GPU: AutoGluon gives it to the learners that gain by it.
+
+    A number would give it to all: also to XGBoost, which is installed without CUDA, and to LightGBM and CatBoost,
+    of whose accuracy AutoGluon then warns (``AbstractModel.default_num_gpus``).
+    """
+    return "auto" if task.gpus else 0
 
 
 def _notes(table: pd.DataFrame, predictor: TabularPredictor) -> dict[str, str]:

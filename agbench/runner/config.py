@@ -23,6 +23,11 @@ class ExecutionConfig:
         Maximum number of further attempts for a trial that crashed or ran out of memory, 0 or more.
     keep_models : bool
         Whether fitted models are kept in ``results/models``.
+    per_gpu : int, optional
+        Number of trials that share each GPU, 1 or more; by default as many as its memory and the cores allow.
+    loaders : int, optional
+        Number of processes per trial that decode images for a deep model, 0 or more; by default none without a
+        GPU, and beside one as many as the trial has cores, at most 8. It changes no result.
 
     Raises
     ------
@@ -39,6 +44,8 @@ class ExecutionConfig:
     address: str | None = None
     retries: int = 1
     keep_models: bool = False
+    per_gpu: int | None = None
+    loaders: int | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None and checked("workers", self.workers, int, "a whole number") < 1:
@@ -48,3 +55,7 @@ class ExecutionConfig:
         if checked("retries", self.retries, int, "a whole number") < 0:
             raise UserError(f"{self.retries} is not a number of retries: use 0 or more")
         checked("keep_models", self.keep_models, bool, "true or false")
+        if self.per_gpu is not None and checked("per_gpu", self.per_gpu, int, "a whole number") < 1:
+            raise UserError(f"{self.per_gpu} trials a GPU are too few: use 1 or more")
+        if self.loaders is not None and checked("loaders", self.loaders, int, "a whole number") < 0:
+            raise UserError(f"{self.loaders} is not a number of loaders: use 0 or more")

@@ -16,11 +16,18 @@ class Estimate:
     ----------
     records : iterable of Record
         Trials of the data set that were stored before, the oldest first.
+
+    Attributes
+    ----------
+    gpu_memory : int
+        The most bytes that one of them had allocated on a GPU; 0 where none did.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._seconds: dict[tuple[str, Budget], dict[str, float]] = {}
+        self.gpu_memory = 0
         for record in latest([*records]).values():
+            self.gpu_memory = max(self.gpu_memory, int(record.metrics.get("gpu_memory_peak", 0)))
             self.add(record.condition, record.metrics["seconds_total"])
 
     def add(self, condition: Condition, seconds: float) -> None:

@@ -10,10 +10,11 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agbench.core import processes
+from agbench.core import environment, processes
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.runner import staging, worker
@@ -54,9 +55,16 @@ PATIENCE = 5.0
 
 
 class RayExecutor:
-    """Runs jobs on the workers of a Ray cluster."""
+    """Runs jobs on the workers of a Ray cluster.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_here : bool
+        Whether the cluster is this machine alone.
+    """
+
+    def __init__(self, is_here: bool) -> None:
+        self._is_here = is_here
         # On the head node, without which there is no cluster: any other may die.
         self._events = Queue(actor_options={"num_cpus": 0, "resources": {_HEAD: 0.001}})
         self._datasets: dict[str, Any] = {}
@@ -66,7 +74,9 @@ class RayExecutor:
     def machines(self) -> list[Machine]:
         """Machines of the cluster."""
         found = [one["Resources"] for one in ray.nodes() if one["Alive"]]
-        return [Machine(*(int(one.get(name, 0)) for name in ("CPU", "GPU", "memory"))) for one in found]
+        machines = [Machine(*(int(one.get(name, 0)) for name in ("CPU", "GPU", "memory"))) for one in found]
+        # Of other machines, the memory of GPUs is not known.
+        return [replace(machines[0], gpu_memory=environment.free_gpu_memory())] if self._is_here else machines
 
     def check_models(self, models: Sequence[tuple[str, Budget]], workers: int, cpus: int) -> None:
         """Raise `UserError` where a model can't work.
@@ -87,7 +97,8 @@ class RayExecutor:
         """Submit a job to the first free worker, and return a reference to its result."""
         if dataset.fingerprint not in self._datasets:
             self._datasets[dataset.fingerprint] = ray.put(dataset)
-        task = _work.options(num_cpus=job.resources.cpus, num_gpus=job.resources.gpus, name=str(job.conditions[0]))
+        needs = {"num_cpus": job.resources.cpus, "num_gpus": job.resources.gpu_share}
+        task = _work.options(**needs, name=str(job.conditions[0]))
         return task.remote(job, self._datasets[dataset.fingerprint], self._events)
 
     def wait(self, pending: Sequence[Any], seconds: float) -> list[Any]:
@@ -199,7 +210,7 @@ def _connected(address: str | None, folder: str | None, quiet: dict[str, Any]) -
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}") from error
     try:
-        yield RayExecutor()
+        yield RayExecutor(address is None)
     except (ray.exceptions.RayError, ConnectionError) as error:
         where = "this machine" if address is None else address
         raise UserError(

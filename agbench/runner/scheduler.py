@@ -112,7 +112,10 @@ class TrialStore(Protocol):
 
 @dataclass
 class TrialRun:
-    """Trials that share a fit, from their submission to their end. Times are seconds of the sweep's clock."""
+    """Trials that share a fit, from their submission to their end. Times are seconds of the sweep's clock.
+
+    `tries` counts the attempts that a limit of retries holds for: all but those that lacked a GPU of their own.
+    """
 
     group: tuple[Condition, ...]
     first: int
@@ -126,6 +129,7 @@ class TrialRun:
     usage: Usage = field(default_factory=Usage)
     overdue: str = ""
     stored: int = 0
+    tries: int = 1
 
     def handle_event(self, event: TrialEvent, now: float) -> None:
         """Update the state by a worker's event."""
@@ -297,6 +301,15 @@ class Scheduler:
         number = f"{self._token}-{first}-{attempt}"
         return Job(number, group, self._home, self._software, resources)
 
+    def _fewer_at_once(self) -> None:
+        """Let half as many of the trials that wait share a GPU: one ran out of its memory beside others."""
+        share = self._share
+        per_gpu = max(share.resources.per_gpu // 2, 1)
+        workers = max(share.workers * per_gpu // share.resources.per_gpu, 1)
+        self._share = replace(share, workers=workers, resources=replace(share.resources, per_gpu=per_gpu))
+        for run in self._waiting:
+            run.job = replace(run.job, resources=replace(run.job.resources, per_gpu=per_gpu))
+
     def _submit_waiting(self) -> None:
         """Send no more than the share allows: Ray counts cores and GPUs alone."""
         while self._waiting and self._refused_since is None and len(self._running) < self._share.workers:
@@ -376,11 +389,17 @@ class Scheduler:
         run, outcome = completed.run, completed.outcome
         if not isinstance(outcome, Failure):
             return self._ended(run, outcome)
-        if outcome.ending not in RETRIED or run.attempt > self._config.retries:
+        if outcome.ending not in RETRIED or run.tries > self._config.retries:
             return self._ended(run, [outcome] * len(run.group))
-        attempt, halvings = run.attempt + 1, run.job.resources.halvings + outcome.on_gpu
-        job = self._job(run.group, run.first, attempt, halvings)
-        self._submit(TrialRun(run.group, run.first, job, attempt))
+        # What did not fit beside others may fit alone: only then is its batch halved.
+        is_shared = outcome.on_gpu and run.job.resources.per_gpu > 1
+        if is_shared:
+            self._fewer_at_once()
+        halvings = run.job.resources.halvings + (outcome.on_gpu and not is_shared)
+        job = self._job(run.group, run.first, run.attempt + 1, halvings)
+        if is_shared or run.job.resources.per_gpu == 1:
+            job = replace(job, resources=replace(job.resources, per_gpu=1))
+        self._submit(TrialRun(run.group, run.first, job, run.attempt + 1, tries=run.tries + (not is_shared)))
         return [Retried(run.group[0], run.first, self._total, outcome)]
 
     def _keep(self, completed: Completed) -> None:
@@ -411,7 +430,7 @@ class Scheduler:
         if run.began is not None:
             surroundings, log = run.began.environment, run.began.log
         else:
-            surroundings, log = environment.describe(self._share.resources.cpus, self._share.resources.gpus), ""
+            surroundings, log = environment.describe(run.job.resources.cpus, run.job.resources.gpu_share), ""
         for condition in run.group[len(run.run_ids) :]:
             run.run_ids.append(self._store.begin(condition, surroundings, self._names, log))
 

@@ -120,7 +120,7 @@ def opened(
         begun = time.monotonic()
         with _workers(config.address) as (workers, check_stop):
             started = iter([time.monotonic() - begun])
-            allocated = resources.allocate(workers.machines, config.workers, most)
+            allocated = resources.allocate(workers.machines, config, most, estimate.gpu_memory)
             told: Iterator[SweepEvent] = iter(
                 [Preparing(str(allocated)), *_little_room(store.folder)]
             )  # once, for all rounds
@@ -176,14 +176,14 @@ def _models(todo: Sequence[Condition]) -> list[tuple[str, Budget]]:
     return list(dict.fromkeys((one.model, one.budget) for one in todo))
 
 
-def allocation(config: ExecutionConfig) -> Allocation:
+def allocation(config: ExecutionConfig, gpu_memory: int) -> Allocation:
     """Return how a sweep would allocate the machines to trials; Ray is asked for those of a cluster alone."""
     if config.address is None:
-        return resources.allocate([resources.this_machine()], config.workers)
+        return resources.allocate([resources.this_machine()], config, gpu_memory=gpu_memory)
     from agbench.runner import executor
 
     with executor.connected(config.address) as workers:
-        return resources.allocate(workers.machines, config.workers)
+        return resources.allocate(workers.machines, config, gpu_memory=gpu_memory)
 
 
 def _make_variants(dataset: Dataset, todo: Sequence[Condition]) -> None:

@@ -32,13 +32,24 @@ class Resources:
     ----------
     cpus, gpus : int
         Numbers of cores and of devices.
+    per_gpu : int
+        Number of trials that share each of its devices.
+    loaders : int
+        Number of processes that decode images for a deep model.
     halvings : int
         How often the batch that is on a GPU at a time is halved.
     """
 
     cpus: int
     gpus: int = 0
+    per_gpu: int = 1
+    loaders: int = 0
     halvings: int = 0
+
+    @property
+    def gpu_share(self) -> float:
+        """Devices, and shares of them, in Ray's steps of 1/10000: all shares of a device fit on it together."""
+        return self.gpus if self.per_gpu == 1 else self.gpus * (10_000 // self.per_gpu) / 10_000
 
 
 def make_variants(dataset: Dataset, conditions: Sequence[Condition], folder: Path, workers: int) -> None:
@@ -142,6 +153,7 @@ def run_trials(
             folder=folder,
             cpus=resources.cpus,
             gpus=resources.gpus,
+            loaders=resources.loaders,
             halvings=resources.halvings,
             folds=fold,
             on_phase=lambda name: on_event(Phase(name)),

@@ -133,7 +133,7 @@ def work(job: Job, dataset: Dataset, node_id: str, on_event: OnEvent) -> JobResu
     folder = place.scratch / job.number
     folder.mkdir(parents=True)
     resources = job.resources
-    surroundings = environment.describe(resources.cpus, resources.gpus)
+    surroundings = environment.describe(resources.cpus, resources.gpu_share)
     on_event(Began(node_id, staging.host(), str(folder / LOG), surroundings))
     try:
         with _logged(folder), _monitored(on_event) as monitor:

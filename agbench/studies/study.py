@@ -27,10 +27,10 @@ PAPER_LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 PAPER_NOISE = 1.0
 """Variance of the noise (section III-A: a standard normal distribution)."""
 
-STANDARD = Budget(epochs=10, loaders=2)
+STANDARD = Budget(epochs=10)
 """The paper's ten epochs (sections II-B and II-C); other settings are AutoGluon's defaults."""
 
-QUICK = Budget(epochs=6, learning_rate=1e-3, batch_size=32, image_size=64, loaders=0, learners=("RF", "XT"))
+QUICK = Budget(epochs=6, learning_rate=1e-3, batch_size=32, image_size=64, learners=("RF", "XT"))
 """A budget of minutes on two cores. AutoGluon's own learning rate is too low for so few images and epochs."""
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from agbench.core import environment
 
 
@@ -15,17 +17,34 @@ def test_gpus_that_are_hidden_do_not_count(monkeypatch):
 
 
 SMI = """#!/bin/sh
-echo 'NVIDIA H200, 143771 MiB, 570.86.15'
-echo 'NVIDIA H200, 143771 MiB, 570.86.15'
+case "$*" in
+    *memory.free*nounits*) echo 143000; echo 20000 ;;
+    *) echo 'NVIDIA H200, 143771 MiB, 570.86.15'; echo 'NVIDIA H200, 143771 MiB, 570.86.15' ;;
+esac
 """
 
 
-def test_gpus_are_described_by_name_memory_driver_and_cuda(tmp_path, monkeypatch):
-    """By a stand-in for nvidia-smi: no GPU is at hand."""
+@pytest.fixture
+def two_gpus(tmp_path, monkeypatch):
+    """A stand-in for nvidia-smi: no GPU is at hand."""
     (tmp_path / "nvidia-smi").write_text(SMI)
     (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(environment, "available_gpus", lambda: 2)
+    return tmp_path / "nvidia-smi"
+
+
+def test_the_memory_that_counts_is_that_of_the_fullest_gpu(two_gpus):
+    assert environment.free_gpu_memory() == 20_000 * 2**20
+
+
+@pytest.mark.parametrize("answer", ["exit 1", "echo '[N/A]'", "true"])
+def test_the_memory_of_a_gpu_that_is_not_told_is_unknown(two_gpus, answer):
+    two_gpus.write_text(f"#!/bin/sh\n{answer}\n")
+    assert environment.free_gpu_memory() == 0
+
+
+def test_gpus_are_described_by_name_memory_driver_and_cuda(two_gpus):
     environment._gpus.cache_clear()
     try:
         said = environment.describe(1, 1)["machine"]["gpu"].split("; ")

@@ -15,7 +15,7 @@ from agbench.core.errors import UserError
 from agbench.models import multimodal
 from agbench.models.registry import ModelError
 
-BUDGET = Budget(epochs=1, learning_rate=1e-3, batch_size=8, image_size=32, loaders=0)
+BUDGET = Budget(epochs=1, learning_rate=1e-3, batch_size=8, image_size=32)
 LITE0 = "efficientnet_lite0"
 
 
@@ -51,7 +51,7 @@ def test_the_number_of_loaders_changes_no_bit(make_task):
     """Two epochs with augmentations, loaded in this process, by two others and by eight."""
 
     def probabilities(loaders):
-        task = make_task(budget=replace(BUDGET, epochs=2, loaders=loaders), variant=LITE0)
+        task = make_task(budget=replace(BUDGET, epochs=2), loaders=loaders, variant=LITE0)
         fitted = multimodal.fit_predict(task)
         shutil.rmtree(task.folder)
         return fitted.curve, fitted.predictions[0].probabilities.to_numpy()
@@ -65,7 +65,7 @@ def test_the_number_of_loaders_changes_no_bit(make_task):
 
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_an_image_that_automm_replaces_fails_the_trial(make_task, loaders):
-    task = make_task(budget=replace(BUDGET, loaders=loaders), variant=LITE0)
+    task = make_task(budget=BUDGET, loaders=loaders, variant=LITE0)
     Path(task.train["image"][5]).write_bytes(b"no image")
     with pytest.raises(ModelError, match="could not read"):
         multimodal.fit_predict(task)
@@ -73,7 +73,7 @@ def test_an_image_that_automm_replaces_fails_the_trial(make_task, loaders):
 
 @pytest.mark.parametrize("loaders", [0, 2])
 def test_the_pictures_of_every_codec_are_read_and_none_is_black(make_task, tmp_path, loaders):
-    task = make_task(budget=replace(BUDGET, loaders=loaders), variant=LITE0)
+    task = make_task(budget=BUDGET, loaders=loaders, variant=LITE0)
     (tests,) = task.tests
 
     def copies(name, suffix, write):

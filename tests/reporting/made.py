@@ -18,7 +18,7 @@ from agbench.store.record import ENVIRONMENT, PREDICTIONS, Record
 from agbench.store.store import Store
 from agbench.studies.study import PAPER_LEVELS
 
-DEEP = Budget(epochs=6, learning_rate=0.001, batch_size=32, image_size=64, loaders=0)
+DEEP = Budget(epochs=6, learning_rate=0.001, batch_size=32, image_size=64)
 TABULAR = Budget(learners=("RF", "XT"))
 SIZES = [f"automm:efficientnet_b{size}" for size in range(5)]
 FEATURES = ["tabular:pixels", "tabular:dct", "tabular:pixels+dct"]

@@ -195,13 +195,14 @@ def condition(model, limit=None, level=1.0, test=None):
     return Condition("birds", "f", Preprocessing.at(level), model, Budget(time_limit=limit), test=test)
 
 
-def make_scheduler(folder, todo, attempts, workers=2, retries=1, refusals=(), **executor):
+def make_scheduler(folder, todo, attempts, workers=2, retries=1, refusals=(), per_gpu=1, **executor):
     """Return a scheduler, and the executor and the store that are made up for it."""
     images = pd.DataFrame({"image_id": ["a", "b"]})
     card = Card(title="Birds", layout="class-folders")
     dataset = Dataset("birds", card, folder, images, pd.DataFrame(), "f", Source("", ""))
     made, store = MadeUpExecutor(attempts, **executor), MadeUpStore(folder / "results", refusals=iter(refusals))
-    config, allocated = ExecutionConfig(retries=retries), Allocation(workers, Resources(1), "")
+    config, resources = ExecutionConfig(retries=retries), Resources(1, int(per_gpu > 1), per_gpu)
+    allocated = Allocation(workers, resources, "")
     workspace, estimate = Workspace(folder), Estimate([])
     scheduler = Scheduler(todo, dataset, workspace, store, config, made, allocated, {}, {}, estimate, made.clock)
     return scheduler, made, store
@@ -265,6 +266,28 @@ def test_a_batch_is_halved_only_where_the_gpus_memory_was_too_small(schedule):
     list(scheduler.run())
     assert [job.resources.halvings for job in executor.jobs] == [0, 1, 1, 2]
     assert store.by_model()["a"][-1] == "finished"
+
+
+def test_what_does_not_fit_beside_others_has_the_gpu_for_itself_before_its_batch_is_halved(schedule):
+    short = Attempt(Ending.OUT_OF_MEMORY, on_gpu=True)
+    todo = [condition(name) for name in "abcdefgh"]
+    scheduler, executor, store = schedule(todo, {"a": [short, short, Attempt()]}, workers=4, per_gpu=4)
+    events = list(scheduler.run())
+    of_a = [job.resources for job in executor.jobs if job.conditions[0].model == "a"]
+    assert [(one.per_gpu, one.halvings) for one in of_a] == [(4, 0), (1, 0), (1, 1)]
+    assert store.by_model()["a"] == ["out of memory", "out of memory", "finished"]
+    assert kinds(events).count(Retried) == 2, "one more than the limit, as the first shared the GPU"
+    others = [job.resources.per_gpu for job in executor.jobs if job.conditions[0].model != "a"]
+    assert others[:3] == [4, 4, 4]
+    assert others[-1] == 2, "those that waited are fewer at once"
+    assert len({job.resources.cpus for job in executor.jobs}) == 1, "threads stay the same: they round otherwise"
+
+
+def test_without_retries_nothing_is_tried_again_beside_others_either(schedule):
+    attempts = {"a": [Attempt(Ending.OUT_OF_MEMORY, on_gpu=True)]}
+    scheduler, _, store = schedule([condition("a")], attempts, retries=0, per_gpu=4)
+    list(scheduler.run())
+    assert store.by_model() == {"a": ["out of memory"]}
 
 
 def test_an_overdue_phase_is_ended_and_not_tried_again(schedule):
@@ -431,17 +454,26 @@ ATTEMPTS = st.builds(
     scripts=st.lists(st.lists(ATTEMPTS, min_size=1, max_size=4), min_size=1, max_size=6),
     workers=st.integers(1, 4),
     retries=st.integers(0, 3),
+    per_gpu=st.sampled_from([1, 4]),
     limit=st.sampled_from([None, LIMIT]),
     polls=st.integers(0, 20) | st.none(),
     refusals=st.lists(st.booleans(), max_size=20),
 )
-def test_each_condition_ends_once_in_any_case(tmp_path_factory, scripts, workers, retries, limit, polls, refusals):
+def test_each_condition_ends_once_in_any_case(
+    tmp_path_factory, scripts, workers, retries, per_gpu, limit, polls, refusals
+):
     """Whatever happens, all started trials are stored once, and no more run at once than may."""
     # A job that never gets its images would be sent for ever.
     attempts = {str(name): [*script, Attempt()] for name, script in enumerate(scripts)}
     todo = [condition(name, limit) for name in attempts]
     scheduler, executor, store = make_scheduler(
-        tmp_path_factory.getbasetemp(), todo, attempts, workers=workers, retries=retries, refusals=refusals
+        tmp_path_factory.getbasetemp(),
+        todo,
+        attempts,
+        workers=workers,
+        retries=retries,
+        refusals=refusals,
+        per_gpu=per_gpu,
     )
     events = scheduler.run()
     taken = [event for event, _ in zip(events, range(10**6 if polls is None else polls), strict=False)]
@@ -458,4 +490,5 @@ def test_each_condition_ends_once_in_any_case(tmp_path_factory, scripts, workers
             assert last == (event.outcome.ending if isinstance(event.outcome, Failure) else "finished")
     if polls is None:
         assert set(ended) == set(todo)
-        assert all(len(endings) <= retries + 1 for endings in store.by_model().values())
+        most = retries + 1 + (per_gpu > 1)
+        assert all(len(endings) <= most for endings in store.by_model().values())

@@ -38,7 +38,7 @@ def test_without_the_model_hub_other_backbones_stand_in_for_the_papers():
 
 
 def test_a_budget_changes_only_the_models_that_read_it():
-    changed = ids("tabular", budget=Budget(epochs=11, loaders=2))
+    changed = ids("tabular", budget=Budget(epochs=11))
     kept = ids("tabular")
     assert [one == other for one, other in zip(changed, kept, strict=True)] == [False] * 2 + [True] * 8
 
