@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from agbench.core.condition import Budget
 from agbench.data.dataset import Dataset
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 from agbench.models import weights
@@ -32,9 +33,8 @@ def parts(dataset: Dataset) -> dict[str, pd.DataFrame]:
     return {part: table.loc[table["split"] == part, ["image", "label"]] for part in (TRAIN, VALIDATION, TEST)}
 
 
-def hyperparameters(scratch: Path) -> dict[str, Any]:
-    """Give those of the quick budget, and of the paper's protocol."""
-    budget = study.QUICK
+def hyperparameters(scratch: Path, budget: Budget = study.QUICK) -> dict[str, Any]:
+    """Give those of a budget, and of the paper's protocol."""
     return {
         "model.names": ["timm_image"],
         "model.timm_image.checkpoint_name": weights.checkpoint(BACKBONE, scratch / "weights" / BACKBONE),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import agbench
-from agbench.core.condition import Condition, Preprocessing
+from agbench.core.condition import Budget, Condition, Preprocessing
 from agbench.core.workspace import Workspace
 from agbench.models import registry
 from agbench.runner import sweep
@@ -21,21 +21,26 @@ from agbench.studies import conditions, study
 from benchmarks import bare
 from benchmarks.row import Row
 
-TRIALS = 7
-"""The first of them warms up, in both ways, and is not counted."""
+TRIALS = {64: (6, "at most 0.78"), 224: (4, "at most 0.55")}
+"""Seeds by image size, with what is wanted. The first seed warms up, in both ways, and is not counted."""
 
 
 def rows() -> Iterator[Row]:
     """Measure both in turn, seed by seed, while the worker stays warm."""
+    for image_size, (seeds, wanted) in TRIALS.items():
+        yield _row(image_size, seeds, wanted)
+
+
+def _row(image_size: int, seeds: int, wanted: str) -> Row:
     with tempfile.TemporaryDirectory() as scratch:
         workspace = Workspace(Path(scratch))
         dataset = agbench.load_dataset(bare.DATASET, workspace=scratch)
         store = Store(workspace.results)
-        budget = study.QUICK.only(registry.find_model(bare.MODEL)[0].reads)
+        budget = Budget(image_size=image_size).over(study.QUICK).only(registry.find_model(bare.MODEL)[0].reads)
         name, checkpoint = conditions.located(bare.MODEL)
-        ours, theirs, same = [], [], True
+        ours, theirs, differences = [], [], []
         with sweep.opened(dataset, workspace, store, ExecutionConfig(1)) as running:
-            for seed in range(TRIALS):
+            for seed in range(seeds):
                 images = Preprocessing.at(bare.LEVEL)
                 condition = Condition(
                     dataset.name, dataset.fingerprint, images, name, budget, seed, weights=checkpoint
@@ -43,18 +48,20 @@ def rows() -> Iterator[Row]:
                 started = time.perf_counter()
                 outcomes = [event.outcome for event in running([condition]) if isinstance(event, Ended)]
                 ours.append(time.perf_counter() - started)  # checking files and storing included
-                settings = bare.hyperparameters(Path(scratch))
+                settings = bare.hyperparameters(Path(scratch), budget)
                 seconds, accuracy = bare.called(
                     bare.parts(dataset), settings, seed, Path(scratch) / f"bare-{seed}"
                 )
                 theirs.append(seconds)
-                same &= isinstance(outcomes[0], Result) and outcomes[0].accuracy == accuracy
+                if not isinstance(outcomes[0], Result):
+                    raise RuntimeError(f"a trial failed: {outcomes[0].reason}")
+                differences.append(outcomes[0].accuracy - accuracy)
     mine, others = statistics.median(ours[1:]), statistics.median(theirs[1:])
-    yield Row(
-        f"{bare.MODEL} on {bare.DATASET}, {study.QUICK.epochs} epochs at {study.QUICK.image_size} pixels, "
-        f"in a warm worker; accuracies with equal seeds are {'equal' if same else 'NOT equal'}",
+    return Row(
+        f"{bare.MODEL} on {bare.DATASET}, {budget.epochs} epochs at {image_size} pixels, in a warm worker; "
+        f"accuracies of {seeds} seeds differ by {statistics.mean(differences):+.3f} in the mean",
         f"{mine:.1f} s",
         f"bare AutoGluon calls: {others:.1f} s",
         mine / others,
-        "at most 1.05",
+        wanted,
     )
