@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from timm.data import create_transform, resolve_model_data_config
 
 from agbench.core import images
 from agbench.core.condition import Budget
-from agbench.models import memory_layout, table, weights
+from agbench.models import kept, memory_layout, table, weights
 from agbench.models.autogluon_internals import CONFIG_FILE, WEIGHTS_FILE
 from agbench.models.registry import IMAGE_SIZE, Fitted, Task
 
@@ -56,15 +57,19 @@ def fit_predict(task: Task) -> Fitted:
     started = time.monotonic()
     paths = table.images_of(task)
     backbone = Backbone.load(task.variant, task.budget.image_size)
-    embedded = embed(paths, backbone, task.cpus, task.gpus)
-    made = pd.DataFrame(
-        embedded,
-        index=[str(path) for path in paths],
-        columns=[f"embedding_{place}" for place in range(embedded.shape[1])],
+    maker = ["embedding", backbone.digest(), str(backbone.transform), "GPU" if task.gpus else "CPU"]
+    loaded = time.monotonic() - started
+    embedded = kept.compute_once(
+        task.kept, maker, paths, lambda some: embed(some, backbone, task.cpus, task.gpus), task.cpus
     )
-    seconds = {"features": time.monotonic() - started}
-    fitted = table.fit_linear(task, made, seconds)
-    notes = {**fitted.notes, "backbone": task.variant, IMAGE_SIZE: str(backbone.image_size)}
+    made = pd.DataFrame(
+        embedded.values,
+        index=[str(path) for path in paths],
+        columns=[f"embedding_{place}" for place in range(embedded.values.shape[1])],
+    )
+    fitted = table.fit_linear(task, made, {"features": loaded + embedded.seconds})
+    notes = {"backbone": task.variant, IMAGE_SIZE: str(backbone.image_size), kept.NOTE: embedded.note}
+    notes = {**fitted.notes, **notes}
     return Fitted(fitted.predictions, fitted.curve, fitted.seconds, notes)
 
 
@@ -103,6 +108,14 @@ class Backbone:
         if image_size is not None:
             config["input_size"] = (3, image_size, image_size)
         return cls(network, create_transform(**config, is_training=False), config["input_size"][1])
+
+    def digest(self) -> str:
+        """Return a hash of the network's weights, in hexadecimal digits."""
+        content = sha256()
+        for name, tensor in self.network.state_dict().items():
+            content.update(name.encode())
+            content.update(tensor.contiguous().numpy())
+        return content.hexdigest()
 
 
 def embed(paths: Sequence[Path], backbone: Backbone, cpus: int, gpus: int) -> npt.NDArray[np.float32]:

@@ -57,6 +57,8 @@ class Task:
     halvings : int
         How often the batch that is on a GPU at a time is halved, because it did not fit. Gradients are
         accumulated to the batch of the budget.
+    kept : Path, optional
+        Folder of what is computed of images for several trials (`agbench.models.kept`).
     folds : Series of int, optional
         The fold of each row, where every image is to be predicted by a model that was fitted on the others.
         `train` then holds all images, `validation` none, and each of `tests` the same images in the same order.
@@ -77,6 +79,7 @@ class Task:
     gpus: int = 0
     loaders: int = 0
     halvings: int = 0
+    kept: Path | None = None
     folds: pd.Series | None = None
     on_phase: Callable[[str], None] = field(default=lambda name: None)
     on_epoch: Callable[[int, float], None] = field(default=lambda epoch, accuracy: None)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from agbench.core.condition import Budget
 from agbench.core.errors import unknown
-from agbench.models import autogluon_internals, features, table
+from agbench.models import autogluon_internals, features, kept, table
 from agbench.models.registry import Fitted, Task
 
 
@@ -38,12 +43,22 @@ def fit_predict(task: Task) -> Fitted:
         If no learner could be trained.
     """
     task.on_phase("features")
-    started = time.monotonic()
     paths = table.images_of(task)
-    made = features.extract(paths, tuple(task.variant.split("+")), task.cpus).set_axis(
-        [str(path) for path in paths]
-    )
-    seconds = {"features": time.monotonic() - started}
+    parts = [_features(name, paths, task) for name in task.variant.split("+")]
+    made = pd.concat([part for part, _ in parts], axis="columns")
+    seconds = {"features": sum(computed.seconds for _, computed in parts)}
     named = task.budget.learners
     learners: dict[str, dict[str, object]] | None = None if named is None else {name: {} for name in named}
-    return table.fit_predict(task, made, learners, seconds)
+    fitted = table.fit_predict(task, made, learners, seconds)
+    return replace(fitted, notes={**fitted.notes, kept.NOTE: ", ".join(computed.note for _, computed in parts)})
+
+
+def _features(name: str, paths: Sequence[Path], task: Task) -> tuple[pd.DataFrame, kept.Computed]:
+    """Return one extractor's features of images, by their paths."""
+
+    def compute(some: list[Path]) -> kept.Values:
+        return features.extract(some, (name,), task.cpus).to_numpy(np.float32)
+
+    computed = kept.compute_once(task.kept, [name], paths, compute, task.cpus)
+    columns = features.EXTRACTORS[name].names
+    return pd.DataFrame(computed.values, index=[str(path) for path in paths], columns=columns), computed

@@ -23,6 +23,9 @@ from agbench.store.outcome import Result
 LARGEST_EXAMPLE = 1_000_000
 """Bytes of a file that is kept with a result, for a look at it."""
 
+KEPT = "features"
+"""Folder beside the variants for what is computed of their images."""
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -155,6 +158,7 @@ def run_trials(
             gpus=resources.gpus,
             loaders=resources.loaders,
             halvings=resources.halvings,
+            kept=variants_folder / KEPT,
             folds=fold,
             on_phase=lambda name: on_event(Phase(name)),
             on_epoch=lambda number, accuracy: on_event(Epoch(number, accuracy)),

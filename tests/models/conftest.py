@@ -16,7 +16,9 @@ SIDE = 48
 def make_task(tmp_path):
     """A task of pieces of photographs, easily told apart: 12 training images a class, 4 others."""
 
-    def make(classes=("coffee", "grass"), budget: Budget | None = None, seed: int = 0, variant: str = "") -> Task:
+    def make(
+        classes=("coffee", "grass"), budget: Budget | None = None, seed: int = 0, variant: str = "", **more
+    ) -> Task:
         generator = np.random.default_rng(0)
         parts = {}
         for part, count in {"train": 12, "validation": 4, "test": 4}.items():
@@ -33,6 +35,6 @@ def make_task(tmp_path):
         folder.mkdir()
         tests = (parts.pop("test"),)
         train, validation = parts["train"], parts["validation"]
-        return Task(variant, train, validation, tests, budget or Budget(), seed, folder, cpus=2)
+        return Task(variant, train, validation, tests, budget or Budget(), seed, folder, cpus=2, **more)
 
     return make
