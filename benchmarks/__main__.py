@@ -24,6 +24,7 @@ NAMES = (
     "peer",
     "side_by_side",
     "cache",
+    "gpu",
     "whole",
 )
 HERE = Path(__file__).parent

@@ -21,7 +21,7 @@ from agbench.core.condition import digest
 FORMAT = 1
 """Of the files; raise it when they change."""
 
-NOTE = "computed before"
+COMPUTED_BEFORE = "computed before"
 """Key of the note that says of how many images."""
 
 Values = npt.NDArray[np.float32]

@@ -68,7 +68,7 @@ def fit_predict(task: Task) -> Fitted:
         columns=[f"embedding_{place}" for place in range(embedded.values.shape[1])],
     )
     fitted = table.fit_linear(task, made, {"features": loaded + embedded.seconds})
-    notes = {"backbone": task.variant, IMAGE_SIZE: str(backbone.image_size), kept.NOTE: embedded.note}
+    notes = {"backbone": task.variant, IMAGE_SIZE: str(backbone.image_size), kept.COMPUTED_BEFORE: embedded.note}
     notes = {**fitted.notes, **notes}
     return Fitted(fitted.predictions, fitted.curve, fitted.seconds, notes)
 

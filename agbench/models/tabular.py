@@ -50,7 +50,9 @@ def fit_predict(task: Task) -> Fitted:
     named = task.budget.learners
     learners: dict[str, dict[str, object]] | None = None if named is None else {name: {} for name in named}
     fitted = table.fit_predict(task, made, learners, seconds)
-    return replace(fitted, notes={**fitted.notes, kept.NOTE: ", ".join(computed.note for _, computed in parts)})
+    return replace(
+        fitted, notes={**fitted.notes, kept.COMPUTED_BEFORE: ", ".join(computed.note for _, computed in parts)}
+    )
 
 
 def _features(name: str, paths: Sequence[Path], task: Task) -> tuple[pd.DataFrame, kept.Computed]:

@@ -155,7 +155,7 @@ def allocate(
 
 
 def _as_wanted(machines: Sequence[Machine], workers: int, config: ExecutionConfig, there: str) -> Allocation:
-    """Give as many trials as are asked for as many cores as all of them can have."""
+    """Return an allocation with as many trials as are asked for, and as many cores for each as all can have."""
     cpus, gpus = sum(one.cpus for one in machines), sum(one.gpus for one in machines)
     per_gpu = config.per_gpu or max(-(-workers // gpus) if gpus else 1, 1)
     each = next((each for each in range(cpus, 0, -1) if _places(machines, each, per_gpu) >= workers), 0)
@@ -169,7 +169,7 @@ def _as_wanted(machines: Sequence[Machine], workers: int, config: ExecutionConfi
 
 
 def _by_gpu(machines: Sequence[Machine], config: ExecutionConfig, gpu_memory: int, there: str) -> Allocation:
-    """Give each trial as much of a GPU as it needs, and its share of the cores beside it."""
+    """Return an allocation with as much of a GPU for each trial as it needs, and its share of the cores."""
     cores = max(min(one.cpus // one.gpus for one in machines), 1)
     need = gpu_memory + BESIDE_PYTORCH if gpu_memory else GPU_MEMORY
     by_memory = min(one.gpu_memory for one in machines) // need

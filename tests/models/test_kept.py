@@ -138,14 +138,14 @@ def test_both_kinds_of_features_are_read_by_a_model_of_both(make_task, tmp_path)
     def accuracy(variant, seed):
         task = make_task(variant=variant, seed=seed, kept=tmp_path / "variants" / "features", budget=BUDGET)
         fitted = tabular.fit_predict(task)
-        return fitted.predictions[0].probabilities, fitted.notes[kept.NOTE]
+        return fitted.predictions[0].probabilities, fitted.notes[kept.COMPUTED_BEFORE]
 
     assert accuracy("pixels", 0)[1] == "0 of 40 images"
     assert accuracy("dct", 1)[1] == "0 of 40 images"
     both, note = accuracy("pixels+dct", 2)
     assert note == "40 of 40 images, 40 of 40 images"
     alone = tabular.fit_predict(make_task(variant="pixels+dct", seed=3, budget=BUDGET))
-    assert alone.notes[kept.NOTE] == "0 of 40 images, 0 of 40 images"
+    assert alone.notes[kept.COMPUTED_BEFORE] == "0 of 40 images, 0 of 40 images"
     assert alone.notes["features"] == str(sum(len(one.names) for one in features.EXTRACTORS.values()))
     assert both.shape == alone.predictions[0].probabilities.shape
 
