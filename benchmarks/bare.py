@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from agbench.core.condition import Budget
+from agbench.core.condition import Budget, Condition, Preprocessing
 from agbench.data.dataset import Dataset
 from agbench.data.splits import TEST, TRAIN, VALIDATION
-from agbench.models import weights
-from agbench.studies import study
+from agbench.models import registry, weights
+from agbench.studies import conditions, study
 
 DATASET, BACKBONE, LEVEL = "patches", "efficientnet_lite0", 0.3
 MODEL = f"automm:{BACKBONE}"
@@ -31,6 +31,13 @@ def parts(dataset: Dataset) -> dict[str, pd.DataFrame]:
         }
     )
     return {part: table.loc[table["split"] == part, ["image", "label"]] for part in (TRAIN, VALIDATION, TEST)}
+
+
+def condition(dataset: Dataset, images: Preprocessing, budget: Budget, seed: int) -> Condition:
+    """Give agbench's condition of the same training."""
+    name, checkpoint = conditions.located(MODEL)
+    settings = budget.only(registry.find_model(MODEL)[0].reads)
+    return Condition(dataset.name, dataset.fingerprint, images, name, settings, seed, weights=checkpoint)
 
 
 def hyperparameters(scratch: Path, budget: Budget = study.QUICK) -> dict[str, Any]:

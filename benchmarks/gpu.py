@@ -20,13 +20,12 @@ from agbench.core.environment import available_cpus, available_gpus
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.data.splits import TRAIN
-from agbench.models import probe, registry, tabular
+from agbench.models import probe, tabular
 from agbench.models.registry import Task
 from agbench.runner import sweep
 from agbench.runner.events import Ended, Preparing, Retried
 from agbench.store.outcome import Result
 from agbench.store.store import Store
-from agbench.studies import conditions
 from benchmarks import bare, photographs
 from benchmarks.row import Row
 
@@ -148,12 +147,7 @@ def _automm(dataset: Dataset, folder: Path, size: Size, gpus: int) -> float:
 
 
 def _conditions(dataset: Dataset, size: Size, seeds: range) -> list[Condition]:
-    name, checkpoint = conditions.located(bare.MODEL)
-    budget = size.budget.only(registry.find_model(bare.MODEL)[0].reads)
-    return [
-        Condition(dataset.name, dataset.fingerprint, Preprocessing(), name, budget, seed, weights=checkpoint)
-        for seed in seeds
-    ]
+    return [bare.condition(dataset, Preprocessing(), size.budget, seed) for seed in seeds]
 
 
 def _agbench(dataset: Dataset, folder: Path, size: Size) -> tuple[float, str]:

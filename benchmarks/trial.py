@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import agbench
-from agbench.core.condition import Budget, Condition, Preprocessing
+from agbench.core.condition import Budget, Preprocessing
 from agbench.core.workspace import Workspace
-from agbench.models import registry
 from agbench.runner import sweep
 from agbench.runner.config import ExecutionConfig
 from agbench.runner.events import Ended
 from agbench.store.outcome import Result
 from agbench.store.store import Store
-from agbench.studies import conditions, study
+from agbench.studies import study
 from benchmarks import bare
 from benchmarks.row import Row
 
@@ -36,15 +35,11 @@ def _row(image_size: int, seeds: int, wanted: str) -> Row:
         workspace = Workspace(Path(scratch))
         dataset = agbench.load_dataset(bare.DATASET, workspace=scratch)
         store = Store(workspace.results)
-        budget = Budget(image_size=image_size).over(study.QUICK).only(registry.find_model(bare.MODEL)[0].reads)
-        name, checkpoint = conditions.located(bare.MODEL)
+        budget = Budget(image_size=image_size).over(study.QUICK)
         ours, theirs, differences = [], [], []
         with sweep.opened(dataset, workspace, store, ExecutionConfig(1)) as running:
             for seed in range(seeds):
-                images = Preprocessing.at(bare.LEVEL)
-                condition = Condition(
-                    dataset.name, dataset.fingerprint, images, name, budget, seed, weights=checkpoint
-                )
+                condition = bare.condition(dataset, Preprocessing.at(bare.LEVEL), budget, seed)
                 started = time.perf_counter()
                 outcomes = [event.outcome for event in running([condition]) if isinstance(event, Ended)]
                 ours.append(time.perf_counter() - started)  # checking files and storing included

@@ -86,13 +86,14 @@ def compute_once(
     """
     with processes.threads(workers) as pool:
         contents = dict(zip(paths, pool.map(_content, paths), strict=True))
+    made_by = [FORMAT, *maker, environment.digest_of_software(environment.software())]
     rows: dict[str, Values] = {}
     seconds, before = 0.0, 0
     for group in _by_variant(folder, paths):
         # One path for each content, in an order that does not depend on the trial: nor do batches.
         wanted = {contents[path]: path for path in reversed(group)}
         wanted = dict(sorted(wanted.items()))
-        file = None if folder is None else folder / f"{maker[0]}-{_key(maker, wanted)}.npz"
+        file = None if folder is None else folder / f"{maker[0]}-{_key(made_by, wanted)}.npz"
         with _locked(file):
             kept = None if file is None else _read(file, len(wanted))
             if kept is None:
@@ -124,24 +125,25 @@ def _by_variant(folder: Path | None, paths: Sequence[Path]) -> list[list[Path]]:
     return list(groups.values())
 
 
-def _key(maker: Sequence[str], contents: dict[str, Path]) -> str:
-    made_by = [FORMAT, *maker, environment.digest_of_software(environment.software())]
+def _key(made_by: Sequence[Any], contents: dict[str, Path]) -> str:
     return digest([made_by, sha256("".join(contents).encode()).hexdigest()])
 
 
 @contextmanager
 def _locked(file: Path | None) -> Iterator[None]:
     """Let one trial compute what several want at once; each does where no lock can be had."""
-    lock = None if file is None else FileLock(file.with_suffix(".lock"))
-    if file is not None and lock is not None:
-        with suppress(OSError, NotImplementedError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
+    if file is None:
+        yield
+        return
+    lock = FileLock(file.with_suffix(".lock"))
+    # A folder that can't be written, or a file system without locks.
+    with suppress(OSError, NotImplementedError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     try:
         yield
     finally:
-        if lock is not None:
-            lock.release()
+        lock.release()
 
 
 def _read(file: Path, count: int) -> tuple[Values, float] | None:

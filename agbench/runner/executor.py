@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agbench.core import environment, processes
+from agbench.core import processes
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.runner import staging, worker
@@ -59,12 +59,12 @@ class RayExecutor:
 
     Parameters
     ----------
-    is_here : bool
-        Whether the cluster is this machine alone.
+    here : Machine, optional
+        This machine, where it is the whole cluster.
     """
 
-    def __init__(self, is_here: bool) -> None:
-        self._is_here = is_here
+    def __init__(self, here: Machine | None) -> None:
+        self._here = here
         # On the head node, without which there is no cluster: any other may die.
         self._events = Queue(actor_options={"num_cpus": 0, "resources": {_HEAD: 0.001}})
         self._datasets: dict[str, Any] = {}
@@ -76,7 +76,7 @@ class RayExecutor:
         found = [one["Resources"] for one in ray.nodes() if one["Alive"]]
         machines = [Machine(*(int(one.get(name, 0)) for name in ("CPU", "GPU", "memory"))) for one in found]
         # Of other machines, the memory of GPUs is not known.
-        return [replace(machines[0], gpu_memory=environment.free_gpu_memory())] if self._is_here else machines
+        return [replace(machines[0], gpu_memory=self._here.gpu_memory)] if self._here else machines
 
     def check_models(self, models: Sequence[tuple[str, Budget]], workers: int, cpus: int) -> None:
         """Raise `UserError` where a model can't work.
@@ -197,10 +197,11 @@ def connected(address: str | None) -> Iterator[RayExecutor]:
 
 
 def _connected(address: str | None, folder: str | None, quiet: dict[str, Any]) -> Iterator[RayExecutor]:
+    here = None
     try:
         if address is None:
             try:
-                _start_here(folder, quiet)
+                here = _start_here(folder, quiet)
             finally:  # of what Ray has started, agents would linger for another minute
                 processes.outlive()
         else:
@@ -210,7 +211,7 @@ def _connected(address: str | None, folder: str | None, quiet: dict[str, Any]) -
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray cluster answers at {address}: {' '.join(str(error).split())[:200]}") from error
     try:
-        yield RayExecutor(address is None)
+        yield RayExecutor(here)
     except (ray.exceptions.RayError, ConnectionError) as error:
         where = "this machine" if address is None else address
         raise UserError(
@@ -220,8 +221,8 @@ def _connected(address: str | None, folder: str | None, quiet: dict[str, Any]) -
         ray.shutdown()
 
 
-def _start_here(folder: str | None, quiet: dict[str, Any]) -> None:
-    """Start Ray on this machine; once more where a busy machine takes too long for it."""
+def _start_here(folder: str | None, quiet: dict[str, Any]) -> Machine:
+    """Start Ray on this machine, and return it; once more where a busy machine takes too long for it."""
     _check_loopback()
     here = this_machine()
     for is_last in (False, True):
@@ -246,7 +247,8 @@ def _start_here(folder: str | None, quiet: dict[str, Any]) -> None:
                     "the same command goes on from here"
                 ) from error
         else:
-            return
+            break
+    return here
 
 
 @contextmanager

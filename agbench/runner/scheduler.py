@@ -36,6 +36,7 @@ from agbench.runner.events import (
     TrialEvent,
 )
 from agbench.runner.resources import Allocation
+from agbench.runner.trial import Resources
 from agbench.runner.worker import Job, JobResult, keep_model
 from agbench.store.outcome import RETRIED, Ending, Failure, Result, Usage
 
@@ -221,7 +222,7 @@ class Scheduler:
         self._store_again = 0.0
         first = 1
         for group in _sharing_a_fit(todo):
-            self._waiting.append(TrialRun(group, first, self._job(group, first, 1, 0)))
+            self._waiting.append(TrialRun(group, first, self._job(group, first, 1, self._share.resources)))
             first += len(group)
         self._submit_waiting()
 
@@ -296,8 +297,7 @@ class Scheduler:
         finally:
             self._running.clear()
 
-    def _job(self, group: tuple[Condition, ...], first: int, attempt: int, halvings: int) -> Job:
-        resources = replace(self._share.resources, halvings=halvings)
+    def _job(self, group: tuple[Condition, ...], first: int, attempt: int, resources: Resources) -> Job:
         number = f"{self._token}-{first}-{attempt}"
         return Job(number, group, self._home, self._software, resources)
 
@@ -395,10 +395,12 @@ class Scheduler:
         is_shared = outcome.on_gpu and run.job.resources.per_gpu > 1
         if is_shared:
             self._fewer_at_once()
-        halvings = run.job.resources.halvings + (outcome.on_gpu and not is_shared)
-        job = self._job(run.group, run.first, run.attempt + 1, halvings)
-        if is_shared or run.job.resources.per_gpu == 1:
-            job = replace(job, resources=replace(job.resources, per_gpu=1))
+        resources = replace(
+            run.job.resources,
+            per_gpu=1 if is_shared else min(run.job.resources.per_gpu, self._share.resources.per_gpu),
+            halvings=run.job.resources.halvings + (outcome.on_gpu and not is_shared),
+        )
+        job = self._job(run.group, run.first, run.attempt + 1, resources)
         self._submit(TrialRun(run.group, run.first, job, run.attempt + 1, tries=run.tries + (not is_shared)))
         return [Retried(run.group[0], run.first, self._total, outcome)]
 

@@ -9,6 +9,8 @@ from agbench.core import environment
 from agbench.core.condition import Budget
 from agbench.models import features, kept, tabular
 
+BUDGET = Budget(learners=("RF",))
+
 
 class Counted:
     """A computation of two values of a file: its length, and its first byte by three."""
@@ -148,6 +150,3 @@ def test_both_kinds_of_features_are_read_by_a_model_of_both(make_task, tmp_path)
     assert alone.notes[kept.COMPUTED_BEFORE] == "0 of 40 images, 0 of 40 images"
     assert alone.notes["features"] == str(sum(len(one.names) for one in features.EXTRACTORS.values()))
     assert both.shape == alone.predictions[0].probabilities.shape
-
-
-BUDGET = Budget(learners=("RF",))
