@@ -36,7 +36,9 @@ def _study_help() -> str:
 @budget_options
 @click.option("--keep-models", is_flag=True, help="Keep fitted models in results/models.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="Trials at once.  [default: what fits]")
-@click.option("--per-gpu", type=click.IntRange(1), metavar="N", help="Trials a GPU.  [default: what fits]")
+@click.option(
+    "--per-gpu", type=click.IntRange(1), metavar="N", help="Trials a GPU.  [default: what fits; 1 on a cluster]"
+)
 @click.option(
     "--loaders",
     type=click.IntRange(0),
@@ -124,7 +126,7 @@ def _print_plan(planned: PlannedRun) -> None:
         click.echo(f"{condition.id}  {state:6}  {condition}: {condition.budget}")
     click.echo(f"{len(planned.conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run")
     if plan.todo:
-        allocated = sweep.allocation(planned.request.config, planned.estimate.gpu_memory)
+        allocated = sweep.allocation(planned.request.config, planned.estimate.gpu_memory(plan.todo))
         click.echo(allocated)
         if planned.request.config.address is None:
             sweep.check_models(plan.todo)

@@ -103,11 +103,11 @@ def describe(cpus: int, gpus: float) -> dict[str, Any]:
     return {
         "software": software(),
         "machine": {
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "memory_gib": round(_memory() / 2**30, 1),
             "system": platform.platform(),
-            **_gpus(),
+            **({"gpu": gpu()} if available_gpus() else {}),
         },
         "trial": {"cpus": cpus, "gpus": gpus},
         "commit": _commit(),
@@ -172,22 +172,27 @@ def _ask_gpus(values: str, *forms: str) -> list[str]:
 
 
 @cache
-def _gpus() -> dict[str, str]:
-    """Return ``gpu``: models, memories, driver, and the CUDA that PyTorch was built for; empty without a GPU."""
-    if not available_gpus():
-        return {}
+def gpu() -> str:
+    """Return models, memories and driver of the GPUs, and the CUDA that PyTorch was built for."""
     try:
         lines = _ask_gpus("name,memory.total,driver_version")
     except (OSError, subprocess.SubprocessError):
-        return {"gpu": "unknown: nvidia-smi does not answer"}
+        return "unknown: nvidia-smi does not answer"
     said = [", driver ".join(line.rsplit(", ", 1)) for line in lines]
     for name in CUDA:
         with suppress(metadata.PackageNotFoundError):
             said.append(f"CUDA {metadata.version(name)}")
-    return {"gpu": "; ".join(said)}
+    return "; ".join(said)
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor; empty where the system does not say it.
+
+    Examples
+    --------
+    >>> isinstance(processor(), str)
+    True
+    """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

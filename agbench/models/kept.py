@@ -59,12 +59,14 @@ def compute_once(
     maker: Sequence[str],
     paths: Sequence[Path],
     compute: Callable[[list[Path]], Values],
-    workers: int,
+    cpus: int,
+    gpus: int = 0,
 ) -> Computed:
     """Compute values of images, or take those that an earlier trial has computed of the same bytes.
 
-    What is computed of each variant's images is one file, named by the maker, the versions of the software, and
-    the bytes of all images: it never changes, and can be deleted at any time. What can't be written is not kept.
+    What is computed of each variant's images is one file, named by the maker, the versions of the software, the
+    hardware, and the bytes of all images: it never changes, and can be deleted at any time. What can't be written
+    is not kept.
 
     Parameters
     ----------
@@ -76,17 +78,19 @@ def compute_once(
         Images, each once.
     compute : callable
         Takes images in an order of its own, each content once, and returns one row for each.
-    workers : int
-        Number of threads that read files.
+    cpus, gpus : int
+        Numbers of cores and of GPUs that compute them: what another number of cores or another processor
+        computed took other seconds, and may differ in the last bits.
 
     Returns
     -------
     Computed
         Rows in the order of `paths`.
     """
-    with processes.threads(workers) as pool:
+    with processes.threads(cpus) as pool:
         contents = dict(zip(paths, pool.map(_content, paths), strict=True))
-    made_by = [FORMAT, *maker, environment.digest_of_software(environment.software())]
+    hardware = [environment.processor(), cpus, environment.gpu() if gpus else ""]
+    made_by = [FORMAT, *maker, *hardware, environment.digest_of_software(environment.software())]
     rows: dict[str, Values] = {}
     seconds, before = 0.0, 0
     for group in _by_variant(folder, paths):

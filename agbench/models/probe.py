@@ -57,10 +57,10 @@ def fit_predict(task: Task) -> Fitted:
     started = time.monotonic()
     paths = table.images_of(task)
     backbone = Backbone.load(task.variant, task.budget.image_size)
-    maker = ["embedding", backbone.digest(), str(backbone.transform), "GPU" if task.gpus else "CPU"]
+    maker = ["embedding", str(backbone.network), backbone.digest(), str(backbone.transform)]
     loaded = time.monotonic() - started
     embedded = kept.compute_once(
-        task.kept, maker, paths, lambda some: embed(some, backbone, task.cpus, task.gpus), task.cpus
+        task.kept, maker, paths, lambda some: embed(some, backbone, task.cpus, task.gpus), task.cpus, task.gpus
     )
     made = pd.DataFrame(
         embedded.values,

@@ -32,6 +32,34 @@ class OutOfTimeError(ModelError):
     """A model did not finish within its time limit."""
 
 
+class GpuMemoryError(ModelError):
+    """A model lacked a GPU's memory."""
+
+
+LACKED_GPU_MEMORY = (
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_NOT_INITIALIZED",
+)
+"""What PyTorch, cuBLAS and cuDNN say where a GPU's memory is used up; a library may fail to begin then."""
+
+
+def lacked_gpu_memory(message: str) -> bool:
+    """Return whether an error's message says that a GPU's memory was used up.
+
+    Examples
+    --------
+    >>> lacked_gpu_memory("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    True
+    >>> lacked_gpu_memory("No space left on device")
+    False
+    """
+    return any(words in message for words in LACKED_GPU_MEMORY)
+
+
 @dataclass(frozen=True)
 class Task:
     """Images to fit a model on, and images to predict.

@@ -14,8 +14,8 @@ from autogluon.features.generators import IdentityFeatureGenerator
 from autogluon.tabular import TabularPredictor
 from threadpoolctl import threadpool_limits
 
-from agbench.models import autogluon_internals
-from agbench.models.registry import LABEL, Fitted, ModelError, Prediction, Task, predictions
+from agbench.models import autogluon_internals, registry
+from agbench.models.registry import LABEL, Fitted, GpuMemoryError, ModelError, Prediction, Task, predictions
 
 LINEAR = {"LR": {"proc.skew_threshold": 1e9}}
 """TabularPredictor's linear model on columns of mean 0 and variance 1, its hyperparameters by its key.
@@ -23,6 +23,9 @@ LINEAR = {"LR": {"proc.skew_threshold": 1e9}}
 By default, it gives skewed columns a normal distribution instead. Nearly all of an embedding's are skewed: that
 takes most of the time, and accuracies are alike.
 """
+
+ONE_FOLD_AT_A_TIME = {"fold_fitting_strategy": "sequential_local"}
+"""Of AutoGluon's bagging: by default, each fold is fitted by a Ray worker of its own."""
 
 FOLD = "fold"
 """Column of a row's fold, by which AutoGluon bags (``groups`` of TabularPredictor)."""
@@ -66,7 +69,7 @@ def fit_predict(
     Raises
     ------
     ModelError
-        If no learner could be trained.
+        If no learner could be trained, or one lacked a GPU's memory (`GpuMemoryError`).
     """
     if task.folds is None:
         predicted, fitting, notes = _fit(
@@ -141,7 +144,7 @@ def _fit_folds_at_once(
         num_stack_levels=0,
         fit_weighted_ensemble=False,
         # Ray, which is the default here, starts workers beside those of the sweep.
-        ag_args_ensemble={"fold_fitting_strategy": "sequential_local"},
+        ag_args_ensemble=ONE_FOLD_AT_A_TIME,
         # All columns are numbers: there is nothing to generate.
         feature_generator=IdentityFeatureGenerator(),
         time_limit=task.budget.time_limit,
@@ -196,6 +199,8 @@ def _fit(
             {"features": "0", "best": "none: no feature varies"},
         )
     held_out = {} if validation.empty else {"tuning_data": _rows(table, validation), "use_bag_holdout": True}
+    # Ray would let each fold wait for the GPU that this trial holds.
+    strategy = {"ag_args_ensemble": ONE_FOLD_AT_A_TIME} if task.gpus else {}
     predictor.fit(
         rows,
         presets=task.budget.preset,
@@ -206,8 +211,10 @@ def _fit(
         num_gpus=_gpus(task),
         feature_generator=generator,
         **held_out,
+        **strategy,
     )
     fitted = time.monotonic()
+    _check_gpu_memory(predictor.model_failures())
     if not predictor.model_names():
         raise ModelError("TabularPredictor trained no model; its log says why")
     task.on_phase("predict")
@@ -253,6 +260,13 @@ def _rows(table: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     rows = table.loc[images["image"]].set_axis(images.index)
     rows[LABEL] = images[LABEL]
     return rows
+
+
+def _check_gpu_memory(failures: pd.DataFrame) -> None:
+    """Raise `GpuMemoryError` where a learner lacked a GPU's memory: other trials may have held it."""
+    for row in failures.itertuples():
+        if registry.lacked_gpu_memory(str(row.exc_str)):
+            raise GpuMemoryError(f"{row.model}: {row.exc_str}")
 
 
 def _failures(failures: pd.DataFrame) -> str:

@@ -20,11 +20,13 @@ class ExecutionConfig:
         Address of a Ray cluster: ``"auto"``, ``"HOST:PORT"`` or ``"ray://HOST:PORT"``; by default trials run on
         this machine.
     retries : int
-        Maximum number of further attempts for a trial that crashed or ran out of memory, 0 or more.
+        Maximum number of further attempts for a trial that crashed or ran out of memory, 0 or more. One that
+        lacked memory on a GPU that it shared has the GPU for itself before that is counted.
     keep_models : bool
         Whether fitted models are kept in ``results/models``.
     per_gpu : int, optional
-        Number of trials that share each GPU, 1 or more; by default as many as its memory and the cores allow.
+        Number of trials that share each GPU, 1 or more; by default as many as its memory and the cores allow,
+        and one each on a cluster, whose cards are not asked for their memory.
     loaders : int, optional
         Number of processes per trial that decode images for a deep model, 0 or more; by default none without a
         GPU, and beside one as many as the trial has cores, at most 8. It changes no result.

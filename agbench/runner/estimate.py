@@ -3,10 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from agbench.core.condition import Budget, Condition
+from agbench.models import registry
+from agbench.models.registry import Kind
 from agbench.store.record import Record, latest
+
+GPU_MEMORY = 7 * 2**30
+"""Bytes that a trial may well allocate on its GPU: 5.1 GB were seen with 128 images of 224 pixels at a time."""
+
+
+@dataclass(frozen=True)
+class GpuMemory:
+    """The most that a trial allocates on a GPU.
+
+    Parameters
+    ----------
+    bytes : int
+        As PyTorch counts them.
+    is_measured : bool
+        Whether trials like all of them have run before.
+    """
+
+    bytes: int = GPU_MEMORY
+    is_measured: bool = False
 
 
 class Estimate:
@@ -16,23 +38,44 @@ class Estimate:
     ----------
     records : iterable of Record
         Trials of the data set that were stored before, the oldest first.
-
-    Attributes
-    ----------
-    gpu_memory : int
-        The most bytes that one of them had allocated on a GPU; 0 where none did.
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._seconds: dict[tuple[str, Budget], dict[str, float]] = {}
-        self.gpu_memory = 0
+        self._gpu_memory: dict[tuple[str, Budget], int] = {}
         for record in latest([*records]).values():
-            self.gpu_memory = max(self.gpu_memory, int(record.metrics.get("gpu_memory_peak", 0)))
-            self.add(record.condition, record.metrics["seconds_total"])
+            condition, metrics = record.condition, record.metrics
+            key = condition.model, condition.budget
+            peak = int(metrics.get("gpu_memory_peak", 0))
+            self._gpu_memory[key] = max(self._gpu_memory.get(key, 0), peak)
+            # Not the sum of its phases: that counts features which another trial has computed.
+            self.add(condition, metrics.get("wall_seconds", metrics["seconds_total"]))
 
     def add(self, condition: Condition, seconds: float) -> None:
         """Count a trial that has finished, in the place of an earlier one of its condition."""
         self._seconds.setdefault((condition.model, condition.budget), {})[condition.id] = seconds
+
+    def gpu_memory(self, conditions: Sequence[Condition]) -> GpuMemory:
+        """Return the most that one of these conditions allocates on a GPU.
+
+        Parameters
+        ----------
+        conditions : sequence of Condition
+            Trials to run.
+
+        Returns
+        -------
+        GpuMemory
+            The most that trials with these models and budgets took; at least `GPU_MEMORY` where a network that
+            learns or embeds has not run on a GPU before.
+        """
+        most, is_measured = 0, True
+        for model, budget in {(one.model, one.budget) for one in conditions}:
+            peak = self._gpu_memory.get((model, budget))
+            most = max(most, peak or 0)
+            is_tabular = registry.find_model(model)[0].kind is Kind.TABULAR
+            is_measured = is_measured and (peak is not None if is_tabular else bool(peak))
+        return GpuMemory(most, True) if is_measured else GpuMemory(max(most, GPU_MEMORY))
 
     def left(self, conditions: Sequence[Condition]) -> float | None:
         """Return the seconds that trials take one after the other.

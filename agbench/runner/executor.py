@@ -98,7 +98,9 @@ class RayExecutor:
         if dataset.fingerprint not in self._datasets:
             self._datasets[dataset.fingerprint] = ray.put(dataset)
         needs = {"num_cpus": job.resources.cpus, "num_gpus": job.resources.gpu_share}
-        task = _work.options(**needs, name=str(job.conditions[0]))
+        # CUDA stays on the device on which a process began, whatever Ray gives to its next trial.
+        several = job.resources.gpus and any(one.gpus > 1 for one in self.machines)
+        task = (_work_once if several else _work).options(**needs, name=str(job.conditions[0]))
         return task.remote(job, self._datasets[dataset.fingerprint], self._events)
 
     def wait(self, pending: Sequence[Any], seconds: float) -> list[Any]:
@@ -309,6 +311,7 @@ def _content(path: Path) -> bytes:
 
 
 _work: Any = ray.remote(max_retries=0, max_calls=RECYCLED_AFTER)(_run)
+_work_once: Any = ray.remote(max_retries=0, max_calls=1)(_run)
 _check_models: Any = ray.remote(max_retries=0, max_calls=RECYCLED_AFTER)(_check)
 _receive: Any = ray.remote(max_retries=0)(staging.receive)
 _read: Any = ray.remote(max_retries=0)(_content)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agbench.core import environment
 from agbench.core.errors import UserError
 from agbench.runner.config import ExecutionConfig
+from agbench.runner.estimate import GpuMemory
 from agbench.runner.trial import Resources
 
 STORE_BYTES = 200_000_000
@@ -15,9 +16,6 @@ STORE_BYTES = 200_000_000
 
 MEMORY = 4 * 2**30
 """Bytes that a trial may well need, beside those of its GPU."""
-
-GPU_MEMORY = 8 * 2**30
-"""Bytes that a trial may well need on its GPU: 5.1 GB were seen with 128 images of 224 pixels at a time."""
 
 BESIDE_PYTORCH = 2**30
 """Bytes of a GPU that a process takes beside what PyTorch counts: CUDA's own, and what is cut in pieces."""
@@ -93,7 +91,7 @@ def allocate(
     machines: Sequence[Machine],
     config: ExecutionConfig | None = None,
     most: int | None = None,
-    gpu_memory: int = 0,
+    gpu_memory: GpuMemory | None = None,
 ) -> Allocation:
     """Divide machines among trials.
 
@@ -110,9 +108,8 @@ def allocate(
         Its ``workers``, ``per_gpu`` and ``loaders`` take the place of the defaults.
     most : int, optional
         Upper bound on concurrent trials; spare cores are shared among them (CPU only).
-    gpu_memory : int
-        The most bytes that a trial like these was seen to allocate on a GPU; 0 where that is not known, and
-        `GPU_MEMORY` is taken.
+    gpu_memory : GpuMemory, optional
+        What a trial allocates on a GPU.
 
     Returns
     -------
@@ -146,7 +143,7 @@ def allocate(
     if config.workers is not None:
         return _as_wanted(fitting, config.workers, config, there)
     if gpus:
-        return _by_gpu(fitting, config, gpu_memory, there)
+        return _by_gpu(fitting, config, gpu_memory or GpuMemory(), there)
     room = [min(one.cpus, max(one.memory // MEMORY, 1), most or one.cpus) for one in fitting]
     each = min(one.cpus // trials for one, trials in zip(fitting, room, strict=True))
     workers = sum(min(one.cpus // each, trials) for one, trials in zip(fitting, room, strict=True))
@@ -157,22 +154,23 @@ def allocate(
 def _as_wanted(machines: Sequence[Machine], workers: int, config: ExecutionConfig, there: str) -> Allocation:
     """Return an allocation with as many trials as are asked for, and as many cores for each as all can have."""
     cpus, gpus = sum(one.cpus for one in machines), sum(one.gpus for one in machines)
-    per_gpu = config.per_gpu or max(-(-workers // gpus) if gpus else 1, 1)
+    shares = range(1, min(workers, cpus) + 1) if gpus and config.per_gpu is None else [config.per_gpu or 1]
+    per_gpu = next((share for share in shares if _places(machines, 1, share) >= workers), shares[-1])
     each = next((each for each in range(cpus, 0, -1) if _places(machines, each, per_gpu) >= workers), 0)
     if not each:
         most = _places(machines, 1, per_gpu)
-        what = f"{most} cores"
+        what = "1 core" if most == 1 else f"{most} cores"
         if gpus:
             what += " beside GPUs" if config.per_gpu is None else f" beside GPUs, --per-gpu {per_gpu}"
         raise UserError(f"--workers {workers} is more than the {what} that there are")
     return Allocation(workers, _resources(each, min(gpus, 1), per_gpu, config), f"as asked for; {there}")
 
 
-def _by_gpu(machines: Sequence[Machine], config: ExecutionConfig, gpu_memory: int, there: str) -> Allocation:
+def _by_gpu(machines: Sequence[Machine], config: ExecutionConfig, needed: GpuMemory, there: str) -> Allocation:
     """Return an allocation with as much of a GPU for each trial as it needs, and its share of the cores."""
     cores = max(min(one.cpus // one.gpus for one in machines), 1)
-    need = gpu_memory + BESIDE_PYTORCH if gpu_memory else GPU_MEMORY
-    by_memory = min(one.gpu_memory for one in machines) // need
+    need = needed.bytes + BESIDE_PYTORCH
+    by_memory = min(min(one.gpu_memory // need, one.memory // MEMORY // one.gpus) for one in machines)
     per_gpu = config.per_gpu or max(min(by_memory, cores // BESIDE_A_GPU), 1)
     each = max(cores // per_gpu, 1)
     workers = sum(min(one.gpus * per_gpu, one.cpus // each, max(one.memory // MEMORY, 1)) for one in machines)
@@ -181,7 +179,7 @@ def _by_gpu(machines: Sequence[Machine], config: ExecutionConfig, gpu_memory: in
     elif per_gpu == 1:
         why = "one for each GPU that cores and memory allow"
     else:
-        why = f"{need / 2**30:.1f} GiB of a GPU for each, {'as measured' if gpu_memory else 'an estimate'}"
+        why = f"{need / 2**30:.1f} GiB of a GPU for each, {'as measured' if needed.is_measured else 'an estimate'}"
     return Allocation(workers, _resources(each, 1, per_gpu, config), f"{why}; {there}")
 
 

@@ -305,15 +305,26 @@ class Scheduler:
         """Let half as many of the trials that wait share a GPU: one ran out of its memory beside others."""
         share = self._share
         per_gpu = max(share.resources.per_gpu // 2, 1)
-        workers = max(share.workers * per_gpu // share.resources.per_gpu, 1)
+        workers = -(-share.workers * per_gpu // share.resources.per_gpu)
         self._share = replace(share, workers=workers, resources=replace(share.resources, per_gpu=per_gpu))
         for run in self._waiting:
             run.job = replace(run.job, resources=replace(run.job.resources, per_gpu=per_gpu))
 
     def _submit_waiting(self) -> None:
-        """Send no more than the share allows: Ray counts cores and GPUs alone."""
-        while self._waiting and self._refused_since is None and len(self._running) < self._share.workers:
+        """Send no more than the share allows: Ray counts cores and GPUs alone.
+
+        A trial that waits for a GPU of its own would wait for ever, if others were sent meanwhile that share it.
+        """
+        while (
+            self._waiting
+            and self._refused_since is None
+            and len(self._running) < self._share.workers
+            and not any(self._waits_for_a_gpu(run) for run in self._running.values())
+        ):
             self._submit(self._waiting.popleft())
+
+    def _waits_for_a_gpu(self, run: TrialRun) -> bool:
+        return run.began is None and run.job.resources.per_gpu < self._share.resources.per_gpu
 
     def _submit(self, run: TrialRun) -> None:
         self._running[self._executor.submit(run.job, self._dataset)] = run
@@ -389,11 +400,12 @@ class Scheduler:
         run, outcome = completed.run, completed.outcome
         if not isinstance(outcome, Failure):
             return self._ended(run, outcome)
-        if outcome.ending not in RETRIED or run.tries > self._config.retries:
-            return self._ended(run, [outcome] * len(run.group))
-        # What did not fit beside others may fit alone: only then is its batch halved.
+        # What did not fit beside others may fit alone: that is no retry, and its batch is halved only then.
         is_shared = outcome.on_gpu and run.job.resources.per_gpu > 1
-        if is_shared:
+        if outcome.ending not in RETRIED or (not is_shared and run.tries > self._config.retries):
+            return self._ended(run, [outcome] * len(run.group))
+        # Several that ran side by side may fail by the same lack.
+        if is_shared and run.job.resources.per_gpu == self._share.resources.per_gpu:
             self._fewer_at_once()
         resources = replace(
             run.job.resources,
@@ -415,7 +427,7 @@ class Scheduler:
             else:
                 result = outcome[run.stored]
                 self._store.finish(run_id, result, completed.usage, completed.log, self._before)
-                self._estimate.add(result.condition, result.seconds["total"])
+                self._estimate.add(result.condition, completed.usage.seconds)
             run.stored += 1
         scratch = self._home.scratch / run.job.number
         if self._config.keep_models and not isinstance(outcome, Failure):

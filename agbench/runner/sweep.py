@@ -24,7 +24,7 @@ from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.runner import resources, staging, trial
 from agbench.runner.config import ExecutionConfig
-from agbench.runner.estimate import Estimate
+from agbench.runner.estimate import Estimate, GpuMemory
 from agbench.runner.events import Noted, Preparing, SweepEvent
 from agbench.runner.resources import Allocation
 from agbench.runner.scheduler import Scheduler
@@ -120,12 +120,15 @@ def opened(
         begun = time.monotonic()
         with _workers(config.address) as (workers, check_stop):
             started = iter([time.monotonic() - begun])
-            allocated = resources.allocate(workers.machines, config, most, estimate.gpu_memory)
-            told: Iterator[SweepEvent] = iter(
-                [Preparing(str(allocated)), *_little_room(store.folder)]
-            )  # once, for all rounds
+            told: Iterator[SweepEvent] = iter(_little_room(store.folder))  # once, for all rounds
+            said = ""
 
             def running(todo: Sequence[Condition]) -> Iterator[SweepEvent]:
+                nonlocal said
+                allocated = resources.allocate(workers.machines, config, most, estimate.gpu_memory(todo))
+                if str(allocated) != said:
+                    said = str(allocated)
+                    yield Preparing(said)
                 yield from told
                 times = [time.monotonic()]
                 at_once = min(allocated.workers, len(todo))
@@ -176,7 +179,7 @@ def _models(todo: Sequence[Condition]) -> list[tuple[str, Budget]]:
     return list(dict.fromkeys((one.model, one.budget) for one in todo))
 
 
-def allocation(config: ExecutionConfig, gpu_memory: int) -> Allocation:
+def allocation(config: ExecutionConfig, gpu_memory: GpuMemory) -> Allocation:
     """Return how a sweep would allocate the machines to trials; Ray is asked for those of a cluster alone."""
     if config.address is None:
         return resources.allocate([resources.this_machine()], config, gpu_memory=gpu_memory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import shutil
@@ -20,7 +21,7 @@ import psutil
 from agbench.core import environment
 from agbench.core.codec import teach_pillow
 from agbench.core.condition import Budget, Condition
-from agbench.core.errors import UserError
+from agbench.core.errors import UserError, in_a_line
 from agbench.models import registry
 from agbench.runner import staging
 from agbench.runner.events import Began, Measured, Phase, TrialEvent
@@ -142,6 +143,7 @@ def work(job: Job, dataset: Dataset, node_id: str, on_event: OnEvent) -> JobResu
             outcome = _outcome(job, place, folder, surroundings, on_event)
         return JobResult(outcome, monitor.usage(), (folder / LOG).read_bytes())
     finally:
+        _free_gpu()
         if staging.host() != job.home.host:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -161,6 +163,9 @@ def _outcome(
     except registry.OutOfTimeError as error:
         print(f"timed out: {error}", flush=True)
         return Failure(str(error), Ending.TIMED_OUT)
+    except registry.GpuMemoryError as error:
+        print(f"out of memory: {error}", flush=True)
+        return Failure(in_a_line(error), Ending.OUT_OF_MEMORY, on_gpu=True)
     except (UserError, registry.ModelError) as error:
         print(f"failed: {error}", flush=True)
         return Failure(str(error))
@@ -176,10 +181,18 @@ def _outcome(
 
 def _failure(error: Exception) -> Failure:
     reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
-    on_gpu = type(error).__name__ == "OutOfMemoryError" and "CUDA" in str(error)
+    on_gpu = registry.lacked_gpu_memory(str(error))
     if on_gpu or isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return Failure(reason, Ending.OUT_OF_MEMORY, on_gpu)
     return Failure(reason)
+
+
+def _free_gpu() -> None:
+    """Return a GPU's memory that PyTorch holds back for the next trial, which may not be this process's."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def _prepare_process(job: Job) -> None:

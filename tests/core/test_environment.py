@@ -45,11 +45,11 @@ def test_the_memory_of_a_gpu_that_is_not_told_is_unknown(two_gpus, answer):
 
 
 def test_gpus_are_described_by_name_memory_driver_and_cuda(two_gpus):
-    environment._gpus.cache_clear()
+    environment.gpu.cache_clear()
     try:
         said = environment.describe(1, 1)["machine"]["gpu"].split("; ")
     finally:
-        environment._gpus.cache_clear()
+        environment.gpu.cache_clear()
     assert said[:2] == ["NVIDIA H200, 143771 MiB, driver 570.86.15"] * 2
     assert all(one.startswith("CUDA ") for one in said[2:])
 

@@ -9,7 +9,7 @@ from agbench.core import environment
 from agbench.core.condition import Budget
 from agbench.models import features, kept, tabular
 
-BUDGET = Budget(learners=("RF",))
+BUDGET = Budget(learners=("KNN",))
 
 
 class Counted:
@@ -45,8 +45,8 @@ def folder(tmp_path):
     return tmp_path / "variants" / "features"
 
 
-def ask(folder, images, compute, maker=("length",)):
-    return kept.compute_once(folder, maker, images, compute, workers=2)
+def ask(folder, images, compute, maker=("length",), cpus=2, gpus=0):
+    return kept.compute_once(folder, maker, images, compute, cpus, gpus)
 
 
 def test_values_are_computed_once_and_come_in_the_order_that_is_asked_for(images, folder):
@@ -67,6 +67,14 @@ def test_a_variant_that_is_tested_by_several_models_is_computed_once(images, fol
     compute = Counted()
     done = ask(folder, images[:3], compute)
     assert (done.before, compute.asked) == (2, [1])
+
+
+def test_other_hardware_computes_again_as_its_seconds_are_others(images, folder, monkeypatch):
+    ask(folder, images, Counted())
+    assert ask(folder, images, Counted(), cpus=1).before == 0
+    assert ask(folder, images, Counted(), gpus=1).before == 0
+    monkeypatch.setattr(environment, "processor", lambda: "another")
+    assert ask(folder, images, Counted()).before == 0
 
 
 def test_other_bytes_another_maker_and_other_versions_are_other_values(images, folder, monkeypatch):
@@ -118,7 +126,7 @@ def test_equal_images_are_computed_once_and_each_gets_its_row(tmp_path, folder):
     assert compute.asked == [2]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(st.floats(width=32, allow_nan=False), min_size=2, max_size=2), min_size=1, max_size=4))
 def test_values_come_back_to_the_bit(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("kept")

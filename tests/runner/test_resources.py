@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agbench.core.errors import UserError
 from agbench.runner.config import ExecutionConfig
+from agbench.runner.estimate import GpuMemory
 from agbench.runner.resources import Allocation, Machine, allocate
 from agbench.runner.trial import Resources
 
@@ -117,10 +118,10 @@ def test_no_trial_gets_what_no_machine_has(machines):
         ([machine(16, 1, gpu_memory=80)], asked(None), 0, 4, Resources(4, 1, 4, 4)),
         # As many as the card's memory allows, estimated, and measured.
         ([machine(64, 1, gpu_memory=24)], asked(None), 0, 3, Resources(21, 1, 3, 8)),
-        ([machine(64, 1, gpu_memory=24)], asked(None), 1 * GIB, 12, Resources(5, 1, 12, 5)),
+        ([machine(64, 1, gpu_memory=24)], asked(None), 1, 12, Resources(5, 1, 12, 5)),
         ([machine(64, 1, gpu_memory=4)], asked(None), 0, 1, Resources(64, 1, 1, 8)),
         # As many as the machine's memory allows.
-        ([machine(64, 1, memory=12, gpu_memory=80)], asked(None), 0, 3, Resources(6, 1, 10, 6)),
+        ([machine(64, 1, memory=12, gpu_memory=80)], asked(None), 0, 3, Resources(21, 1, 3, 8)),
         ([machine(32, 2, gpu_memory=80)], asked(None), 0, 8, Resources(4, 1, 4, 4)),
         # Each card holds as many as the smallest one, as a trial may be sent to any.
         (
@@ -134,20 +135,22 @@ def test_no_trial_gets_what_no_machine_has(machines):
         ([machine(2, 1)], asked(None, per_gpu=4), 0, 2, Resources(1, 1, 4, 1)),
         ([machine(16, 1)], asked(2), 0, 2, Resources(8, 1, 2, 8)),
         ([machine(16, 2)], asked(3), 0, 3, Resources(5, 1, 2, 5)),
+        # The smaller of two machines holds four at most.
+        ([machine(4, 1), machine(16, 1)], asked(10), 0, 10, Resources(1, 1, 6, 1)),
         ([machine(16, 1)], asked(2, per_gpu=4, loaders=1), 0, 2, Resources(8, 1, 4, 1)),
         # Without a GPU, nothing is shared.
         ([machine(2)], asked(None, per_gpu=4, loaders=3), 0, 2, Resources(1, 0, 1, 3)),
     ],
 )
 def test_a_gpu_is_shared(machines, config, seen, workers, resources):
-    share = allocate(machines, config, gpu_memory=seen)
+    share = allocate(machines, config, gpu_memory=GpuMemory(seen * GIB, True) if seen else None)
     assert (share.workers, share.resources) == (workers, resources)
 
 
 def test_a_share_of_a_gpu_is_said_with_its_reason():
     card = [machine(16, 1, gpu_memory=80)]
     assert "each with 4 cores and 1/4 of a GPU (8.0 GiB of a GPU for each, an estimate;" in str(allocate(card))
-    assert "(3.0 GiB of a GPU for each, as measured;" in str(allocate(card, gpu_memory=2 * GIB))
+    assert "(3.0 GiB of a GPU for each, as measured;" in str(allocate(card, gpu_memory=GpuMemory(2 * GIB, True)))
     assert "(as many a GPU as asked for;" in str(allocate(card, asked(None, per_gpu=2)))
     with pytest.raises(
         UserError, match="--workers 3 is more than the 2 cores beside GPUs, --per-gpu 2 that there"

@@ -283,11 +283,40 @@ def test_what_does_not_fit_beside_others_has_the_gpu_for_itself_before_its_batch
     assert len({job.resources.cpus for job in executor.jobs}) == 1, "threads stay the same: they round otherwise"
 
 
-def test_without_retries_nothing_is_tried_again_beside_others_either(schedule):
+def test_a_gpu_of_its_own_is_no_retry(schedule):
     attempts = {"a": [Attempt(Ending.OUT_OF_MEMORY, on_gpu=True)]}
-    scheduler, _, store = schedule([condition("a")], attempts, retries=0, per_gpu=4)
+    scheduler, executor, store = schedule([condition("a")], attempts, retries=0, per_gpu=4)
     list(scheduler.run())
-    assert store.by_model() == {"a": ["out of memory"]}
+    assert store.by_model() == {"a": ["out of memory"] * 2}
+    assert [job.resources.per_gpu for job in executor.jobs] == [4, 1]
+
+
+def test_what_crashed_before_still_gets_a_gpu_of_its_own(schedule):
+    attempts = {"a": [Attempt(Ending.CRASHED), Attempt(Ending.OUT_OF_MEMORY, on_gpu=True), Attempt()]}
+    scheduler, _, store = schedule([condition("a")], attempts, retries=1, per_gpu=4)
+    list(scheduler.run())
+    assert store.by_model() == {"a": ["crashed", "out of memory", "finished"]}
+
+
+def test_trials_that_fail_side_by_side_halve_the_share_once(schedule):
+    short = [Attempt(Ending.OUT_OF_MEMORY, on_gpu=True), Attempt()]
+    todo = [condition(name) for name in "abcdefgh"]
+    scheduler, executor, store = schedule(todo, dict.fromkeys("abcd", short), workers=4, per_gpu=4)
+    list(scheduler.run())
+    others = [job.resources.per_gpu for job in executor.jobs if job.conditions[0].model in "efgh"]
+    assert others == [2, 2, 2, 2]
+    assert all(endings[-1] == "finished" for endings in store.by_model().values())
+
+
+def test_nothing_is_sent_to_a_gpu_that_a_trial_waits_to_have_for_itself(schedule):
+    short = [Attempt(Ending.OUT_OF_MEMORY, on_gpu=True), Attempt(seconds=50, silent=True)]
+    todo = [condition(name) for name in "abcdef"]
+    scheduler, executor, store = schedule(todo, {"a": short}, workers=4, per_gpu=4)
+    list(scheduler.run())
+    sent = [job.conditions[0].model for job in executor.jobs]
+    assert sent == ["a", "b", "c", "d", "a", "e", "f"]
+    assert executor.now > 50
+    assert store.by_model()["a"] == ["out of memory", "finished"]
 
 
 def test_an_overdue_phase_is_ended_and_not_tried_again(schedule):
