@@ -22,9 +22,12 @@ from agbench.core.arguments import as_float, as_path, checked, filled, integers,
 from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
 from agbench.core.progress import Progress, seconds_of
+from agbench.core.step import OnProgress
 from agbench.core.workspace import Workspace
+from agbench.data import groups
 from agbench.data.catalogue import Catalogue
-from agbench.data.dataset import Dataset
+from agbench.data.dataset import Dataset, with_relatives
+from agbench.data.groups import Relatives
 from agbench.data.prepare import prepare
 from agbench.data.selection import ImageSelection
 from agbench.runner.config import ExecutionConfig
@@ -60,6 +63,9 @@ THRESHOLD = 1.5
 
 _FULL_STUDIES, _QUICK_STUDIES = ("compression", "storage", "tabular"), ("quick",)
 
+MOST_LOOKED_AT = 5000
+"""Images among which related ones are looked for: those of the first classes, all of each."""
+
 Say = Callable[[str], None]
 """Receives a line about what is being done."""
 
@@ -71,6 +77,9 @@ def load_dataset(
     nested: bool = False,
     image_column: str = "image",
     label_column: str = "label",
+    group_column: str | None = None,
+    group_by: str | None = None,
+    independent: bool = False,
     source: AnyPath | None = None,
     accept_unverified: bool = False,
     drop_small_classes: bool = False,
@@ -90,6 +99,13 @@ def load_dataset(
         Whether each folder of images is a class, named by its whole path.
     image_column, label_column : str
         Columns of a table that hold the images' paths and their labels.
+    group_column : str, optional
+        Column of a table whose values tell which images belong together, such as that of the patient: these are
+        never on two sides of a split or fold, and intervals count groups.
+    group_by : str, optional
+        The same by the images' paths: ``"folder"``, or a regular expression.
+    independent : bool
+        Whether no images belong together, whatever they look like.
     source : str or Path, optional
         Archive, folder or address to take the data set from, instead of the addresses of its card.
     accept_unverified : bool
@@ -122,6 +138,9 @@ def load_dataset(
         nested=checked("nested", nested, bool, "true or false"),
         image_column=filled("image_column", image_column),
         label_column=filled("label_column", label_column),
+        group_column=None if group_column is None else filled("group_column", group_column),
+        group_by=None if group_by is None else filled("group_by", group_by),
+        independent=checked("independent", independent, bool, "true or false"),
         source=None if source is None else str(as_path("source", source)),
         accept_unverified=checked("accept_unverified", accept_unverified, bool, "true or false"),
         drop_small_classes=checked("drop_small_classes", drop_small_classes, bool, "true or false"),
@@ -651,7 +670,25 @@ def prepare_images(
     spec = selection.spec(workspace.datasets)
     request = selection.request(spec, fresh)
     with progress:
-        return prepare(spec, workspace.datasets, request, environment.available_cpus(), progress.advance)
+        dataset = prepare(spec, workspace.datasets, request, environment.available_cpus(), progress.advance)
+        return _with_relatives(dataset, progress.advance)
+
+
+def _with_relatives(dataset: Dataset, on_progress: OnProgress) -> Dataset:
+    """Return a data set after a look for related images, where its groups are not named."""
+    if dataset.grouped_by or dataset.relatives is not None:
+        return dataset
+    if len(dataset.index) < groups.FEWEST:
+        return with_relatives(dataset, Relatives(0))
+    # PyTorch takes seconds to import.
+    from agbench.models import relatives
+
+    # Copies of the same bytes are one group already.
+    different = dataset.index.drop_duplicates("sha256")
+    looked_at = different.sort_values(["label", "image_id"], kind="stable").head(MOST_LOOKED_AT)
+    paths = [Path(path) for path in looked_at["image"]]
+    found = relatives.find(paths, environment.available_cpus(), on_progress)
+    return with_relatives(dataset, Relatives.of(looked_at["image_id"].tolist(), found))
 
 
 def plan_run(request: RunRequest, dataset: Dataset, workspace: Workspace, say: Say) -> PlannedRun:

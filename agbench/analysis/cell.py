@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from agbench.analysis import intervals
+from agbench.analysis.clusters import Groups
 from agbench.analysis.intervals import MARGIN, Bools, Comparison, Interval
 from agbench.store.record import Record
 
@@ -22,9 +23,12 @@ class Cell:
     ----------
     records : tuple of Record
         A trial each seed, in the order of seeds.
+    is_withheld : bool
+        As in `agbench.analysis.intervals.Comparison`.
     """
 
     records: tuple[Record, ...]
+    is_withheld: bool = False
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -34,8 +38,12 @@ class Cell:
     @cached_property
     def interval(self) -> Interval:
         """Mean accuracy over seeds, with the interval over test images."""
-        right = self.right(self.seeds)
-        return intervals.accuracy(float(right.sum(axis=1).mean()), right.shape[1])
+        return intervals.accuracy(self.right(self.seeds), self.groups)
+
+    @property
+    def groups(self) -> Groups:
+        """Group of each image, an array of int of shape (images,)."""
+        return self.records[0].correctness.groups
 
     def right(self, seeds: Iterable[int]) -> Bools:
         """Return which images were predicted correctly: an array of bool of shape (seeds, images)."""
@@ -80,7 +88,10 @@ def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comp
     images = {record.correctness.images for cell in (ours, base) for record in cell.records}
     if len(images) > 1:
         raise ValueError("a paired comparison needs the same test images with the same labels")
-    return intervals.compare(ours.right(seeds), base.right(seeds), margin)
+    is_withheld = ours.is_withheld or base.is_withheld
+    return intervals.compare(
+        ours.right(seeds), base.right(seeds), margin, groups=ours.groups, is_withheld=is_withheld
+    )
 
 
 def common(ours: Cell, base: Cell) -> tuple[float, float] | None:

@@ -66,7 +66,7 @@ def correct(compared: Iterable[tuple[K, Comparison]]) -> list[CorrectedCompariso
             one,
             tuple(next(exact) for _ in one.p_values),
             not_inferior[row],
-            intervals.decide(not_inferior[row], inferior[row]),
+            intervals.decide(not_inferior[row], inferior[row], is_withheld=one.is_withheld),
         )
         for row, (key, one) in enumerate(rows)
     ]

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from agbench.analysis.cell import Cell, paired
 from agbench.analysis.intervals import Comparison
 from agbench.analysis.tolerance import Tolerance
-from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget, Condition, digest
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget, Condition
 from agbench.models.registry import Kind, kind_of
 from agbench.store.metrics import COUNT
 from agbench.store.record import Record
@@ -105,17 +105,10 @@ class Series(Named):
     @cached_property
     def tolerance(self) -> Tolerance | None:
         """The lowest level down to which nothing that matters is lost; ``None`` where nothing is compared."""
-        original = self.original
-        if original is None or not self.compared:
+        if self.original is None or not self.compared:
             return None
         levels = [level for level in {*self.cells, *self.failed} if level != ORIGINAL_LEVEL]
-        by_image = {}
-        for level in self.compared:
-            seeds = set(self.cells[level].seeds) & set(original.seeds)
-            difference = self.cells[level].right(seeds).astype(float) - original.right(seeds)
-            by_image[level] = difference.mean(axis=0)
-        ids = sorted(record.condition.id for cell in self.cells.values() for record in cell.records)
-        return Tolerance.of(levels, self.compared, by_image, int(digest(ids), 16))
+        return Tolerance.of(levels, self.compared)
 
     @property
     def size(self) -> tuple[str, int] | None:
@@ -216,6 +209,9 @@ class Evidence:
         Conditions that were run on other images.
     facts : dict
         What is known of the data set's images.
+    is_withheld : bool, optional
+        Whether nothing is called not inferior, as images seem to be related and their groups are not named;
+        ``None`` where related images have not been looked for.
     """
 
     dataset: str
@@ -227,6 +223,7 @@ class Evidence:
     failures: tuple[Record, ...]
     left_out: int
     facts: dict[str, Any] = field(default_factory=dict)
+    is_withheld: bool | None = None
 
     @property
     def codecs(self) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from agbench.analysis.cell import Cell
 from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Series, codec_of
@@ -17,7 +18,9 @@ from agbench.store.record import Record, latest
 K = TypeVar("K")
 
 
-def gather(dataset: str, records: list[Record]) -> Evidence:
+def gather(
+    dataset: str, records: list[Record], are_related: Callable[[str], bool | None] = lambda fingerprint: None
+) -> Evidence:
     """Arrange a data set's trials.
 
     Parameters
@@ -26,6 +29,9 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
         Its name.
     records : list of Record
         All of its trials, the oldest first; at least one.
+    are_related : callable
+        Takes a fingerprint, and returns whether its images seem to be related and their groups are not named, as
+        far as that is known now; ``None`` where only the results tell.
 
     Returns
     -------
@@ -42,16 +48,21 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
     for record in (*chosen.values(), *failures):
         groups.setdefault(_model(record), []).append(record)
     clean = [record for own in groups.values() for record in own if _is_plain(record, noise=None)]
+    newest = max(chosen.values(), key=lambda record: record.started, default=None)
+    facts = {} if newest is None else newest.dataset
+    is_withheld = are_related(fingerprint)
+    if is_withheld is None:
+        is_withheld = facts.get("groups", {}).get("withheld")
     series: list[Series] = []
     noisy: list[NoisySeries] = []
     crossed: list[CrossedSeries] = []
     for key, own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
         model, budget, _ = key
         label = _name(key, list(groups))
-        series += _series(label, model, budget, own, _codecs(clean))
-        noisy += _noisy(label, model, budget, own)
-        crossed += _crossed(label, model, budget, own)
-    newest = max(chosen.values(), key=lambda record: record.started, default=None)
+        cells_of = partial(_cells, is_withheld=bool(is_withheld))
+        series += _series(label, model, budget, own, _codecs(clean), cells_of)
+        noisy += _noisy(label, model, budget, own, cells_of)
+        crossed += _crossed(label, model, budget, own, cells_of)
     return Evidence(
         dataset=dataset,
         fingerprint=fingerprint,
@@ -61,32 +72,44 @@ def gather(dataset: str, records: list[Record]) -> Evidence:
         records=tuple(chosen.values()),
         failures=tuple(failures),
         left_out=len({record.condition.id for record in records} - set(last)),
-        facts={} if newest is None else newest.dataset,
+        facts=facts,
+        is_withheld=is_withheld,
     )
 
 
-def _series(label: str, model: str, budget: Budget, own: list[Record], codecs: Iterable[str]) -> Iterator[Series]:
+def _series(
+    label: str,
+    model: str,
+    budget: Budget,
+    own: list[Record],
+    codecs: Iterable[str],
+    cells_of: Callable[..., dict[Any, Cell]],
+) -> Iterator[Series]:
     """Return a model's series of each codec that any model was run with, so that what it lacks is seen."""
     clean = [record for record in own if _is_plain(record, noise=None)]
     for codec in codecs if clean else ():
         placed = [(_level(record), record) for record in _of(codec, clean)]
-        cells = _cells(placed)
+        cells = cells_of(placed)
         yield Series(label, model, budget, codec, cells, _failed(placed, cells))
 
 
-def _noisy(label: str, model: str, budget: Budget, own: list[Record]) -> Iterator[NoisySeries]:
-    clean = _cells((_level(record), record) for record in own if _is_plain(record, noise=None))
+def _noisy(
+    label: str, model: str, budget: Budget, own: list[Record], cells_of: Callable[..., dict[Any, Cell]]
+) -> Iterator[NoisySeries]:
+    clean = cells_of((_level(record), record) for record in own if _is_plain(record, noise=None))
     noises = {record.condition.train.noise for record in own if record.condition.test is None}
     for noise in sorted(noise for noise in noises if noise is not None):
         noisy = [record for record in own if _is_plain(record, noise)]
         for codec in _codecs(noisy):
             placed = [(_level(record), record) for record in _of(codec, noisy)]
-            cells = _cells(placed)
+            cells = cells_of(placed)
             original = clean.get(ORIGINAL_LEVEL)
             yield NoisySeries(label, model, budget, codec, noise, original, cells, _failed(placed, cells))
 
 
-def _crossed(label: str, model: str, budget: Budget, own: list[Record]) -> Iterator[CrossedSeries]:
+def _crossed(
+    label: str, model: str, budget: Budget, own: list[Record], cells_of: Callable[..., dict[Any, Cell]]
+) -> Iterator[CrossedSeries]:
     tested = [record for record in own if record.condition.test is not None]
     for noise in sorted({record.condition.train.noise for record in tested}, key=lambda noise: noise or 0):
         alike = [record for record in own if record.condition.train.noise == noise]
@@ -98,7 +121,7 @@ def _crossed(label: str, model: str, budget: Budget, own: list[Record]) -> Itera
                 ((_level(record), record.condition.test_preprocessing.level), record)
                 for record in _of(codec, alike)
             ]
-            cells = _cells(placed)
+            cells = cells_of(placed)
             full = label if noise is None else f"{label}, noise {noise:g}"
             yield CrossedSeries(full, model, budget, codec, noise, cells, _failed(placed, cells))
 
@@ -147,13 +170,13 @@ def _level(record: Record) -> float:
     return record.condition.train.level
 
 
-def _cells(placed: Iterable[tuple[K, Record]]) -> dict[K, Cell]:
+def _cells(placed: Iterable[tuple[K, Record]], is_withheld: bool) -> dict[K, Cell]:
     found: dict[K, list[Record]] = {}
     for place, record in placed:
         if record.is_finished:
             found.setdefault(place, []).append(record)
     return {
-        place: Cell(tuple(sorted(records, key=lambda record: record.condition.seed)))
+        place: Cell(tuple(sorted(records, key=lambda record: record.condition.seed)), is_withheld)
         for place, records in found.items()
     }
 

@@ -7,13 +7,15 @@ importing them takes about as long as a report of a thousand trials.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special
 
+from agbench.analysis.clusters import Clusters, Floats, Groups
 from agbench.core.enums import StrEnum
 
 CONFIDENCE = 0.95
@@ -30,7 +32,6 @@ SMALLEST = 1e-12
 """One-sided p-values below this one are given as it."""
 
 Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 
 class Verdict(StrEnum):
@@ -41,6 +42,8 @@ class Verdict(StrEnum):
     INFERIOR = "inferior"
     """A loss of more than the margin is certain."""
     NOT_DECIDED = "not decided"
+    WITHHELD = "withheld"
+    """Not inferior if images are independent, which they seem not to be: see `Comparison.is_withheld`."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,19 @@ class Comparison:
     difference : Interval
         Accuracy of the one minus accuracy of the base, -1 to 1; a mean over seeds.
     p_values : tuple of float
-        Of the exact McNemar test that the two are equally accurate, one a seed.
+        Of the test that the two are equally accurate, one a seed: McNemar's exact one, or where images are in
+        groups its score with their design effect.
     p_not_inferior, p_inferior : float
-        One-sided: that the loss is the margin or more, and that it is less, by the interval's own method.
+        One-sided: that the loss is the margin or more, and that it is less, by the interval's own method. For the
+        latter one loss fewer is counted, or one group's, as the score test calls rare losses too often certain.
     margin : float
         The loss that counts.
-    images, seeds : int
-        Numbers of test images and of seeds.
+    images, groups, seeds : int
+        Numbers of test images, of groups of them, and of seeds.
+    group_size : float
+        Number of images in the group of an average image; 1 where each image is a group.
+    is_withheld : bool
+        Whether images seem to be related and their groups are not known, so that "not inferior" is not said.
     """
 
     difference: Interval
@@ -83,53 +92,64 @@ class Comparison:
     margin: float
     images: int
     seeds: int
+    groups: int
+    group_size: float = 1.0
+    is_withheld: bool = False
 
     @property
     def verdict(self) -> Verdict:
         """What this comparison alone decides about a loss of the margin."""
-        return decide(self.p_not_inferior, self.p_inferior)
+        return decide(self.p_not_inferior, self.p_inferior, is_withheld=self.is_withheld)
 
 
-def decide(p_not_inferior: float, p_inferior: float) -> Verdict:
+def decide(
+    p_not_inferior: float, p_inferior: float, one_sided: float = ONE_SIDED, is_withheld: bool = False
+) -> Verdict:
     """Return the verdict of two one-sided p-values.
 
     Parameters
     ----------
     p_not_inferior, p_inferior : float
         p-values of a loss of the margin or more, and of a smaller one, 0 to 1.
+    one_sided : float
+        Significance level of each.
+    is_withheld : bool
+        As in `Comparison`.
 
     Examples
     --------
     >>> str(decide(0.01, 0.99))
     'not inferior'
     """
-    if p_not_inferior <= ONE_SIDED:
-        return Verdict.NOT_INFERIOR
-    return Verdict.INFERIOR if p_inferior <= ONE_SIDED else Verdict.NOT_DECIDED
+    if p_not_inferior <= one_sided:
+        return Verdict.WITHHELD if is_withheld else Verdict.NOT_INFERIOR
+    return Verdict.INFERIOR if p_inferior <= one_sided else Verdict.NOT_DECIDED
 
 
-def accuracy(right: float, images: int) -> Interval:
-    """Return an accuracy with its Wilson interval.
+def accuracy(right: Bools, groups: Groups | None = None) -> Interval:
+    """Return the mean accuracy over seeds with its Wilson interval.
 
     Parameters
     ----------
-    right : float
-        Images predicted rightly; a mean over seeds need not be whole.
-    images : int
-        Images in all.
+    right : ndarray of bool, shape (seeds, images)
+        Whether an image was predicted rightly.
+    groups : ndarray of int, shape (images,), optional
+        Group of each image; by default each image is one.
 
     Returns
     -------
     Interval
-        Over the drawing of test images; it knows nothing of the seed.
+        Over the drawing of test images, or of their groups; it knows nothing of the seed.
 
     Examples
     --------
-    >>> round(accuracy(90, 100).low, 3)
+    >>> round(accuracy(np.array([[True] * 90 + [False] * 10])).low, 3)
     0.826
     """
-    low, high = _wilson(right, images, _normal(ONE_SIDED))
-    return Interval(right / images, low, high)
+    by_image = right.mean(axis=0)
+    value = float(by_image.mean())
+    low, high = _wilson(value, right.shape[1], Clusters.of(by_image, groups).quantile(ONE_SIDED))
+    return Interval(value, low, high)
 
 
 def mean(values: Sequence[float]) -> Interval | None:
@@ -149,7 +169,14 @@ def mean(values: Sequence[float]) -> Interval | None:
     return Interval(value, value - half, value + half)
 
 
-def compare(ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float = ONE_SIDED) -> Comparison:
+def compare(
+    ours: Bools,
+    base: Bools,
+    margin: float = MARGIN,
+    one_sided: float = ONE_SIDED,
+    groups: Groups | None = None,
+    is_withheld: bool = False,
+) -> Comparison:
     """Compare two conditions image by image, and seed by seed.
 
     Parameters
@@ -160,15 +187,20 @@ def compare(ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float =
         The loss that counts.
     one_sided : float
         Level of the one-sided test that each end of the interval stands for; by default that of a 95 % interval.
+    groups : ndarray of int, shape (images,), optional
+        Group of each image: images of one origin, which are not independent. By default each image is one.
+    is_withheld : bool
+        As in `Comparison`.
 
     Returns
     -------
     Comparison
         With one seed, Tango's score interval for a paired difference (Statistics in Medicine 17, 1998,
-        891-908), which keeps its level where images are only lost, too. With several seeds the same over the
-        mean table, joined by the root of squares with Student's interval over the seeds as clusters: few
-        seeds give a wide interval. The one-sided p-values are the levels at which this interval's ends meet
-        the margin.
+        891-908), which keeps its level where images are only lost, too. Where images are in groups, it is
+        widened by the root of their design effect, and Student's t takes the normal's place
+        (`agbench.analysis.clusters`). With several seeds the same over the mean table, joined by the root of
+        squares with Student's interval over the seeds as clusters: few seeds give a wide interval. The one-sided
+        p-values are the levels at which this interval's ends meet the margin.
 
     Raises
     ------
@@ -188,50 +220,65 @@ def compare(ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float =
     counts = [_table(*pair) for pair in zip(ours, base, strict=True)]
     table = np.mean(counts, axis=0)
     value, spread = _over_seeds(ours, base)
+    clusters = Clusters.of(ours.mean(axis=0) - base.mean(axis=0), groups)
 
-    def end(alpha: float, side: int) -> float:
-        over_images = _score_reach(table, _normal(alpha), side)
-        return value + side * math.hypot(over_images, _seeds_reach(spread, seeds, alpha))
+    def end(alpha: float, side: int, found: float = value, counts: Floats = table) -> float:
+        over_images = _score_reach(counts, clusters.quantile(alpha), side)
+        return found + side * math.hypot(over_images, _seeds_reach(spread, seeds, alpha))
 
     # The end that lies between the estimate and the margin meets it at one level; the other test mirrors it.
-    side = -1 if value > -margin else 1
-    level = _root(lambda alpha: side * (-margin - end(alpha, side)))
+    if value > -margin:
+        p_not_inferior = _root(lambda alpha: margin + end(alpha, -1))
+        p_inferior = 1 - p_not_inferior
+    else:
+        p_not_inferior = 1 - _root(lambda alpha: -margin - end(alpha, 1))
+        fewer, at = _with_fewer_lost(table, clusters.unit)
+        p_inferior = _root(lambda alpha: -margin - end(alpha, 1, at, fewer)) if at < -margin else 0.5
     return Comparison(
         difference=Interval(value, max(end(one_sided, -1), -1.0), min(end(one_sided, 1), 1.0)),
-        p_values=tuple(_mcnemar(gained, lost) for _, gained, lost, _ in counts),
-        p_not_inferior=level if side < 0 else 1 - level,
-        p_inferior=1 - level if side < 0 else level,
+        p_values=tuple(_mcnemar(gained, lost, clusters) for _, gained, lost, _ in counts),
+        p_not_inferior=p_not_inferior,
+        p_inferior=p_inferior,
         margin=margin,
         images=images,
         seeds=seeds,
+        groups=clusters.count,
+        group_size=clusters.size,
+        is_withheld=is_withheld,
     )
 
 
 def missing(
-    ours: Bools, base: Bools, margin: float = MARGIN, one_sided: float = ONE_SIDED
+    ours: Bools,
+    base: Bools,
+    margin: float = MARGIN,
+    one_sided: float = ONE_SIDED,
+    groups: Groups | None = None,
 ) -> tuple[int | None, int | None]:
     """Return about how much more evidence of the same kind would exclude a loss of the margin.
 
     Parameters
     ----------
-    ours, base, margin, one_sided
+    ours, base, margin, one_sided, groups
         As in `compare`, where that does not show it.
 
     Returns
     -------
     tuple of (int or None, int or None)
-        More images, with the seeds that there are; more seeds, with the images that there are. ``None`` where no
-        number of them would, as far as the difference that was found is the true one.
+        More images, in groups like those that there are, with these seeds; more seeds, with these images.
+        ``None`` where no number of them would, as far as the difference that was found is the true one.
     """
     table = np.mean([_table(*pair) for pair in zip(ours, base, strict=True)], axis=0)
     value, spread = _over_seeds(ours, base)
     seeds, images = ours.shape
+    clusters = Clusters.of(ours.mean(axis=0) - base.mean(axis=0), groups)
     room = value + margin
     if room <= 0:
         return None, None
 
     def wanting(factor: float, more: int = 0) -> float:
-        over_images = _score_reach(table * factor, _normal(one_sided), -1)
+        more_images = replace(clusters, images=round(images * factor))
+        over_images = _score_reach(table * factor, more_images.quantile(one_sided), -1)
         return math.hypot(over_images, _seeds_reach(spread, seeds + more, one_sided)) - room
 
     most = LARGEST_FACTOR
@@ -241,17 +288,31 @@ def missing(
     return None if factor is None else math.ceil(images * (factor - 1)), more_seeds
 
 
-def fewest_images(margin: float = MARGIN, one_sided: float = ONE_SIDED) -> int:
+def fewest_images(margin: float = MARGIN, one_sided: float = ONE_SIDED, group_size: float = 1.0) -> int:
     """Return the smallest number of images that can exclude a loss of the margin, if none is lost.
+
+    Parameters
+    ----------
+    margin, one_sided
+        As in `compare`.
+    group_size : float
+        As in `Comparison`.
 
     Examples
     --------
-    >>> fewest_images(margin=0.05)
-    73
+    >>> fewest_images(margin=0.05), fewest_images(margin=0.05, group_size=10)
+    (73, 755)
     """
-    # There the lower end of Tango's interval is -z^2 / (n + z^2).
-    square = _normal(one_sided) ** 2
-    return math.floor(square * (1 - margin) / margin) + 1
+
+    def lacks(images: float) -> bool:
+        # There the lower end of Tango's interval is -z^2 / (n + z^2).
+        clusters = Clusters(round(images), round(images / group_size), group_size, group_size)
+        return clusters.quantile(one_sided) ** 2 * (1 - margin) / margin >= images
+
+    most = 1
+    while lacks(most):
+        most *= 2
+    return bisect_left(range(most), True, key=lambda images: not lacks(max(images, 1)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -280,14 +341,19 @@ def _table(ours: Bools, base: Bools) -> tuple[int, int, int, int]:
     )
 
 
-def _mcnemar(gained: int, lost: int) -> float:
-    """Test exactly whether gains and losses are equally likely."""
+def _with_fewer_lost(table: Floats, unit: float) -> tuple[Floats, float]:
+    """Return a table in which up to so many images are right in both instead of lost, and its difference."""
+    both, gained, lost, neither = map(float, table)
+    moved = min(unit, lost)
+    fewer = np.array([both + moved, gained, lost - moved, neither])
+    return fewer, (gained - lost + moved) / float(table.sum())
+
+
+def _mcnemar(gained: int, lost: int, clusters: Clusters) -> float:
+    """Test whether gains and losses are equally likely: exactly, but where images are in groups."""
+    if clusters.size > 1 and gained + lost:
+        return 2 * clusters.tail(abs(gained - lost) / math.sqrt(gained + lost))
     return min(2 * float(special.bdtr(min(gained, lost), gained + lost, 0.5)), 1.0) if gained + lost else 1.0
-
-
-def _normal(alpha: float) -> float:
-    """Return the upper `alpha` quantile of the standard normal."""
-    return -float(special.ndtri(alpha))
 
 
 def _student(alpha: float, freedom: int) -> float:
@@ -295,9 +361,9 @@ def _student(alpha: float, freedom: int) -> float:
     return -float(special.stdtrit(freedom, alpha))
 
 
-def _wilson(right: float, images: float, z: float) -> tuple[float, float]:
+def _wilson(share: float, images: float, z: float) -> tuple[float, float]:
     """Return Wilson's interval, `z` standard deviations wide (J. Am. Stat. Assoc. 22, 1927)."""
-    share, square = right / images, z * z / images
+    square = z * z / images
     centre = (share + square / 2) / (1 + square)
     half = math.sqrt(max(square * share * (1 - share) + square * square / 4, 0)) / (1 + square)
     return min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share)

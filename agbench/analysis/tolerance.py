@@ -6,12 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-import numpy as np
-import numpy.typing as npt
-
-from agbench.analysis.intervals import ONE_SIDED, Bools, Comparison, Floats, Verdict
-
-RESAMPLES = 2000
+from agbench.analysis.intervals import ONE_SIDED, Comparison, Verdict, holm
 
 
 @dataclass(frozen=True)
@@ -22,25 +17,19 @@ class Tolerance:
     ----------
     level : float
         That level; 1.0 where the first one below the original is not decided, or inferior.
-    low, high : float
-        The 95 % interval of the same rule over resampled test images.
+    lowest : float
+        The lowest level that the true tolerance may have, among those with a result: the next one above the
+        highest level at which a loss of more than the margin is shown. With `level` it makes a 95 % interval.
     stopped_by : float, optional
         The level below, which was not shown to be not inferior; ``None`` where there is none.
     """
 
     level: float
-    low: float
-    high: float
+    lowest: float
     stopped_by: float | None
 
     @classmethod
-    def of(
-        cls,
-        levels: Sequence[float],
-        compared: Mapping[float, Comparison],
-        differences: Mapping[float, Floats],
-        seed: int,
-    ) -> Tolerance:
+    def of(cls, levels: Sequence[float], compared: Mapping[float, Comparison]) -> Tolerance:
         """Find how far down the levels nothing that matters is lost.
 
         Parameters
@@ -49,41 +38,19 @@ class Tolerance:
             Those below the original that were asked for.
         compared : mapping of float to Comparison
             Those that have a result, against the original.
-        differences : mapping of float to ndarray, shape (images,)
-            The same by image, as means over seeds.
-        seed : int
-            Seed of the resampling.
 
         Returns
         -------
         Tolerance
             Levels are tested downwards and the first that fails, or has no result, ends it: so no correction for
-            their number is needed. In a resample a level passes where its difference exceeds what it had to
-            exceed in the data.
+            their number is needed. That one of them does harm is corrected for their number (Holm).
         """
         ordered = sorted(levels, reverse=True)
         steps = [1.0, *ordered]
-        tested = list(takewhile(lambda level: level in compared, ordered))
-        passed = [compared[level].verdict == Verdict.NOT_INFERIOR for level in tested]
-        reached = int(_reached(np.array([passed], dtype=bool))[0])
-        found, below = steps[reached], (ordered[reached] if reached < len(ordered) else None)
-        if not tested:
-            return cls(found, found, found, below)
-        by_image = np.column_stack([differences[level] for level in tested])
-        patterns, counts = np.unique(by_image, axis=0, return_counts=True)
-        generator = np.random.default_rng(seed)
-        drawn = (
-            generator.multinomial(len(by_image), counts / counts.sum(), size=RESAMPLES) @ patterns / len(by_image)
-        )
-        reach = [compared[level].difference.value - compared[level].difference.low for level in tested]
-        passes = drawn > np.array(reach) - [compared[level].margin for level in tested]
-        low, high = np.quantile(
-            np.array(steps)[_reached(passes)], [ONE_SIDED, 1 - ONE_SIDED], method="inverted_cdf"
-        ).tolist()
-        return cls(found, low, high, below)
-
-
-def _reached(passed: Bools) -> npt.NDArray[np.int_]:
-    """Count, in each row, how many pass before the first that does not."""
-    count: npt.NDArray[np.int_] = np.logical_and.accumulate(passed, axis=1).sum(axis=1)
-    return count
+        shown = {level for level, one in compared.items() if one.verdict is Verdict.NOT_INFERIOR}
+        passed = [*takewhile(shown.__contains__, ordered)]
+        p_inferior = holm([one.p_inferior for one in compared.values()])
+        harmful = [level for level, p in zip(compared, p_inferior, strict=True) if p <= ONE_SIDED]
+        above = steps[ordered.index(max(harmful))] if harmful else min([1.0, *compared])
+        found = steps[len(passed)]
+        return cls(found, min(above, found), ordered[len(passed)] if len(passed) < len(ordered) else None)

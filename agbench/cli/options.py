@@ -31,6 +31,9 @@ _OPTIONS = (
     ),
     click.option("--image-column", default="image", show_default=True, help="Of --csv: the images' paths."),
     click.option("--label-column", default="label", show_default=True, help="Of --csv: their labels."),
+    click.option("--group-column", metavar="NAME", help="Of --csv: images with the same value belong together."),
+    click.option("--group-by", metavar="PATTERN|folder", help="Or those whose paths match alike: 'photo(\\d+)_'."),
+    click.option("--independent", is_flag=True, help="No images belong together, whatever they look like."),
     click.option("--nested", is_flag=True, help="Each folder of images is a class, named by its whole path."),
     click.option(
         "--source", metavar="ARCHIVE|FOLDER|URL", help="Take the data set from there, not its addresses."

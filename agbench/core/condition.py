@@ -22,7 +22,7 @@ PROTOCOL = 4
 2: TabularPredictor no longer leaves out classes with fewer than ten training images.
 3: deviations of coefficients are computed from exact sums: constant channels have exactly none.
 4: grouped convolutions compute in ``channels_last``; a probe's folds are fitted on all images of the other folds;
-   augmentations are drawn from the seed, the epoch and the image.
+   augmentations are drawn from the seed, the epoch and the image; learners of TabularPredictor use a trial's GPU.
 """
 
 ORIGINAL_LEVEL = 1.0

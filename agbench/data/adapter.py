@@ -21,7 +21,7 @@ class Adapter:
     build : callable
         Takes an empty folder (`pathlib.Path`), stores the images below it, and yields for each, always in
         the same order, its path relative to the folder (`pathlib.Path`) and its label (`str`).
-    licence, citation, note : str
+    licence, citation, note, group_by : str
         As on a card.
     classes, images : int, optional
         How many there must be.
@@ -32,6 +32,7 @@ class Adapter:
     licence: str = "not stated"
     citation: str = "not stated"
     note: str = ""
+    group_by: str = ""
     classes: int | None = None
     images: int | None = None
 
@@ -46,4 +47,5 @@ class Adapter:
             licence=self.licence,
             citation=self.citation,
             note=self.note,
+            group_by=self.group_by,
         )

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ByteSize, Field
 
 from agbench.core.errors import UserError
 from agbench.core.strict_yaml import StrictModel, read_yaml
+from agbench.data import groups
 
 UNPACKED_LIMIT = ByteSize(10 * 10**9)
 
@@ -37,6 +38,14 @@ def _is_checksum(text: str) -> str:
     algorithm, _, digits = text.partition(":")
     if len(digits) != _HEX_DIGITS.get(algorithm, -1) or not re.fullmatch("[0-9a-f]+", digits):
         raise ValueError("a checksum is md5:, sha256: or sha512: and its hexadecimal digits in lower case")
+    return text
+
+
+def _is_rule(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"group_by is folder, image, or a regular expression: {error}") from error
     return text
 
 
@@ -66,10 +75,13 @@ class Columns(StrictModel):
     ----------
     image, label : str
         Names in its first line.
+    group : str, optional
+        Name of the column whose values tell which images belong together.
     """
 
     image: str
     label: str
+    group: str | None = None
 
 
 class Card(StrictModel):
@@ -90,6 +102,9 @@ class Card(StrictModel):
         Bytes that the archive may unpack to; ``"2 GB"`` is read too.
     columns : Columns, optional
         For the layout ``csv``.
+    group_by : str
+        Which images belong together: ``"folder"``, a regular expression on their paths, or ``"image"`` where they
+        are independent; empty where that is not known.
     classes, images : int, optional
         How many there must be, or the data set is not what the card says.
     paper : PaperCounts, optional
@@ -106,12 +121,18 @@ class Card(StrictModel):
     checksums: tuple[Annotated[str, AfterValidator(_is_checksum)], ...] = ()
     unpacked_limit: ByteSize = Field(default=UNPACKED_LIMIT, gt=0, le=_LARGEST)
     columns: Columns | None = None
+    group_by: Annotated[str, AfterValidator(_is_rule)] = ""
     classes: Count | None = None
     images: Count | None = None
     paper: PaperCounts | None = None
     licence: str = "not stated"
     citation: str = "not stated"
     note: str = ""
+
+    @property
+    def groups(self) -> str:
+        """How groups of images are named, in words; empty where they are not."""
+        return groups.described(self.group_by, self.columns.group if self.columns else None)
 
     @property
     def archives(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -205,11 +206,7 @@ class Catalogue:
         if name not in self._entries():
             return known
         found = self.find(name)
-        if (found.card.addresses, found.card.layout, found.card.columns) == (
-            card.addresses,
-            card.layout,
-            card.columns,
-        ):
+        if _images_of(found.card) == _images_of(card):
             return found
         raise UserError(
             f"there is another data set called {name!r}: give this one a name of its own, "
@@ -225,6 +222,12 @@ class Catalogue:
                 if card.is_file():
                     entries[card.stem.lower()] = card
         return entries
+
+
+def _images_of(card: Card) -> tuple[Any, ...]:
+    """Return by what two cards of a user's own images are told apart: not by the groups of these."""
+    columns = None if card.columns is None else (card.columns.image, card.columns.label)
+    return card.addresses, card.layout, columns
 
 
 def slug(name: str) -> str:

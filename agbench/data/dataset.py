@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from agbench.core import files
 from agbench.core.errors import UserError
 from agbench.core.files import Content
 from agbench.data.card import Card
 from agbench.data.catalogue import Catalogue, DatasetSpec
 from agbench.data.check import NO_SUCH_FILE
 from agbench.data.folder import as_text, look_alikes
+from agbench.data.groups import INDEPENDENT, Relatives
 from agbench.data.source import Source
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 
@@ -27,6 +29,7 @@ DATASET_FORMAT = 2
 """Of what lies in a prepared folder; raise it when that changes, and data sets are prepared again."""
 
 INDEX, MARKER, QUARANTINE, IMAGES = "index.parquet", "dataset.json", "quarantined.csv", "images"
+RELATIVES = "relatives.json"
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Dataset:
         Where its index lies, and its variants.
     index : DataFrame
         One row a readable image in a stable order: ``image_id`` (path below the images' folder),
-        ``image`` (absolute path), ``label``, ``split``, ``bytes``, ``width``, ``height``, ``mode``, ``sha256``.
+        ``image`` (absolute path), ``label``, ``split``, ``group`` (of images that are not independent: those with
+        the same content, and those that a rule names), ``bytes``, ``width``, ``height``, ``mode``, ``sha256``.
     quarantined : DataFrame
         The unreadable ones: ``image_id`` and ``problem``.
     fingerprint : str
@@ -60,6 +64,10 @@ class Dataset:
         Columns of its table that are neither images nor labels.
     asked_for : str, optional
         The source that it was prepared from instead of its card's.
+    grouped_by : str
+        How groups of images are named, as `agbench.data.groups.described` says it.
+    relatives : Relatives, optional
+        Images that look related, where groups are not named; ``None`` where they were not looked for.
     """
 
     name: str
@@ -74,6 +82,13 @@ class Dataset:
     skipped: dict[str, int] = field(default_factory=dict)
     unused_columns: tuple[str, ...] = ()
     asked_for: str | None = None
+    grouped_by: str = ""
+    relatives: Relatives | None = None
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether nothing is called safe, as images seem to be related and their groups are not named."""
+        return not self.grouped_by and self.relatives is not None and self.relatives.matters
 
     @property
     def classes(self) -> list[str]:
@@ -118,6 +133,7 @@ class Dataset:
         if self.dropped:
             names = ", ".join(f"{label!r} ({_many(count, 'image')})" for label, count in self.dropped.items())
             said.append(f"{_many(len(self.dropped), 'class')} left out, too small to be split: {names}")
+        said += [line for line in [self._groups()] if line]
         if self.copies:
             said.append(f"{_many(self.copies, 'exact copy')} of other images; copies share a side of the split")
         contradictions = self.contradictions
@@ -134,8 +150,21 @@ class Dataset:
             names = ", ".join(map(repr, self.unused_columns))
             said.append(
                 f"columns of its table that are not used: {names}; the split is drawn at random, whatever they say"
+                + ("" if self.grouped_by else "; --group-column names one whose images belong together")
             )
         return said
+
+    def _groups(self) -> str:
+        """Return what is known of groups, in a line; empty where there is nothing to say."""
+        if self.grouped_by == INDEPENDENT:
+            return "its images are taken for independent of each other"
+        if self.grouped_by:
+            count = self.index["group"].nunique()
+            return (
+                f"{_many(count, 'group')} of images, by {self.grouped_by}; each is whole in split and folds, and "
+                "intervals count groups"
+            )
+        return "" if self.relatives is None else self.relatives.text()
 
     @property
     def workspace(self) -> Path:
@@ -167,6 +196,12 @@ class Dataset:
             "remarks": self.remarks(),
             "quarantined": self.quarantined.to_dict("records"),
             "dropped": self.dropped,
+            "groups": {
+                "by": self.grouped_by,
+                "count": int(self.index["group"].nunique()),
+                "relatives": None if self.relatives is None else asdict(self.relatives),
+                "withheld": self.is_withheld,
+            },
         }
 
 
@@ -195,6 +230,8 @@ def load_prepared(name: str, datasets: Path) -> Dataset:
         raise UserError(f"{known.name} is not prepared: run `agbench prepare --dataset {known.name}` first")
     index, marker = _read(known.name, folder)
     root = folder / marker["root"]
+    if "group" not in index:  # prepared before groups were kept
+        index["group"] = index["sha256"]
     index["image"] = [str(root.resolve() / image_id) for image_id in index["image_id"]]
     _check_listing(known, index, marker)
     ready, bad = index["split"] != "", index["problem"] != ""
@@ -212,11 +249,59 @@ def load_prepared(name: str, datasets: Path) -> Dataset:
         # Not known of a data set that was prepared before they were kept.
         unused_columns=tuple(marker.get("unused_columns", ())),
         asked_for=marker["asked_for"],
+        grouped_by=marker.get("groups", ""),
+        relatives=_read_relatives(folder),
     )
     for row in index.to_dict("records"):
         if not _is_as_it_was(row):
             raise _changed(dataset.name, f"{row['image_id']} is gone or changed")
     return dataset
+
+
+def are_related(name: str, fingerprint: str, datasets: Path) -> bool | None:
+    """Return whether images of a prepared data set seem to be related, and their groups are not named.
+
+    Parameters
+    ----------
+    name, fingerprint : str
+        Which data set, with which images.
+    datasets : Path
+        The workspace's ``datasets`` folder.
+
+    Returns
+    -------
+    bool or None
+        ``None`` where it is not prepared with these images, or related ones have not been looked for.
+
+    Examples
+    --------
+    >>> are_related("dtd", "0", Path("nowhere"))
+    """
+    folder = datasets / name
+    try:
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        if marker["fingerprint"] != fingerprint:
+            return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if marker.get("groups"):
+        return False
+    relatives = _read_relatives(folder)
+    return None if relatives is None else relatives.matters
+
+
+def with_relatives(dataset: Dataset, relatives: Relatives) -> Dataset:
+    """Return a data set with what was found of related images, and keep that with it."""
+    files.write(dataset.folder / RELATIVES, json.dumps(asdict(relatives), ensure_ascii=False) + "\n")
+    return replace(dataset, relatives=relatives)
+
+
+def _read_relatives(folder: Path) -> Relatives | None:
+    try:
+        kept = json.loads((folder / RELATIVES).read_text(encoding="utf-8"))
+        return Relatives(**kept | {"examples": tuple(kept["examples"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def is_prepared(name: str, datasets: Path) -> bool:
@@ -231,7 +316,7 @@ def is_prepared(name: str, datasets: Path) -> bool:
 
 
 def fingerprint_of(index: pd.DataFrame) -> str:
-    """Hash ids, labels, split and contents of the images that are in the split.
+    """Hash ids, labels, split, contents, and named groups of the images that are in the split.
 
     Examples
     --------
@@ -239,7 +324,9 @@ def fingerprint_of(index: pd.DataFrame) -> str:
     >>> fingerprint_of(pd.DataFrame([row])) == fingerprint_of(pd.DataFrame([row | {"label": "dog"}]))
     False
     """
-    columns = index.loc[index["split"] != "", ["image_id", "label", "split", "sha256"]]
+    is_grouped = "group" in index and (index["group"] != index["sha256"]).any()
+    names = ["image_id", "label", "split", "sha256", *(["group"] if is_grouped else [])]
+    columns = index.loc[index["split"] != "", names]
     return hashlib.sha256(columns.to_csv(index=False).encode()).hexdigest()[:16]
 
 

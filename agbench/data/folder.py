@@ -34,13 +34,16 @@ class Listing:
     skipped : tuple of (str, str)
         What else lies there, and why it is none of them.
     unused : tuple of str
-        Columns of a table that are neither images nor labels.
+        Columns of a table that are neither images nor labels, nor groups.
+    groups : tuple of str, optional
+        Group of each row's image, where a column names it.
     """
 
     root: Path
     rows: tuple[tuple[str, str], ...]
     skipped: tuple[tuple[str, str], ...] = ()
     unused: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,8 @@ def table(file: Path, columns: Columns) -> Listing:
         interpreted: ``01``, ``nan`` and ``None`` are labels like any other. Backslashes in a path are taken for
         slashes where there is no such file.
     columns : Columns
-        Which column holds the images' paths, relative to the folder of `file`, and which the labels.
+        Which column holds the images' paths, relative to the folder of `file`, which the labels, and which the
+        groups, if any does.
 
     Returns
     -------
@@ -216,20 +220,22 @@ def table(file: Path, columns: Columns) -> Listing:
         If it is no such table, lacks a column or a value, or names an image twice.
     """
     rows: dict[str, str] = {}
+    groups: dict[str, str] = {}
+    used = [column for column in (columns.image, columns.label, columns.group) if column is not None]
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             delimiter = _delimiter(stream.readline(), columns, file.suffix.lower())
             stream.seek(0)
             lines = csv.DictReader(stream, strict=True, delimiter=delimiter)
-            for column in (columns.image, columns.label):
+            for column in used:
                 if column not in (lines.fieldnames or ()):
                     raise unknown("column", column, lines.fieldnames or ())
                 if list(lines.fieldnames or ()).count(column) > 1:
                     raise UserError(f"{file} has several columns called {column!r}")
-            unused = tuple(name for name in lines.fieldnames or () if name not in (columns.image, columns.label))
+            unused = tuple(name for name in lines.fieldnames or () if name not in used)
             for line in lines:
                 path, label = line[columns.image], line[columns.label]
-                if None in line or not path or not label:
+                if None in line or not all(line[column] for column in used):
                     raise UserError(
                         f"{file}, line {lines.line_num}: it needs a value for each column, and no more"
                     )
@@ -238,6 +244,9 @@ def table(file: Path, columns: Columns) -> Listing:
                 path = os.path.normpath(path)
                 if rows.setdefault(path, label) != label:
                     raise UserError(f"{file} gives {path!r} two labels, {rows[path]!r} and {label!r}")
+                group = line[columns.group] if columns.group is not None else ""
+                if groups.setdefault(path, group) != group:
+                    raise UserError(f"{file} gives {path!r} two groups, {groups[path]!r} and {group!r}")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{file} is not a CSV in UTF-8{_where_not(file)}: save it as UTF-8, which spreadsheets offer"
@@ -248,7 +257,8 @@ def table(file: Path, columns: Columns) -> Listing:
         raise UserError(f"{file} can't be read: {error.strerror}") from error
     if not rows:
         raise UserError(f"{file} names no images")
-    return Listing(file.resolve().parent, tuple(rows.items()), unused=unused)
+    named = None if columns.group is None else tuple(groups.values())
+    return Listing(file.resolve().parent, tuple(rows.items()), unused=unused, groups=named)
 
 
 def _where_not(file: Path) -> str:

@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from agbench.core import files
 from agbench.core.errors import UserError
 from agbench.core.step import OnProgress, Step, no_progress
-from agbench.data import check, splits
+from agbench.data import check, groups, splits
 from agbench.data.card import Card, is_web, write_card
 from agbench.data.catalogue import DOWNLOADS, DatasetSpec
 from agbench.data.dataset import (
@@ -107,7 +107,7 @@ def prepare(
         raise UserError(f"{known.name} can't be prepared: memory ran out") from error
     dataset = load_prepared(known.name, datasets)
     _check_request(dataset, request)
-    return dataset
+    return _with_groups(dataset, known.card)
 
 
 @contextmanager
@@ -162,7 +162,7 @@ def _fill(
     listing = known.layout.read(obtained.place, own_images, known.card)
     deviation = _deviation(known.name, known.card, listing, request.accept_unverified)
     check_labels({label for _, label in listing.rows})
-    index, dropped = _checked(listing, request, workers, on_progress)
+    index, dropped = _checked(listing, known.card, request, workers, on_progress)
     if known.layout.makes_images:
         root = IMAGES
     elif obtained.in_place:
@@ -186,6 +186,7 @@ def _fill(
         "deviation": deviation,
         "dropped": dropped,
         "unused_columns": listing.unused,
+        "groups": known.card.groups,
         "aside": dict(Counter(reason for _, reason in listing.skipped)),
         "asked_for": request.source and _absolute(request.source),
     }
@@ -204,15 +205,17 @@ def _deviation(name: str, card: Card, listing: Listing, accept: bool) -> str:
 
 
 def _checked(
-    listing: Listing, request: Request, workers: int, on_progress: OnProgress
+    listing: Listing, card: Card, request: Request, workers: int, on_progress: OnProgress
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     index = pd.DataFrame(listing.rows, columns=["image_id", "label"])
+    names = _named(listing, card)  # before images are read: a pattern may be mistyped
     index = index.join(
         check.check_images([listing.root / path for path in index["image_id"]], workers, on_progress)
     )
-    names = index["image_id"].map(as_text)
-    index.loc[names != index["image_id"], "problem"] = BADLY_NAMED
-    index["image_id"] = names
+    texts = index["image_id"].map(as_text)
+    index.loc[texts != index["image_id"], "problem"] = BADLY_NAMED
+    index["image_id"] = texts
+    index["group"] = index["sha256"] if names is None else groups.joined(names, index["sha256"])
     ready = index["problem"] == ""
     if not ready.any():
         first = index.iloc[0]
@@ -225,7 +228,8 @@ def _checked(
         raise splits.SmallClassesError(dropped, index["label"].nunique())
     while True:
         try:
-            index.loc[kept.index, "split"] = splits.split(kept["label"], kept["sha256"])
+            counted = "different images" if names is None else "groups of images"
+            index.loc[kept.index, "split"] = splits.split(kept["label"], kept["group"], what=counted)
             return index, dropped
         except splits.SmallClassesError as error:
             if not request.drop_small_classes:
@@ -235,6 +239,15 @@ def _checked(
             kept = kept[~small]
 
 
+def _named(listing: Listing, card: Card) -> pd.Series | None:
+    """Return the group of each row, as the card names it; ``None`` where each image is one."""
+    if listing.groups is not None:
+        return pd.Series(listing.groups, dtype=object)
+    if card.group_by in ("", groups.INDEPENDENT):
+        return None
+    return groups.named(pd.Series([path for path, _ in listing.rows], dtype=object), card.group_by)
+
+
 def _without_images(index: pd.DataFrame) -> dict[str, int]:
     readable = (index["problem"] == "").groupby(index["label"]).any()
     return {str(label): 0 for label in readable.index[~readable]}
@@ -242,6 +255,21 @@ def _without_images(index: pd.DataFrame) -> dict[str, int]:
 
 def _absolute(source: str) -> str:
     return source if is_web(source) else str(files.expanded(source).resolve())
+
+
+def _with_groups(dataset: Dataset, card: Card) -> Dataset:
+    """Return the data set with the groups that a card names: that images are independent changes nothing else."""
+    if not card.groups or card.groups == dataset.grouped_by:
+        return dataset
+    if dataset.grouped_by or card.groups != groups.INDEPENDENT:
+        before = f"groups by {dataset.grouped_by}" if dataset.grouped_by else "no groups"
+        raise UserError(f"{dataset.name} is prepared already, with {before}: --fresh prepares it anew")
+    marker = json.loads((dataset.folder / MARKER).read_text(encoding="utf-8"))
+    files.write(
+        dataset.folder / MARKER,
+        json.dumps(marker | {"groups": groups.INDEPENDENT}, indent=2, ensure_ascii=False) + "\n",
+    )
+    return replace(dataset, grouped_by=groups.INDEPENDENT)
 
 
 def _check_request(dataset: Dataset, request: Request) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agbench.core import files
 from agbench.core.errors import UserError
-from agbench.data.card import Columns, check_source, is_web
+from agbench.data import groups
+from agbench.data.card import Card, Columns, check_source, is_web
 from agbench.data.catalogue import Catalogue, DatasetSpec
 from agbench.data.folder import TABLE_SUFFIXES
 from agbench.data.prepare import Request
@@ -28,6 +29,12 @@ class ImageSelection:
         Table of images and labels (``.csv``, ``.tsv``).
     image_column, label_column : str
         Columns of `table` that hold the images' paths and their labels.
+    group_column : str, optional
+        Column of `table` whose values tell which images belong together.
+    group_by : str, optional
+        ``"folder"``, or a regular expression on the images' paths: images with the same match belong together.
+    independent : bool
+        Whether no images belong together.
     nested : bool
         Whether each folder of images is a class, named by its whole path.
     source : str, optional
@@ -43,6 +50,9 @@ class ImageSelection:
     table: Path | None = None
     image_column: str = "image"
     label_column: str = "label"
+    group_column: str | None = None
+    group_by: str | None = None
+    independent: bool = False
     nested: bool = False
     source: str | None = None
     accept_unverified: bool = False
@@ -65,6 +75,25 @@ class ImageSelection:
         UserError
             If there is no such data set, or the choices contradict each other.
         """
+        if (self.group_column is not None) + (self.group_by is not None) + self.independent > 1:
+            raise UserError(
+                "give one of --group-column, --group-by and --independent: each says what belongs together"
+            )
+        if self.group_column is not None and self.table is None:
+            raise UserError("--group-column is for a table, --csv FILE: --group-by groups images by their paths")
+        if self.group_by is not None:
+            groups.check_rule(self.group_by)
+        spec = self._spec(datasets)
+        rule = groups.INDEPENDENT if self.independent else self.group_by
+        if rule is not None:
+            update = {"group_by": rule, "columns": _ungrouped(spec.card)}
+            return replace(spec, card=spec.card.model_copy(update=update))
+        if self.group_column is not None and spec.card.columns is not None:
+            columns = spec.card.columns.model_copy(update={"group": self.group_column})
+            return replace(spec, card=spec.card.model_copy(update={"group_by": "", "columns": columns}))
+        return spec
+
+    def _spec(self, datasets: Path) -> DatasetSpec:
         catalogue = Catalogue(datasets)
         if self.folder is not None:
             if self.dataset or self.table or self.source:
@@ -119,6 +148,10 @@ class ImageSelection:
             drop_small_classes=self.drop_small_classes,
             fresh=fresh,
         )
+
+
+def _ungrouped(card: Card) -> Columns | None:
+    return None if card.columns is None else card.columns.model_copy(update={"group": None})
 
 
 def _is_path(text: str) -> bool:

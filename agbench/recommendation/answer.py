@@ -9,7 +9,6 @@ from pathlib import Path
 from shlex import quote
 
 from agbench.analysis import intervals
-from agbench.analysis.intervals import Verdict
 from agbench.core import files
 from agbench.core.errors import UserError
 from agbench.recommendation.question import LevelTest, Question
@@ -36,7 +35,8 @@ class Recommendation:
     tests : tuple of LevelTest
         Levels that were compared with the original, in the order of testing.
     chosen : LevelTest, optional
-        The safe level with the fewest bytes; ``None`` where no level was shown to be safe.
+        The safe level with the fewest bytes; ``None`` where no level was shown to be safe. Where images seem to be
+        related, the level that would be safe if they were independent.
     next : LevelTest, optional
         The highest level of the same codec that was tested and not shown to be safe.
     confirmed : LevelTest, optional
@@ -47,6 +47,8 @@ class Recommendation:
         Whether the model is at chance on the originals, so that no loss could be detected.
     reports : Path, optional
         The workspace's ``reports`` folder, where `write` puts the page.
+    related : str
+        What was found of related images, where nothing is called safe because of them; empty otherwise.
     folder : str
         Folder of the images, or the word for it where they are in none.
     """
@@ -60,6 +62,7 @@ class Recommendation:
     is_complete: bool = True
     is_at_chance: bool = False
     reports: Path | None = None
+    related: str = ""
     folder: str = "FOLDER"
 
     @property
@@ -134,9 +137,10 @@ def _lines(answer: Recommendation) -> Iterator[str]:
         seeds = "one seed" if rests.seeds == 1 else f"{rests.seeds} seeds"
         side = answer.tests[0].image_size
         seen = "" if side is None else f" from {side}x{side} pixels"
+        groups = f" in {rests.groups:,} groups" if rests.group_size > 1 else ""
         yield (
-            f"{answer.dataset}: {rests.images:,} images, each predicted out of fold by {asked.model}{seen}, "
-            f"{seeds}; intervals of {_percent(1 - 2 * asked.one_sided)}"
+            f"{answer.dataset}: {rests.images:,} images{groups}, each predicted out of fold by {asked.model}{seen}"
+            f", {seeds}; intervals of {_percent(1 - 2 * asked.one_sided)}"
         )
     if not answer.is_complete:
         yield f"Time ran out after {len(answer.tests)} of at most {asked.tests} levels; the same command goes on"
@@ -153,6 +157,13 @@ def _lines(answer: Recommendation) -> Iterator[str]:
             f"more with {asked.confirm}; a smaller --margin may give a level that is safe with both."
         )
         yield f"  {_measured(chosen)}"
+    elif chosen is not None and not chosen.is_safe:
+        yield (
+            f"Withheld: if its images were independent, {chosen.preprocessing} would lose less than {margin}, and "
+            f"save {chosen.saved:.1%} of the bytes."
+        )
+        yield f"  {_measured(chosen)}"
+        yield f"  {answer.related}"
     elif chosen is not None:
         yield (
             f"Safe: {chosen.preprocessing} loses less than {margin}, and saves {chosen.saved:.1%} of the bytes "
@@ -164,7 +175,7 @@ def _lines(answer: Recommendation) -> Iterator[str]:
             f"  agbench compress {quote(answer.folder)} {wanted} --out DIR writes such a copy; files that would "
             "grow are copied as they are, and metadata is kept"
         )
-    elif any(test.is_safe for test in answer.tests):
+    elif any(test.is_passed for test in answer.tests):
         yield "No safe level saves bytes: keep the originals."
     elif answer.is_complete:
         yield f"No level is shown to lose less than {margin}: keep the originals, or accept a larger --margin."
@@ -172,13 +183,16 @@ def _lines(answer: Recommendation) -> Iterator[str]:
         yield f"{answer.next.preprocessing}: {_why_not(answer.next)}"
         yield f"  {_measured(answer.next)}"
     if answer.tests and chosen is None:
-        fewest = intervals.fewest_images(asked.margin, asked.one_sided)
+        fewest = intervals.fewest_images(asked.margin, asked.one_sided, answer.tests[0].comparison.group_size)
         if answer.tests[0].comparison.images < fewest:
             shown = _points(asked.margin)
-            yield f"To show a margin of {shown} takes at least {fewest:,} images; this data set has fewer."
+            alike = "" if answer.tests[0].comparison.group_size == 1 else " in groups like these"
+            yield f"To show a margin of {shown} takes at least {fewest:,} images{alike}; this data set has fewer."
     if answer.confirmed is not None:
         one = answer.confirmed
-        verdict = "confirmed" if one.is_safe else "contradicted" if one.is_harmful else f"open: {_why_not(one)}"
+        verdict = "contradicted" if one.is_harmful else f"open: {_why_not(one)}"
+        if one.is_passed:
+            verdict = "confirmed" if one.is_safe else "withheld, too"
         yield f"{asked.confirm}, fine-tuned, on {one.comparison.images:,} test images: {verdict}"
         yield f"  {_measured(one)}"
 
@@ -203,7 +217,7 @@ def _curve(answer: Recommendation) -> Iterator[str]:
         letters[place(found.low) : place(found.high) + 1] = "-" * (place(found.high) - place(found.low) + 1)
         letters[place(-margin)], letters[place(0)] = "|", ":"
         letters[place(found.value)] = "o"
-        yield f"{name.ljust(widest)} {1 - test.saved:7.1%} {''.join(letters)} {_verdict(test)}"
+        yield f"{name.ljust(widest)} {1 - test.saved:7.1%} {''.join(letters)} {test.verdict}"
     yield (
         f"{'':{widest}} {'bytes':>7} difference of accuracy, {_points(low)} to {_points(high)}; "
         f"|: the margin, ':': none"
@@ -253,7 +267,7 @@ def _tests_table(answer: Recommendation) -> Table:
             test.base,
             test.ours,
             test.comparison.difference,
-            "not decided: the model is at chance" if answer.is_at_chance else _verdict(test),
+            "not decided: the model is at chance" if answer.is_at_chance else test.verdict,
         )
         for test in _by_bytes(answer)
     )
@@ -271,12 +285,6 @@ def _tests_table(answer: Recommendation) -> Table:
 
 def _by_bytes(answer: Recommendation) -> list[LevelTest]:
     return sorted(answer.tests, key=lambda test: test.bytes, reverse=True)
-
-
-def _verdict(test: LevelTest) -> Verdict:
-    if test.is_safe:
-        return Verdict.NOT_INFERIOR
-    return Verdict.INFERIOR if test.is_harmful else Verdict.NOT_DECIDED
 
 
 def _measured(test: LevelTest) -> str:

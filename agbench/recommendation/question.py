@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agbench.analysis.intervals import MARGIN, ONE_SIDED, Comparison, Interval
+from agbench.analysis.intervals import MARGIN, ONE_SIDED, Comparison, Interval, Verdict
 from agbench.core.arguments import as_float, checked
 from agbench.core.condition import Budget, Preprocessing
 from agbench.core.errors import UserError
@@ -110,8 +110,8 @@ class LevelTest:
         Difference of the two, level minus original, with an interval at the question's significance level.
     bytes, bytes_original : int
         Bytes of all images' files at this level and at the original.
-    is_safe : bool
-        Whether a loss of the margin or more is excluded.
+    verdict : Verdict
+        What is decided, at the question's significance level.
     image_size : int, optional
         Side in pixels of what the model saw of each image; ``None`` where it does not say.
     more_images, more_seeds : int, optional
@@ -125,7 +125,7 @@ class LevelTest:
     comparison: Comparison
     bytes: int
     bytes_original: int
-    is_safe: bool
+    verdict: Verdict
     image_size: int | None = None
     more_images: int | None = None
     more_seeds: int | None = None
@@ -136,9 +136,19 @@ class LevelTest:
         return 1 - self.bytes / self.bytes_original
 
     @property
+    def is_safe(self) -> bool:
+        """Whether a loss of the margin or more is excluded."""
+        return self.verdict is Verdict.NOT_INFERIOR
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether such a loss is excluded, if the images are independent."""
+        return self.verdict in (Verdict.NOT_INFERIOR, Verdict.WITHHELD)
+
+    @property
     def is_harmful(self) -> bool:
         """Whether a loss of more than the margin is shown."""
-        return self.comparison.difference.high < -self.comparison.margin
+        return self.verdict is Verdict.INFERIOR
 
 
 def most_tests(levels: int) -> int:

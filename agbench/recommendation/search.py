@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from agbench.analysis import intervals
-from agbench.analysis.intervals import ONE_SIDED
+from agbench.analysis.intervals import ONE_SIDED, Verdict
 from agbench.core.condition import Budget, Condition, Preprocessing
 from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
@@ -91,7 +91,7 @@ def search(
             tests.append(_test_level(dataset, Preprocessing.at(level, codec), asked, trials))
             if tests[-1].base.low <= guessed:
                 raise _AtChanceError
-            return tests[-1].is_safe
+            return tests[-1].is_passed
 
         try:
             for codec in asked.codecs:
@@ -100,7 +100,7 @@ def search(
             is_complete = False
         except _AtChanceError:
             is_at_chance = True
-        safe = [one for one in tests if one.is_safe and one.saved > 0 and not is_at_chance]
+        safe = [one for one in tests if one.is_passed and one.saved > 0 and not is_at_chance]
         chosen = min(safe, key=lambda one: one.bytes, default=None)
         if chosen is not None and asked.confirm is not None and is_complete:
             try:
@@ -110,7 +110,7 @@ def search(
     below = [
         one
         for one in tests
-        if not one.is_safe and (chosen is None or one.preprocessing.codec == chosen.preprocessing.codec)
+        if not one.is_passed and (chosen is None or one.preprocessing.codec == chosen.preprocessing.codec)
     ]
     return Recommendation(
         dataset=dataset.name,
@@ -122,6 +122,7 @@ def search(
         is_complete=is_complete,
         is_at_chance=is_at_chance,
         reports=workspace.reports,
+        related="" if not dataset.is_withheld or dataset.relatives is None else dataset.relatives.text(),
         folder=dataset.source.origin if Path(dataset.source.origin).is_dir() else "FOLDER",
     )
 
@@ -168,7 +169,7 @@ def _trials(
 
 
 def _test_level(dataset: Dataset, preprocessing: Preprocessing, asked: Question, trials: _Trials) -> LevelTest:
-    smallest = int(dataset.index.groupby("label")["sha256"].nunique().min())
+    smallest = int(dataset.index.groupby("label")["group"].nunique().min())
     budget = Budget(folds=max(min(FOLDS, smallest), 2), image_size=asked.image_size)
     return _compared(dataset, preprocessing, asked, asked.model, budget, asked.one_sided, trials)
 
@@ -202,18 +203,20 @@ def _compared(
         np.stack([record.correctness.right for record in part])
         for part in (records[: len(asked.seeds)], records[len(asked.seeds) :])
     )
-    compared = intervals.compare(ours, base, asked.margin, one_sided)
-    is_safe = compared.p_not_inferior <= one_sided
-    images = base.shape[1]
-    more = (None, None) if is_safe else intervals.missing(ours, base, asked.margin, one_sided)
+    groups = records[0].correctness.groups
+    compared = intervals.compare(ours, base, asked.margin, one_sided, groups, dataset.is_withheld)
+    verdict = intervals.decide(compared.p_not_inferior, compared.p_inferior, one_sided, compared.is_withheld)
+    more: tuple[int | None, int | None] = (None, None)
+    if verdict is Verdict.NOT_DECIDED:
+        more = intervals.missing(ours, base, asked.margin, one_sided, groups)
     return LevelTest(
         preprocessing=preprocessing,
-        base=intervals.accuracy(float(base.sum(axis=1).mean()), images),
-        ours=intervals.accuracy(float(ours.sum(axis=1).mean()), images),
+        base=intervals.accuracy(base, groups),
+        ours=intervals.accuracy(ours, groups),
         comparison=compared,
+        verdict=verdict,
         bytes=int(records[-1].metrics["bytes"]),
         bytes_original=int(records[-1].metrics["bytes_original"]),
-        is_safe=is_safe,
         image_size=records[-1].image_size,
         more_images=more[0],
         more_seeds=more[1],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from agbench.core import files
 from agbench.core.condition import JPEG
 from agbench.core.errors import UserError, look_up
 from agbench.core.workspace import Workspace
+from agbench.data.dataset import are_related
 from agbench.reporting import commands
 from agbench.reporting.figures import charts
 from agbench.reporting.pages import html_page, index, markdown
@@ -115,7 +117,12 @@ def write_reports(
     root = _root(workspace, sweep)
     known = sorted({record.condition.dataset for record in records})
     evidences = {
-        name: gather(name, [record for record in records if record.condition.dataset == name]) for name in known
+        name: gather(
+            name,
+            [record for record in records if record.condition.dataset == name],
+            partial(are_related, name, datasets=workspace.datasets),
+        )
+        for name in known
     }
     for name in names:
         yield write_report(evidences[name], workspace, formats, sweep)

@@ -19,6 +19,7 @@ from agbench.preprocess.variant import Variant, make_missing, materialise
 from agbench.preprocess.writing import VariantRecipe
 from agbench.runner.events import Epoch, Phase
 from agbench.store.outcome import Result
+from agbench.store.record import GROUP
 
 LARGEST_EXAMPLE = 1_000_000
 """Bytes of a file that is kept with a result, for a look at it."""
@@ -139,9 +140,11 @@ def run_trials(
     fold: pd.Series | None = None
     trained, validated, tested = [TRAIN], [VALIDATION], [TEST]
     if condition.budget.folds is not None:
-        labels, contents = dataset.index["label"], dataset.index["sha256"]
-        fold = folds(labels, contents, condition.budget.folds, condition.seed).reset_index(drop=True)
+        labels, groups = dataset.index["label"], dataset.index["group"]
+        fold = folds(labels, groups, condition.budget.folds, condition.seed).reset_index(drop=True)
         trained, validated, tested = [TRAIN, VALIDATION, TEST], [], [TRAIN, VALIDATION, TEST]
+    numbers, _ = pd.factorize(dataset.index["group"])
+    group_of = pd.Series(numbers, index=dataset.index["image_id"])
     tests = [_part(dataset, made[_recipes(one)[1]], tested, codes) for one in conditions]
     loaded = time.monotonic()
     family, variant_name = registry.find_model(condition.model)
@@ -169,6 +172,7 @@ def run_trials(
     results = []
     for one, test, predicted in zip(conditions, tests, fitted.predictions, strict=True):
         predictions = _predictions(test, predicted.probabilities, {code: label for label, code in codes.items()})
+        predictions[GROUP] = predictions["image_id"].map(group_of)
         seconds = {**shared, "predict": predicted.seconds}
         results.append(
             Result(

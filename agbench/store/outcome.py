@@ -97,7 +97,8 @@ class Result:
     accuracy : float
         Share of test images whose class was predicted, 0 to 1.
     predictions : DataFrame
-        One row a test image: ``image_id``, ``label``, ``predicted``, and ``probability`` of the true class.
+        One row a test image: ``image_id``, ``label``, ``predicted``, ``probability`` of the true class, and
+        ``group``, the number of its group.
     curve : tuple of float
         Validation accuracy after each epoch; empty for a model without epochs.
     seconds : dict of str to float

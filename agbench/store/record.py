@@ -28,6 +28,9 @@ LOCKED_FOR = 300
 """Seconds that another process may lock the database before that is an error."""
 PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
 DATASET, EXAMPLES = "dataset.json", "examples.parquet"
+GROUP = "group"
+"""Column of the predictions with the number of each image's group, where its trial kept it."""
+
 SAME_ACCURACY = 1e-9
 TAG = "agbench."
 NOTE = f"{TAG}note."
@@ -50,11 +53,14 @@ class Correctness:
         One an image, in the order of ids.
     predicted : str
         Digest of the classes that were predicted, in the order of ids.
+    groups : ndarray of int
+        Group of each image, in the order of ids; of a trial that kept none, each image is one.
     """
 
     images: str
     right: npt.NDArray[np.bool_]
     predicted: str
+    groups: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -177,11 +183,12 @@ class Record:
     @cached_property
     def correctness(self) -> Correctness:
         """Which test images it got right."""
-        table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted"]).sort_by("image_id")
+        table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted", GROUP]).sort_by("image_id")
         # By way of NumPy: pyarrow makes lists of texts slowly.
-        ids, labels, predicted = (table.column(name).to_numpy() for name in table.column_names)
+        ids, labels, predicted = (table.column(name).to_numpy() for name in ("image_id", "label", "predicted"))
         right = (labels == predicted).astype(bool)
-        return Correctness(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()))
+        groups = table.column(GROUP).to_numpy() if GROUP in table.column_names else np.arange(len(right))
+        return Correctness(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()), groups)
 
     def damage(self) -> str:
         """Return what is wrong with a finished trial's files; empty where they are complete."""
@@ -215,7 +222,7 @@ def _columns(file: Path, names: list[str]) -> pyarrow.Table:
     from pyarrow import parquet
 
     with parquet.ParquetFile(file) as opened:  # type: ignore[no-untyped-call]
-        return opened.read(columns=names)
+        return opened.read(columns=[name for name in names if name in opened.schema_arrow.names])
 
 
 def artifacts_of(folder: Path, run_id: str) -> Path:

@@ -139,7 +139,7 @@ def _negligible_drop(evidence: Evidence) -> Finding | None:
     wanted = [level for level in PAPER_LEVELS if PAPER_LEVEL <= level < ORIGINAL_LEVEL]
     lacking = [level for level in wanted if level not in series.compared]
     verdicts = {level: verdict for level, verdict in verdicts_of(series).items() if level >= PAPER_LEVEL}
-    numbers = f"{series.name}: tolerance {tolerance.level:g} ({tolerance.low:g} to {tolerance.high:g})"
+    numbers = f"{series.name}: tolerance {tolerance.level:g} ({tolerance.lowest:g} to {tolerance.level:g})"
     if PAPER_LEVEL in series.compared:
         numbers += f"; at {PAPER_LEVEL:g} {_shown(series.compared[PAPER_LEVEL])}"
     lost = [level for level, verdict in verdicts.items() if verdict == Verdict.INFERIOR]

@@ -73,7 +73,7 @@ def tolerance_table(evidence: Evidence) -> Table:
         by = found.stopped_by
         stopped = "nothing below was run" if by is None else f"{by:g}: {_why_stopped(series, by)}"
         cell = series.cells[found.level]
-        interval = Interval(found.level, found.low, found.high)
+        interval = Interval(found.level, found.lowest, found.level)
         levels = ", ".join(f"{level:g}" for level in series.compared)
         rows.append((series.name, interval, cell.byte_ratio, stopped, levels))
     columns = (

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from agbench.core.errors import UserError
+from agbench.data import groups
+from agbench.data.catalogue import Catalogue
+from agbench.data.dataset import MARKER, are_related, load_prepared, with_relatives
+from agbench.data.groups import Relatives
+from agbench.data.selection import ImageSelection
+
+
+def test_a_pattern_groups_by_what_is_in_its_parentheses_or_by_its_match():
+    ids = pd.Series(["a/p1_x.png", "b/p1_y.png", "b/p2_x.png"])
+    assert groups.named(ids, r"p(\d)_(.)").tolist() == ["1\tx", "1\ty", "2\tx"]
+    assert groups.named(ids, r"p\d").tolist() == ["p1", "p1", "p2"]
+    assert groups.named(ids, r"^(.)/|nothing").tolist() == ["a", "b", "b"]
+
+
+def test_an_image_without_a_match_is_named():
+    with pytest.raises(UserError, match=r"'p\(\\d\)' matches nothing in 'a/q.png'"):
+        groups.named(pd.Series(["a/p1.png", "a/q.png"]), r"p(\d)")
+
+
+@given(st.lists(st.tuples(st.sampled_from("pqrst"), st.integers(0, 6)), min_size=1, max_size=40))
+def test_images_of_one_name_or_content_are_in_one_group_and_no_others(rows):
+    names = pd.Series([name for name, _ in rows])
+    contents = pd.Series([str(content) for _, content in rows])
+    found = groups.joined(names, contents)
+    for column in (names, contents):
+        assert (found.groupby(column).nunique() == 1).all()
+    # What is in one group is connected by names and contents.
+    for _, places in found.groupby(found).groups.items():
+        reached = {places[0]}
+        for _ in rows:
+            near = names.isin(names[list(reached)]) | contents.isin(contents[list(reached)])
+            reached |= set(names.index[near])
+        assert reached == set(places)
+
+
+def test_what_is_found_is_said_with_the_option_that_names_it():
+    ids = [f"class {number % 2}/photo{number}_crop{crop}.png" for number in range(10) for crop in range(5)]
+    found = Relatives.of(ids, [[5 * number, 5 * number + 1, 5 * number + 2] for number in range(10)])
+    assert (found.images, found.related, found.groups, found.pattern) == (50, 30, 10, "(.*)_crop")
+    assert found.size == pytest.approx((20 + 10 * 9) / 50)
+    assert found.matters
+    assert "30 of 50 images are much like others, such as 'class 0/photo0_crop0.png'" in found.text()
+    assert "--group-by '(.*)_crop' (10 groups)" in found.text()
+    assert groups.named(pd.Series(ids), found.pattern).nunique() == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("{label}/clip{group}-frame{number:04d}.jpg", 12),
+        ("{label}/{group}_{number}.jpg", 12),
+        ("{label}/scene{group}.cam-{letter}.png", 12),
+        ("{label}/{letter}{group}.png", 0),
+    ],
+)
+def test_a_pattern_is_suggested_where_paths_tell_groups(name, count):
+    fill = [(group, number) for group in range(12) for number in range(4)]
+    ids = [
+        name.format(label=group % 2, group=group, number=number, letter="abcd"[number]) for group, number in fill
+    ]
+    found = Relatives.of(ids, [[4 * group, 4 * group + 1, 4 * group + 3] for group in range(12)])
+    assert found.groups == count
+    if count:
+        assert groups.named(pd.Series(ids), found.pattern).nunique() == count
+    else:
+        assert "--group-by PATTERN" in found.text()
+
+
+def test_names_with_counters_alone_are_no_groups():
+    ids = [f"{label}/{label}_{number:04d}.jpg" for label in ("cat", "dog") for number in range(40)]
+    found = Relatives.of(ids, [[0, 1], [50, 60]])
+    assert found.pattern == "", "it would tell no more than the folder"
+    assert not found.matters
+    assert found.text() == "4 of 80 images are much like others, such as 'cat/cat_0000.jpg' and 'cat/cat_0001.jpg'"
+    assert Relatives.of(ids, []).text() == ""
+
+
+def test_few_images_are_not_looked_at_and_nothing_is_said_of_them():
+    assert Relatives(0).matters
+    assert "too few" in Relatives(0).text()
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two classes of 24 images, six photographs each, and a table that says so."""
+    lines = ["file,kind,patient"]
+    generator = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        for number in range(24):
+            path = tmp_path / "photos" / label / f"photo{number // 4}_{number % 4}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+            lines.append(f"photos/{label}/{path.name},{label},{label} {number // 4}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    return tmp_path / "photos"
+
+
+def chosen(photos, datasets, **options):
+    return ImageSelection(folder=photos, **options).spec(datasets)
+
+
+def whole(dataset):
+    return (dataset.index.groupby("group")["split"].nunique() == 1).all()
+
+
+def test_a_pattern_keeps_groups_whole_in_the_split(photos, tmp_path, prepared):
+    plain = prepared(chosen(photos, tmp_path / "plain"), tmp_path / "plain")
+    assert plain.index["group"].tolist() == plain.index["sha256"].tolist()
+    grouped = prepared(chosen(photos, tmp_path / "ours", group_by=r"(.*)_"), tmp_path / "ours")
+    assert grouped.index["group"].nunique() == 12
+    assert whole(grouped)
+    assert grouped.fingerprint != plain.fingerprint
+    assert grouped.parts == {"train": 32, "test": 8, "validation": 8}
+    (said,) = grouped.remarks()
+    assert said.startswith("12 groups of images, by pattern '(.*)_'")
+    assert grouped.facts()["groups"] == {
+        "by": "pattern '(.*)_'",
+        "count": 12,
+        "relatives": None,
+        "withheld": False,
+    }
+
+
+def test_a_column_names_groups(photos, tmp_path, prepared):
+    selection = ImageSelection(
+        table=photos.parent / "labels.csv", image_column="file", label_column="kind", group_column="patient"
+    )
+    grouped = prepared(selection.spec(tmp_path))
+    assert sorted(grouped.index["group"].unique()) == sorted(
+        f"{one} {n}" for one in ("cat", "dog") for n in range(6)
+    )
+    assert whole(grouped)
+    assert grouped.remarks() == [
+        "12 groups of images, by column 'patient'; each is whole in split and folds, and intervals count groups"
+    ]
+
+
+def test_a_column_that_is_not_used_is_said_with_the_option(photos, tmp_path, prepared):
+    selection = ImageSelection(table=photos.parent / "labels.csv", image_column="file", label_column="kind")
+    (said,) = prepared(selection.spec(tmp_path)).remarks()
+    assert said.startswith("columns of its table that are not used: 'patient'")
+    assert "--group-column names one whose images belong together" in said
+
+
+def test_folders_can_be_groups(photos, tmp_path, prepared):
+    for path in sorted(photos.rglob("*.png")):
+        place = path.parent / path.stem.split("_")[0] / path.name
+        place.parent.mkdir(exist_ok=True)
+        path.rename(place)
+    grouped = prepared(chosen(photos, tmp_path / "ours", group_by="folder"), tmp_path / "ours")
+    assert grouped.index["group"].nunique() == 12
+
+
+def test_a_class_with_too_few_groups_is_refused_as_such(photos, tmp_path, prepared):
+    with pytest.raises(
+        UserError, match="too few groups of images for train, test and validation in 2 of 2 classes"
+    ):
+        prepared(chosen(photos, tmp_path / "ours", group_by="folder"), tmp_path / "ours")
+
+
+def test_copies_join_groups(photos, tmp_path, prepared):
+    (photos / "cat" / "photo0_0.png").write_bytes((photos / "cat" / "photo1_3.png").read_bytes())
+    grouped = prepared(chosen(photos, tmp_path / "ours", group_by=r"(.*)_"), tmp_path / "ours")
+    assert grouped.index["group"].nunique() == 11
+    assert whole(grouped)
+
+
+def test_independent_images_need_no_new_preparation(photos, tmp_path, prepared):
+    datasets = tmp_path / "ours"
+    plain = with_relatives(prepared(chosen(photos, datasets), datasets), Relatives(48, 40, 4.0, ("a", "b")))
+    assert plain.is_withheld
+    assert load_prepared("photos", datasets).relatives == plain.relatives
+    assert are_related("photos", plain.fingerprint, datasets) is True
+    said = prepared(chosen(photos, datasets, independent=True), datasets)
+    assert said.fingerprint == plain.fingerprint
+    assert not said.is_withheld
+    assert said.remarks() == ["its images are taken for independent of each other"]
+    assert not prepared("photos", datasets).is_withheld, "it is remembered"
+    assert are_related("photos", plain.fingerprint, datasets) is False
+    assert are_related("photos", "another", datasets) is None
+    with pytest.raises(UserError, match="prepared already, with groups by image: --fresh"):
+        prepared(chosen(photos, datasets, group_by="(.*)_"), datasets)
+
+
+def test_other_groups_are_another_preparation(photos, tmp_path, prepared):
+    datasets = tmp_path / "ours"
+    prepared(chosen(photos, datasets), datasets)
+    spec = chosen(photos, datasets, group_by="(.*)_")
+    with pytest.raises(UserError, match="prepared already, with no groups: --fresh prepares it anew"):
+        prepared(spec, datasets)
+    assert prepared(spec, datasets, fresh=True).grouped_by == "pattern '(.*)_'"
+    assert prepared("photos", datasets).grouped_by == "pattern '(.*)_'", "nothing said is what was said before"
+
+
+def test_a_data_set_of_before_groups_is_read(photos, tmp_path, prepared):
+    dataset = prepared(chosen(photos, tmp_path / "ours"), tmp_path / "ours")
+    marker = json.loads((dataset.folder / MARKER).read_text())
+    del marker["groups"]
+    (dataset.folder / MARKER).write_text(json.dumps(marker))
+    index = pd.read_parquet(dataset.folder / "index.parquet").drop(columns="group")
+    index.to_parquet(dataset.folder / "index.parquet")
+    before = load_prepared("photos", tmp_path / "ours")
+    assert before.index["group"].tolist() == dataset.index["group"].tolist()
+    assert (before.grouped_by, before.relatives) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"group_by": "("}, "is neither folder nor a regular expression"),
+        ({"group_by": ""}, "--group-by is empty"),
+        ({"group_by": "a", "independent": True}, "give one of"),
+        ({"group_column": "patient"}, "--group-column is for a table"),
+    ],
+)
+def test_wrong_choices_are_refused(photos, tmp_path, options, said):
+    with pytest.raises(UserError, match=said):
+        chosen(photos, tmp_path, **options)
+
+
+def test_a_card_can_name_groups(tmp_path):
+    text = "title: Mine\nlayout: digits\nlicence: x\ncitation: y\ngroup_by: '{}'\n"
+    (tmp_path / "mine.yaml").write_text(text.format("digit_(..)"))
+    assert Catalogue(tmp_path).card("mine").groups == "pattern 'digit_(..)'"
+    (tmp_path / "mine.yaml").write_text(text.format("("))
+    with pytest.raises(UserError, match="group_by is folder, image, or a regular expression"):
+        Catalogue(tmp_path).card("mine")
+
+
+@pytest.mark.parametrize("name", ["patches", "digits"])
+def test_bundled_cards_say_what_their_images_are(name):
+    card = Catalogue(Path("nowhere")).card(name)
+    assert card.groups == "image"
+    assert "independent" in card.note
