@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import statistics as plain
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from agbench.analysis import intervals
 from agbench.analysis.clusters import Groups
 from agbench.analysis.intervals import MARGIN, Bools, Comparison, Interval
+from agbench.analysis.spread import Spread, pooled
+from agbench.core.condition import ORIGINAL_LEVEL
 from agbench.store.record import Record
 
 
@@ -25,10 +27,16 @@ class Cell:
         A trial each seed, in the order of seeds.
     is_withheld : bool
         As in `agbench.analysis.intervals.Comparison`.
+    base : Cell, optional
+        Cell of the original in its series.
+    over_seeds : Spread, optional
+        Spread over seeds of the difference to `base`, estimated over all levels of the series.
     """
 
     records: tuple[Record, ...]
     is_withheld: bool = False
+    base: Cell | None = None
+    over_seeds: Spread | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -78,25 +86,48 @@ class Cell:
         return plain.median(values) if values else None
 
 
+def shared_seeds(ours: Cell, base: Cell) -> list[int]:
+    """Return the seeds that both cells have, sorted."""
+    return sorted(set(ours.seeds) & set(base.seeds))
+
+
+def with_spreads(cells: Mapping[float, Cell]) -> dict[float, Cell]:
+    """Return a model's cells, by level, with the spread over seeds of their differences to the original."""
+    base = cells.get(ORIGINAL_LEVEL)
+    if base is None:
+        return dict(cells)
+    differences = {
+        level: intervals.differences(cell.right(shared_seeds(cell, base)), base.right(shared_seeds(cell, base)))
+        for level, cell in cells.items()
+        if level != ORIGINAL_LEVEL and shared_seeds(cell, base)
+    }
+    spreads = pooled(differences)
+    return {
+        level: replace(cell, base=base, over_seeds=spreads[level]) if level in spreads else cell
+        for level, cell in cells.items()
+    }
+
+
 def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comparison | None:
     """Compare two cells image by image, with the seeds that both have; ``None`` where there are none."""
     if ours is None or base is None:
         return None
-    seeds = sorted(set(ours.seeds) & set(base.seeds))
+    seeds = shared_seeds(ours, base)
     if not seeds:
         return None
     images = {record.correctness.images for cell in (ours, base) for record in cell.records}
     if len(images) > 1:
         raise ValueError("a paired comparison needs the same test images with the same labels")
     is_withheld = ours.is_withheld or base.is_withheld
+    spread = ours.over_seeds if ours.base is not None and ours.base.records == base.records else None
     return intervals.compare(
-        ours.right(seeds), base.right(seeds), margin, groups=ours.groups, is_withheld=is_withheld
+        ours.right(seeds), base.right(seeds), margin, groups=ours.groups, is_withheld=is_withheld, spread=spread
     )
 
 
 def common(ours: Cell, base: Cell) -> tuple[float, float] | None:
     """Return the accuracies of two cells over the seeds that both have; ``None`` where there are none."""
-    seeds = set(ours.seeds) & set(base.seeds)
+    seeds = shared_seeds(ours, base)
     if not seeds:
         return None
     return float(ours.right(seeds).mean()), float(base.right(seeds).mean())

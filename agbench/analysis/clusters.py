@@ -73,6 +73,24 @@ class Clusters:
         return max(self.images / self.size - 1, 1.0)
 
     @classmethod
+    def of_groups(cls, images: int, groups: Groups | None = None) -> Clusters:
+        """Return what groups do at worst: where images of a group change all together.
+
+        Parameters
+        ----------
+        images : int
+            Number of images.
+        groups : ndarray of int, shape (images,), optional
+            As in `of`.
+
+        Examples
+        --------
+        >>> Clusters.of_groups(4, np.array([0, 0, 1, 1])).effect
+        2.0
+        """
+        return cls.of(np.zeros(images), groups)
+
+    @classmethod
     def of(cls, values: Floats, groups: Groups | None = None) -> Clusters:
         """Estimate the design effect of the mean of values.
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from agbench.analysis.cell import Cell
+from agbench.analysis.cell import Cell, with_spreads
 from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Series, codec_of
 from agbench.core.codec import codecs
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget
@@ -89,7 +89,7 @@ def _series(
     clean = [record for record in own if _is_plain(record, noise=None)]
     for codec in codecs if clean else ():
         placed = [(_level(record), record) for record in _of(codec, clean)]
-        cells = cells_of(placed)
+        cells = with_spreads(cells_of(placed))
         yield Series(label, model, budget, codec, cells, _failed(placed, cells))
 
 

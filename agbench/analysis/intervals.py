@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import optimize, special
 
 from agbench.analysis.clusters import Clusters, Floats, Groups
+from agbench.analysis.spread import Spread
 from agbench.core.enums import StrEnum
 
 CONFIDENCE = 0.95
@@ -27,6 +28,9 @@ MARGIN = 0.01
 
 LARGEST_FACTOR = 1000.0
 """Times the images that there are, beyond which more of them are no advice."""
+
+CHANGING, POWER = 0.05, 0.8
+"""Expected before a run: share of images that change their outcome, and how often a margin will be shown."""
 
 SMALLEST = 1e-12
 """One-sided p-values below this one are given as it."""
@@ -97,6 +101,11 @@ class Comparison:
     is_withheld: bool = False
 
     @property
+    def excluded_loss(self) -> float:
+        """The largest loss that is excluded: each larger one is, at the interval's level; 0 to 1."""
+        return max(-self.difference.low, 0.0)
+
+    @property
     def verdict(self) -> Verdict:
         """What this comparison alone decides about a loss of the margin."""
         return decide(self.p_not_inferior, self.p_inferior, is_withheld=self.is_withheld)
@@ -165,7 +174,7 @@ def mean(values: Sequence[float]) -> Interval | None:
     if len(values) < 2:
         return None
     value = float(np.mean(values))
-    half = _seeds_reach(float(np.std(values, ddof=1)), len(values), ONE_SIDED)
+    half = Spread.of(values).reach(len(values), ONE_SIDED)
     return Interval(value, value - half, value + half)
 
 
@@ -176,6 +185,7 @@ def compare(
     one_sided: float = ONE_SIDED,
     groups: Groups | None = None,
     is_withheld: bool = False,
+    spread: Spread | None = None,
 ) -> Comparison:
     """Compare two conditions image by image, and seed by seed.
 
@@ -191,6 +201,8 @@ def compare(
         Group of each image: images of one origin, which are not independent. By default each image is one.
     is_withheld : bool
         As in `Comparison`.
+    spread : Spread, optional
+        Spread of the difference over seeds; by default that of these seeds alone.
 
     Returns
     -------
@@ -219,12 +231,14 @@ def compare(
     seeds, images = ours.shape
     counts = [_table(*pair) for pair in zip(ours, base, strict=True)]
     table = np.mean(counts, axis=0)
-    value, spread = _over_seeds(ours, base)
+    per_seed = differences(ours, base)
+    value = float(np.mean(per_seed))
+    spread = spread or Spread.of(per_seed)
     clusters = Clusters.of(ours.mean(axis=0) - base.mean(axis=0), groups)
 
     def end(alpha: float, side: int, found: float = value, counts: Floats = table) -> float:
         over_images = _score_reach(counts, clusters.quantile(alpha), side)
-        return found + side * math.hypot(over_images, _seeds_reach(spread, seeds, alpha))
+        return found + side * math.hypot(over_images, spread.reach(seeds, alpha))
 
     # The end that lies between the estimate and the margin meets it at one level; the other test mirrors it.
     if value > -margin:
@@ -248,6 +262,23 @@ def compare(
     )
 
 
+def differences(ours: Bools, base: Bools) -> list[float]:
+    """Return the difference of accuracy of each seed.
+
+    Parameters
+    ----------
+    ours, base : ndarray of bool, shape (seeds, images)
+        As in `compare`.
+
+    Examples
+    --------
+    >>> differences(np.array([[True, False]]), np.array([[True, True]]))
+    [-0.5]
+    """
+    found: list[float] = (ours.mean(axis=1) - base.mean(axis=1)).tolist()
+    return found
+
+
 def missing(
     ours: Bools,
     base: Bools,
@@ -269,7 +300,8 @@ def missing(
         ``None`` where no number of them would, as far as the difference that was found is the true one.
     """
     table = np.mean([_table(*pair) for pair in zip(ours, base, strict=True)], axis=0)
-    value, spread = _over_seeds(ours, base)
+    per_seed = differences(ours, base)
+    value, deviation = float(np.mean(per_seed)), Spread.of(per_seed).deviation
     seeds, images = ours.shape
     clusters = Clusters.of(ours.mean(axis=0) - base.mean(axis=0), groups)
     room = value + margin
@@ -279,13 +311,53 @@ def missing(
     def wanting(factor: float, more: int = 0) -> float:
         more_images = replace(clusters, images=round(images * factor))
         over_images = _score_reach(table * factor, more_images.quantile(one_sided), -1)
-        return math.hypot(over_images, _seeds_reach(spread, seeds + more, one_sided)) - room
+        return math.hypot(over_images, Spread(deviation, seeds + more - 1).reach(seeds + more, one_sided)) - room
 
     most = LARGEST_FACTOR
     factor = float(optimize.brentq(wanting, 1, most)) if wanting(1) > 0 >= wanting(most) else None
     enough = (more for more in range(1, int(most)) if wanting(1, more) < 0)
     more_seeds = next(enough, None) if seeds > 1 else None
     return None if factor is None else math.ceil(images * (factor - 1)), more_seeds
+
+
+def smallest_margin(clusters: Clusters, one_sided: float = ONE_SIDED) -> float:
+    """Return the smallest loss that so many images can exclude, if none is lost.
+
+    Parameters
+    ----------
+    clusters : Clusters
+        Number of images, and their groups.
+    one_sided : float
+        As in `compare`.
+
+    Examples
+    --------
+    >>> round(smallest_margin(Clusters.of_groups(276)), 4)
+    0.0137
+    """
+    # The lower end of Tango's interval is -z^2 / (n + z^2) there.
+    square = clusters.quantile(one_sided) ** 2
+    return square / (clusters.images + square)
+
+
+def probable_margin(clusters: Clusters, one_sided: float = ONE_SIDED) -> float:
+    """Return the loss that so many images will probably exclude, if nothing is lost.
+
+    Probably: in four of five cases, where the share `CHANGING` of images is right at one of two levels alone.
+
+    Parameters
+    ----------
+    clusters, one_sided
+        As in `smallest_margin`.
+
+    Examples
+    --------
+    >>> round(probable_margin(Clusters.of_groups(276)), 3)
+    0.038
+    """
+    error = math.sqrt(CHANGING * clusters.effect / clusters.images)
+    reach = clusters.quantile(one_sided) / math.sqrt(clusters.effect) - float(special.ndtri(1 - POWER))
+    return max(reach * error, smallest_margin(clusters, one_sided))
 
 
 def fewest_images(margin: float = MARGIN, one_sided: float = ONE_SIDED, group_size: float = 1.0) -> int:
@@ -356,11 +428,6 @@ def _mcnemar(gained: int, lost: int, clusters: Clusters) -> float:
     return min(2 * float(special.bdtr(min(gained, lost), gained + lost, 0.5)), 1.0) if gained + lost else 1.0
 
 
-def _student(alpha: float, freedom: int) -> float:
-    """Return the upper `alpha` quantile of Student's t."""
-    return -float(special.stdtrit(freedom, alpha))
-
-
 def _wilson(share: float, images: float, z: float) -> tuple[float, float]:
     """Return Wilson's interval, `z` standard deviations wide (J. Am. Stat. Assoc. 22, 1927)."""
     square = z * z / images
@@ -393,17 +460,6 @@ def _score_reach(table: Floats, z: float, side: int) -> float:
 
     most = 1 - side * value
     return most if excess(most) <= 0 else float(optimize.brentq(excess, 0, most, xtol=1e-12))
-
-
-def _over_seeds(ours: Bools, base: Bools) -> tuple[float, float]:
-    """Return mean and standard deviation of the difference over seeds; one of them has no spread."""
-    per_seed = (ours.mean(axis=1) - base.mean(axis=1)).tolist()
-    return float(np.mean(per_seed)), float(np.std(per_seed, ddof=1)) if len(per_seed) > 1 else 0.0
-
-
-def _seeds_reach(spread: float, seeds: int, alpha: float) -> float:
-    """Return the half-width of the t interval over seeds; 0 for one seed."""
-    return _student(alpha, seeds - 1) * spread / math.sqrt(seeds) if seeds > 1 else 0.0
 
 
 def _root(excess: Callable[[float], float]) -> float:

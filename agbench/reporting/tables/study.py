@@ -31,9 +31,11 @@ def study_table(evidence: Evidence, name: str) -> Table:
         if condition.model in models and (condition.train, condition.test) in images:
             key = (condition.model, condition.budget, condition.train, condition.test)
             groups.setdefault(key, []).append(record)
-    cells = {
-        key: Cell(tuple(sorted(own, key=lambda record: record.condition.seed))) for key, own in groups.items()
-    }
+    known = {_trials(cell): cell for series in evidence.series for cell in series.cells.values()}
+    cells = {}
+    for key, own in groups.items():
+        cell = Cell(tuple(sorted(own, key=lambda record: record.condition.seed)))
+        cells[key] = known.get(_trials(cell), cell)
     rows = []
     for (model, budget, train, test), cell in cells.items():
         original = (
@@ -59,3 +61,7 @@ def study_table(evidence: Evidence, name: str) -> Table:
         Column("of original", table.share),
     )
     return Table(f"study-{name}", columns, tuple(rows))
+
+
+def _trials(cell: Cell) -> tuple[str, ...]:
+    return tuple(record.run_id for record in cell.records)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import special
+from sklearn.isotonic import IsotonicRegression
+
+from agbench.analysis import intervals
+from agbench.analysis.clusters import Clusters
+from agbench.analysis.spread import Spread, pooled
+
+LEVELS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+IMAGES, CHANGED = 10_000, 0.04
+DRAWS = 2000
+NOISE = 3 * (0.03 * 0.97 / DRAWS) ** 0.5
+
+
+def simulated(seeds, deviations, loss, shared=0.5, margin=0.01):
+    """Return the shares of draws in which each level is called not inferior, and inferior.
+
+    Trainings differ by `deviations`, of whose variance a part is shared through the original; images vary, too.
+    """
+    generator = np.random.default_rng(seeds)
+    over_images = (CHANGED / IMAGES) ** 0.5
+    reach_over_images = -special.ndtri(intervals.ONE_SIDED) * over_images
+    decided = np.zeros((2, len(LEVELS)))
+    for _ in range(DRAWS):
+        base, own = generator.normal(size=(1, seeds)), generator.normal(size=(len(LEVELS), seeds))
+        trainings = np.array(deviations)[:, None] * (shared**0.5 * base + (1 - shared) ** 0.5 * own)
+        drawn = trainings + generator.normal(0, over_images, (len(LEVELS), 1)) - loss
+        spreads = pooled(dict(zip(LEVELS, drawn.tolist(), strict=True)))
+        reach = np.hypot(reach_over_images, [spreads[level].reach(seeds, intervals.ONE_SIDED) for level in LEVELS])
+        value = drawn.mean(axis=1)
+        decided += [value - reach > -margin, value + reach < -margin]
+    return decided / DRAWS
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize("deviation", [0.005, 0.01, 0.02])
+def test_few_verdicts_are_wrong_where_trainings_differ(seeds, deviation):
+    not_inferior, inferior = simulated(seeds, [deviation] * len(LEVELS), loss=0.01)
+    assert not_inferior.max() <= 0.03 + NOISE
+    assert inferior.max() <= 0.03 + NOISE
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_few_verdicts_are_wrong_where_they_differ_more_at_low_levels(seeds):
+    not_inferior, _ = simulated(seeds, np.linspace(0.01, 0.02, len(LEVELS)), loss=0.01)
+    assert not_inferior.max() <= 0.03 + NOISE
+
+
+@pytest.mark.parametrize(("seeds", "deviation", "wanted"), [(3, 0.01, 0.235), (5, 0.01, 0.43), (3, 0.005, 0.63)])
+def test_what_loses_nothing_is_shown_not_to_as_often_as_trainings_allow(seeds, deviation, wanted):
+    not_inferior, _ = simulated(seeds, [deviation] * len(LEVELS), loss=0.0)
+    assert not_inferior.mean() >= wanted
+
+
+@given(st.lists(st.lists(st.floats(-1, 1), min_size=3, max_size=3), min_size=2, max_size=9))
+def test_the_variance_is_that_of_all_levels_or_what_rises_with_them(differences):
+    levels = LEVELS[: len(differences)]
+    found = pooled(dict(zip(levels, differences, strict=True)))
+    variances = np.var(differences, axis=1, ddof=1)
+    rising = IsotonicRegression().fit_transform(range(len(levels)), variances)
+    for level, own in zip(levels, rising, strict=True):
+        assert found[level].deviation ** 2 == pytest.approx(max(variances.mean(), own), abs=1e-12)
+        assert found[level].freedom == 2 * len(levels) / (1 + (len(levels) - 1) / 4)
+
+
+def test_one_level_has_its_own_spread_and_one_seed_has_none():
+    assert pooled({0.3: [0.01, 0.03]}) == {0.3: Spread.of([0.01, 0.03])}
+    assert pooled({0.5: [0.01], 0.3: [0.02]}) == {0.5: Spread(), 0.3: Spread()}
+    assert Spread().reach(1, 0.025) == 0
+    assert pooled({}) == {}
+
+
+def test_a_smaller_margin_than_the_images_can_show_is_known_before():
+    alone = Clusters.of_groups(276)
+    assert intervals.fewest_images(intervals.smallest_margin(alone) * 1.0001) <= 276
+    assert intervals.fewest_images(intervals.smallest_margin(alone) * 0.99) > 276
+    groups = Clusters.of_groups(276, np.arange(276) // 12)
+    assert intervals.smallest_margin(groups) > 10 * intervals.smallest_margin(alone)
+    assert intervals.probable_margin(groups) >= intervals.smallest_margin(groups)
+
+
+def test_what_images_will_probably_show_they_show_in_about_four_of_five_draws():
+    images, generator = 1000, np.random.default_rng(0)
+    margin = intervals.probable_margin(Clusters.of_groups(images))
+    shown = 0
+    for _ in range(400):
+        changed, gained = generator.random(images) < intervals.CHANGING, generator.random(images) < 0.5
+        base, ours = ~(changed & gained)[None, :], ~(changed & ~gained)[None, :]
+        shown += intervals.compare(ours, base, margin).verdict == "not inferior"
+    assert 0.7 <= shown / 400 <= 0.9
