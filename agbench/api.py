@@ -823,6 +823,10 @@ def find_level(
     started : float
         Time on `time.monotonic` from which the question's budget counts.
     """
+    import pandas as pd
+
+    from agbench.analysis.clusters import Clusters
+    from agbench.analysis.outlook import out_of_reach, outlook
     from agbench.recommendation.search import search
     from agbench.runner.display import Display
 
@@ -830,6 +834,14 @@ def find_level(
         Progress().say(f"{dataset.name}: {remark}")
     if question.budget is not None:
         question = replace(question, budget=max(question.budget - (time.monotonic() - started), 0.0))
+    numbers, _ = pd.factorize(dataset.index["group"])
+    clusters = Clusters.of_groups(len(dataset.index), numbers)
+    for line in (
+        outlook(clusters, question.one_sided),
+        out_of_reach(question.margin, clusters, question.one_sided),
+    ):
+        if line:
+            Progress().say(f"{dataset.name}: {line}")
     with Display(None) as display:
         return search(dataset, workspace, question, config, display.show)
 

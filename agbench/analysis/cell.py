@@ -14,6 +14,7 @@ from agbench.analysis.clusters import Groups
 from agbench.analysis.intervals import MARGIN, Bools, Comparison, Interval
 from agbench.analysis.spread import Spread, pooled
 from agbench.core.condition import ORIGINAL_LEVEL
+from agbench.models.registry import Kind, kind_of
 from agbench.store.record import Record
 
 
@@ -52,6 +53,11 @@ class Cell:
     def groups(self) -> Groups:
         """Group of each image, an array of int of shape (images,)."""
         return self.records[0].correctness.groups
+
+    @property
+    def is_network(self) -> bool:
+        """Whether its model is a network that is trained, of which each training is one draw of many."""
+        return kind_of(self.records[0].condition.model) is Kind.DEEP
 
     def right(self, seeds: Iterable[int]) -> Bools:
         """Return which images were predicted correctly: an array of bool of shape (seeds, images)."""
@@ -120,9 +126,10 @@ def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comp
         raise ValueError("a paired comparison needs the same test images with the same labels")
     is_withheld = ours.is_withheld or base.is_withheld
     spread = ours.over_seeds if ours.base is not None and ours.base.records == base.records else None
-    return intervals.compare(
+    found = intervals.compare(
         ours.right(seeds), base.right(seeds), margin, groups=ours.groups, is_withheld=is_withheld, spread=spread
     )
+    return replace(found, is_one_training=len(seeds) == 1 and (ours.is_network or base.is_network))
 
 
 def common(ours: Cell, base: Cell) -> tuple[float, float] | None:

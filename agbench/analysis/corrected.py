@@ -37,6 +37,9 @@ class CorrectedComparison(Generic[K]):
     p_not_inferior: float
     verdict: Verdict
 
+    def __str__(self) -> str:
+        return intervals.in_words(self.verdict, self.comparison)
+
 
 def correct(compared: Iterable[tuple[K, Comparison]]) -> list[CorrectedComparison[K]]:
     """Return comparisons corrected for their number, in the same order.
@@ -72,6 +75,6 @@ def correct(compared: Iterable[tuple[K, Comparison]]) -> list[CorrectedCompariso
     ]
 
 
-def verdicts_of(series: Series) -> dict[float, Verdict]:
-    """Return the verdict on each of a model's levels, corrected for their number."""
-    return {one.key: one.verdict for one in correct(series.compared.items())}
+def judged_levels(series: Series) -> dict[float, CorrectedComparison[float]]:
+    """Return the comparison of each of a model's levels with the original, corrected for their number."""
+    return {one.key: one for one in correct(series.compared.items())}

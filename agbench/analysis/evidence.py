@@ -102,6 +102,16 @@ class Series(Named):
         }
         return {level: one for level, one in sorted(found.items(), reverse=True) if one is not None}
 
+    @property
+    def is_one_training(self) -> bool:
+        """Whether a network was trained once for a level, so that what is said of it is about that training."""
+        return any(one.is_one_training for one in self.compared.values())
+
+    def compared_by(self, margin: float) -> dict[float, Comparison]:
+        """Return each level below the original, against the original, by another margin."""
+        found = {level: paired(self.cells[level], self.original, margin) for level in self.compared}
+        return {level: one for level, one in found.items() if one is not None}
+
     @cached_property
     def tolerance(self) -> Tolerance | None:
         """The lowest level down to which nothing that matters is lost; ``None`` where nothing is compared."""

@@ -29,6 +29,9 @@ MARGIN = 0.01
 LARGEST_FACTOR = 1000.0
 """Times the images that there are, beyond which more of them are no advice."""
 
+THIS_TRAINING = "this training"
+"""What a verdict is about that rests on one training of a network: others of it differ by a point or two."""
+
 CHANGING, POWER = 0.05, 0.8
 """Expected before a run: share of images that change their outcome, and how often a margin will be shown."""
 
@@ -87,6 +90,8 @@ class Comparison:
         Number of images in the group of an average image; 1 where each image is a group.
     is_withheld : bool
         Whether images seem to be related and their groups are not known, so that "not inferior" is not said.
+    is_one_training : bool
+        Whether it is of one training of a network, which another training of it may contradict.
     """
 
     difference: Interval
@@ -99,6 +104,7 @@ class Comparison:
     groups: int
     group_size: float = 1.0
     is_withheld: bool = False
+    is_one_training: bool = False
 
     @property
     def excluded_loss(self) -> float:
@@ -109,6 +115,37 @@ class Comparison:
     def verdict(self) -> Verdict:
         """What this comparison alone decides about a loss of the margin."""
         return decide(self.p_not_inferior, self.p_inferior, is_withheld=self.is_withheld)
+
+
+def in_words(verdict: Verdict, comparison: Comparison) -> str:
+    """Return a verdict on a comparison, and whether it is about one training of a network alone.
+
+    Examples
+    --------
+    >>> base = np.array([[True] * 900])
+    >>> in_words(Verdict.NOT_INFERIOR, replace(compare(base, base), is_one_training=True))
+    'not inferior (this training)'
+    """
+    is_decided = verdict in (Verdict.NOT_INFERIOR, Verdict.INFERIOR)
+    return f"{verdict} ({THIS_TRAINING})" if is_decided and comparison.is_one_training else str(verdict)
+
+
+def in_points(value: float, sign: str = "") -> str:
+    """Return a difference of accuracy in points.
+
+    Parameters
+    ----------
+    value : float
+        Difference as a share, -1 to 1.
+    sign : str
+        ``"+"`` where a sign stands before what is positive, too.
+
+    Examples
+    --------
+    >>> in_points(0.0412), in_points(0.01), in_points(0.005, "+")
+    ('4.12 points', '1 point', '+0.5 points')
+    """
+    return f"{100 * value:{sign}.2f}".rstrip("0").rstrip(".") + (" point" if abs(value) == 0.01 else " points")
 
 
 def decide(
@@ -357,7 +394,7 @@ def probable_margin(clusters: Clusters, one_sided: float = ONE_SIDED) -> float:
     """
     error = math.sqrt(CHANGING * clusters.effect / clusters.images)
     reach = clusters.quantile(one_sided) / math.sqrt(clusters.effect) - float(special.ndtri(1 - POWER))
-    return max(reach * error, smallest_margin(clusters, one_sided))
+    return min(max(reach * error, smallest_margin(clusters, one_sided)), 1.0)
 
 
 def fewest_images(margin: float = MARGIN, one_sided: float = ONE_SIDED, group_size: float = 1.0) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-SHARED = 0.5
+SHARED_VARIANCE = 0.5
 """Correlation of the differences at two levels, as all are differences to the same trainings on originals.
 
 One half is what levels have that vary as the original does.
@@ -64,7 +64,8 @@ def pooled(differences: Mapping[float, Sequence[float]]) -> dict[float, Spread]:
 
     The variance at a level is that of all levels together, or where it is larger, the one that an isotonic
     regression over the levels gives it: compressing more may make trainings differ more, which the lowest levels
-    must not hide behind the others. Degrees of freedom are Satterthwaite's for levels correlated by `SHARED`.
+    must not hide behind the others. Degrees of freedom are Satterthwaite's for levels that are correlated by
+    `SHARED_VARIANCE`.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def pooled(differences: Mapping[float, Sequence[float]]) -> dict[float, Spread]:
     weights = np.array([len(differences[level]) - 1.0 for level in several])
     together = float(np.average(variances, weights=weights))
     rising = optimize.isotonic_regression(variances, weights=weights).x
-    freedom = float(weights.sum()) / (1 + (len(several) - 1) * SHARED**2)
+    freedom = float(weights.sum()) / (1 + (len(several) - 1) * SHARED_VARIANCE**2)
     found = {
         level: Spread(math.sqrt(max(together, float(variance))), freedom)
         for level, variance in zip(several, rising, strict=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agbench.api import PlannedRun
     from agbench.core.condition import Condition
     from agbench.core.workspace import Workspace
+    from agbench.data.dataset import Dataset
 
 
 def _study_help() -> str:
@@ -108,6 +109,18 @@ def run(
         sys.exit(Exit.FAILED_TRIALS)
 
 
+def _outlook(dataset: Dataset) -> str:
+    """Return what the test images can show."""
+    import numpy as np
+
+    from agbench.analysis.clusters import Clusters
+    from agbench.analysis.outlook import outlook
+    from agbench.data.splits import TEST
+
+    _, groups = np.unique(dataset.index.loc[dataset.index["split"] == TEST, "group"], return_inverse=True)
+    return f"{dataset.name}: as test images, {outlook(Clusters.of_groups(len(groups), groups))}"
+
+
 def _print_unprepared(name: str, conditions: list[Condition]) -> None:
     for condition in conditions:
         click.echo(f"to run  {condition}: {condition.budget}")
@@ -125,6 +138,7 @@ def _print_plan(planned: PlannedRun) -> None:
         state = "done" if condition.id in done else "again" if condition.id in outdated else "to run"
         click.echo(f"{condition.id}  {state:6}  {condition}: {condition.budget}")
     click.echo(f"{len(planned.conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run")
+    click.echo(_outlook(planned.dataset))
     if plan.todo:
         allocated = sweep.allocation(planned.request.config, planned.estimate.gpu_memory(plan.todo))
         click.echo(allocated)

@@ -133,7 +133,7 @@ class Dataset:
         if self.dropped:
             names = ", ".join(f"{label!r} ({_many(count, 'image')})" for label, count in self.dropped.items())
             said.append(f"{_many(len(self.dropped), 'class')} left out, too small to be split: {names}")
-        said += [line for line in [self._groups()] if line]
+        said += [line for line in [self.groups_text()] if line]
         if self.copies:
             said.append(f"{_many(self.copies, 'exact copy')} of other images; copies share a side of the split")
         contradictions = self.contradictions
@@ -154,8 +154,8 @@ class Dataset:
             )
         return said
 
-    def _groups(self) -> str:
-        """Return what is known of groups, in a line; empty where there is nothing to say."""
+    def groups_text(self) -> str:
+        """Return what is known of groups of its images, in a line; empty where there is nothing to say."""
         if self.grouped_by == INDEPENDENT:
             return "its images are taken for independent of each other"
         if self.grouped_by:

@@ -9,6 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from agbench.analysis import intervals
+from agbench.analysis.intervals import in_points
 from agbench.core import files
 from agbench.core.errors import UserError
 from agbench.recommendation.question import LevelTest, Question
@@ -47,8 +48,8 @@ class Recommendation:
         Whether the model is at chance on the originals, so that no loss could be detected.
     reports : Path, optional
         The workspace's ``reports`` folder, where `write` puts the page.
-    related : str
-        What was found of related images, where nothing is called safe because of them; empty otherwise.
+    groups : str
+        What is known of groups of the images, in a line; empty where there is nothing to say.
     folder : str
         Folder of the images, or the word for it where they are in none.
     """
@@ -62,7 +63,7 @@ class Recommendation:
     is_complete: bool = True
     is_at_chance: bool = False
     reports: Path | None = None
-    related: str = ""
+    groups: str = ""
     folder: str = "FOLDER"
 
     @property
@@ -131,7 +132,7 @@ class Recommendation:
 def _lines(answer: Recommendation) -> Iterator[str]:
     """Yield the answer and its evidence, line by line."""
     asked = answer.question
-    margin = f"{_points(asked.margin)} of accuracy"
+    margin = f"{in_points(asked.margin)} of accuracy"
     if answer.tests:
         rests = answer.tests[0].comparison
         seeds = "one seed" if rests.seeds == 1 else f"{rests.seeds} seeds"
@@ -163,7 +164,7 @@ def _lines(answer: Recommendation) -> Iterator[str]:
             f"save {chosen.saved:.1%} of the bytes."
         )
         yield f"  {_measured(chosen)}"
-        yield f"  {answer.related}"
+        yield f"  {answer.groups}"
     elif chosen is not None:
         yield (
             f"Safe: {chosen.preprocessing} loses less than {margin}, and saves {chosen.saved:.1%} of the bytes "
@@ -185,14 +186,18 @@ def _lines(answer: Recommendation) -> Iterator[str]:
     if answer.tests and chosen is None:
         fewest = intervals.fewest_images(asked.margin, asked.one_sided, answer.tests[0].comparison.group_size)
         if answer.tests[0].comparison.images < fewest:
-            shown = _points(asked.margin)
+            shown = in_points(asked.margin)
             alike = "" if answer.tests[0].comparison.group_size == 1 else " in groups like these"
             yield f"To show a margin of {shown} takes at least {fewest:,} images{alike}; this data set has fewer."
+    if answer.groups and (chosen is None or chosen.is_safe):
+        yield answer.groups[0].upper() + answer.groups[1:]
     if answer.confirmed is not None:
         one = answer.confirmed
         verdict = "contradicted" if one.is_harmful else f"open: {_why_not(one)}"
         if one.is_passed:
             verdict = "confirmed" if one.is_safe else "withheld, too"
+        if one.comparison.seeds == 1:
+            verdict += f" ({intervals.THIS_TRAINING})"
         yield f"{asked.confirm}, fine-tuned, on {one.comparison.images:,} test images: {verdict}"
         yield f"  {_measured(one)}"
 
@@ -219,7 +224,7 @@ def _curve(answer: Recommendation) -> Iterator[str]:
         letters[place(found.value)] = "o"
         yield f"{name.ljust(widest)} {1 - test.saved:7.1%} {''.join(letters)} {test.verdict}"
     yield (
-        f"{'':{widest}} {'bytes':>7} difference of accuracy, {_points(low)} to {_points(high)}; "
+        f"{'':{widest}} {'bytes':>7} difference of accuracy, {in_points(low)} to {in_points(high)}; "
         f"|: the margin, ':': none"
     )
 
@@ -291,7 +296,8 @@ def _measured(test: LevelTest) -> str:
     found = test.comparison.difference
     return (
         f"accuracy {test.base.value:.4f} at the original, {test.ours.value:.4f} there: "
-        f"{_points(found.value, '+')} ({_points(found.low, '+')} to {_points(found.high, '+')})"
+        f"{in_points(found.value, '+')} ({in_points(found.low, '+')} to {in_points(found.high, '+')}); "
+        f"a loss of more than {in_points(test.comparison.excluded_loss)} is excluded"
     )
 
 
@@ -315,10 +321,6 @@ def _rounded(count: int) -> int:
     """Return an estimate rounded up to two leading digits."""
     step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step
-
-
-def _points(value: float, sign: str = "") -> str:
-    return f"{100 * value:{sign}.2f}".rstrip("0").rstrip(".") + (" point" if abs(value) == 0.01 else " points")
 
 
 def _percent(share: float) -> str:

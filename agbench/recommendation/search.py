@@ -122,7 +122,7 @@ def search(
         is_complete=is_complete,
         is_at_chance=is_at_chance,
         reports=workspace.reports,
-        related="" if not dataset.is_withheld or dataset.relatives is None else dataset.relatives.text(),
+        groups=dataset.groups_text(),
         folder=dataset.source.origin if Path(dataset.source.origin).is_dir() else "FOLDER",
     )
 

@@ -206,6 +206,7 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
         tables.accuracy_table(evidence),
         tables.spread_table(evidence),
         tables.tolerance_table(evidence),
+        tables.margins_table(evidence),
         tables.difference_table(evidence),
         tables.size_table(evidence),
         tables.size_difference_table(evidence),

@@ -180,12 +180,15 @@ def judged(rows, pairs, spreads=None):
     inferior = multipletests(opposite, method="holm")[1]
     for place, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
         check(row, "difference", shown(pair[0], pair[1], spreads[place]))
+        assert float(row["largest loss not excluded"]) == max(-float(row["difference, low"]), 0)
         assert numbers(row["McNemar p (Holm)"]) == pytest.approx([next(corrected) for _ in pair[0]])
         assert float(row["non-inferiority p (Holm)"]) == pytest.approx(not_inferior[place], abs=1e-9)
         expected = "not inferior" if not_inferior[place] <= 0.025 else "inferior"
-        assert row["verdict"] == (
+        assert row["verdict"].removesuffix(" (this training)") == (
             expected if min(not_inferior[place], inferior[place]) <= 0.025 else "not decided"
         )
+        if "this training" in row["verdict"]:
+            assert len(pair[0]) == 1
         assert int(row["seeds"]) == len(pair[0])
 
 
@@ -258,6 +261,19 @@ def check_tolerance(rows, stored):
         above = [level for level in (1.0, *levels) if level > max(harmful, default=0)]
         assert float(row["tolerance, low"]) == min(*above, reached)
         assert float(row["tolerance, high"]) == reached
+
+
+def check_margins(rows, stored):
+    for row in rows:
+        base, spreads = stored.right(row["model"], 1.0), pooled(stored, row["model"])
+        for column, margin in (("1 point", 0.01), ("2 points", 0.02), ("5 points", 0.05), ("10 points", 0.1)):
+            reached = 1.0
+            for level in sorted(spreads, reverse=True):
+                low = interval(stored.right(row["model"], level), base, spread=spreads[level])[1]
+                if low <= -margin:
+                    break
+                reached = level
+            assert float(row[column]) == reached
 
 
 def check_sizes(rows, stored):
@@ -486,6 +502,7 @@ CHECKS = {
     "seeds": check_seeds,
     "differences": check_differences,
     "tolerance": check_tolerance,
+    "margins": check_margins,
     "model-size": check_sizes,
     "model-size-differences": check_size_differences,
     "storage": check_storage,

@@ -204,7 +204,7 @@ def _line(series: Series, places: dict[float, float], name: str | None = None) -
     levels = sorted(series.cells, reverse=True)
     intervals = [series.cells[level].interval for level in levels]
     return Line(
-        name=name or series.name,
+        name=(name or series.name) + (", one training" if series.is_one_training else ""),
         x=tuple(places[level] for level in levels),
         y=tuple(interval.value for interval in intervals),
         low=tuple(interval.low for interval in intervals),

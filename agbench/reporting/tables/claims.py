@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from agbench.analysis import intervals
 from agbench.analysis.cell import paired
-from agbench.analysis.corrected import verdicts_of
+from agbench.analysis.corrected import judged_levels
 from agbench.analysis.evidence import Evidence
 from agbench.analysis.intervals import MARGIN, Comparison, Verdict
 from agbench.core.condition import ORIGINAL_LEVEL, PAPER_LEVEL
@@ -37,6 +37,8 @@ SUPPORTED, NOT_SUPPORTED, NOT_DECIDED, NOT_RUN = Support
 
 SAVED = 0.65
 """The least that the paper saves (table III)."""
+
+LOSS = intervals.in_points(MARGIN)
 
 FEWEST_SEEDS = 3
 """For a verdict that rests on seeds alone: with two, that they agree may be chance."""
@@ -65,7 +67,7 @@ class Finding:
 
     def __str__(self) -> str:
         decided = self.verdict in (SUPPORTED, NOT_SUPPORTED)
-        return f"{self.verdict} (one seed)" if decided and self.one_seed else self.verdict
+        return f"{self.verdict} ({intervals.THIS_TRAINING})" if decided and self.one_seed else self.verdict
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def _negligible_drop(evidence: Evidence) -> Finding | None:
     tolerance = series.tolerance
     wanted = [level for level in PAPER_LEVELS if PAPER_LEVEL <= level < ORIGINAL_LEVEL]
     lacking = [level for level in wanted if level not in series.compared]
-    verdicts = {level: verdict for level, verdict in verdicts_of(series).items() if level >= PAPER_LEVEL}
+    verdicts = {level: one.verdict for level, one in judged_levels(series).items() if level >= PAPER_LEVEL}
     numbers = f"{series.name}: tolerance {tolerance.level:g} ({tolerance.lowest:g} to {tolerance.level:g})"
     if PAPER_LEVEL in series.compared:
         numbers += f"; at {PAPER_LEVEL:g} {_shown(series.compared[PAPER_LEVEL])}"
@@ -148,7 +150,7 @@ def _negligible_drop(evidence: Evidence) -> Finding | None:
     one_seed = min(one.seeds for one in series.compared.values()) == 1
     kept = tolerance.level <= PAPER_LEVEL and not lacking
     if evidence.tiny:
-        test = f"images are tiny here, so: some level from {PAPER_LEVEL:g} up loses more than {_points()} (Holm)"
+        test = f"images are tiny here, so: some level from {PAPER_LEVEL:g} up loses more than {LOSS} (Holm)"
         return Finding(
             SUPPORTED if lost else NOT_SUPPORTED if kept else NOT_DECIDED,
             numbers,
@@ -275,7 +277,7 @@ def _no_rescue_from_noise(evidence: Evidence) -> Finding | None:
         numbers = f"{series.name}: noise changes {_shown(loss)}; compressing the noisy {_shown(gain)}"
         one_seed = min(gain.seeds, loss.seeds) == 1
         if loss.verdict != Verdict.INFERIOR:
-            return Finding(NOT_DECIDED, f"{numbers}: noise did not certainly cost {_points()}")
+            return Finding(NOT_DECIDED, f"{numbers}: noise did not certainly cost {LOSS}")
         if gain.difference.high < MARGIN:
             return Finding(SUPPORTED, numbers, "", one_seed)
         return Finding(NOT_SUPPORTED if gain.difference.low >= MARGIN else NOT_DECIDED, numbers, "", one_seed)
@@ -298,15 +300,11 @@ def _levels(levels: Iterable[float]) -> str:
     return ", ".join(f"{level:g}" for level in levels)
 
 
-def _points() -> str:
-    return f"{100 * MARGIN:g} point" + ("" if MARGIN == 0.01 else "s")
-
-
 CLAIMS = (
     Claim(
         f"negligible drop until level {PAPER_LEVEL:g}, but not for tiny images",
         "II-A, figure 2",
-        f"{PAPER_LEVEL:g} and each of the paper's levels above lose less than {_points()} "
+        f"{PAPER_LEVEL:g} and each of the paper's levels above lose less than {LOSS} "
         "(each one-sided at 2.5 %, downwards)",
         "compression",
         _negligible_drop,
@@ -337,14 +335,14 @@ CLAIMS = (
     Claim(
         "no smaller model reaches the same accuracy through compression",
         "abstract, IV",
-        f"no smaller model gains {_points()} by compressing (95 % intervals below)",
+        f"no smaller model gains {LOSS} by compressing (95 % intervals below)",
         "model-size",
         _no_gain_for_a_smaller_model,
     ),
     Claim(
         "tabular classifiers do not reach deep ones on compressed images",
         "abstract",
-        f"every tabular model loses {_points()} or more to the deep one at {PAPER_LEVEL:g} (95 % intervals below "
+        f"every tabular model loses {LOSS} or more to the deep one at {PAPER_LEVEL:g} (95 % intervals below "
         f"-{MARGIN:g}); not supported if one certainly loses less (Holm)",
         "tabular",
         _tabular_below_deep,
@@ -352,7 +350,7 @@ CLAIMS = (
     Claim(
         "JPEG does not rescue noisy input",
         "III-A, table IV",
-        f"noise costs {_points()} or more, and compressing the noisy images gains less (95 % intervals)",
+        f"noise costs {LOSS} or more, and compressing the noisy images gains less (95 % intervals)",
         "noise",
         _no_rescue_from_noise,
     ),

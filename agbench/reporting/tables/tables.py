@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from agbench.analysis.cell import Cell, paired
-from agbench.analysis.corrected import correct, verdicts_of
+from agbench.analysis.corrected import correct, judged_levels
 from agbench.analysis.evidence import Evidence, Series
-from agbench.analysis.intervals import Comparison, Interval, Verdict
+from agbench.analysis.intervals import THIS_TRAINING, Comparison, Interval, Verdict, in_points
+from agbench.analysis.tolerance import Tolerance
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
 from agbench.reporting.tables import table
 from agbench.reporting.tables.per_codec import table_by_place
@@ -75,23 +76,46 @@ def tolerance_table(evidence: Evidence) -> Table:
         cell = series.cells[found.level]
         interval = Interval(found.level, found.lowest, found.level)
         levels = ", ".join(f"{level:g}" for level in series.compared)
-        rows.append((series.name, interval, cell.byte_ratio, stopped, levels))
+        rows.append((series.name, interval, cell.byte_ratio, stopped, levels, _trainings(series)))
     columns = (
         Column("model"),
         Column("tolerance", lambda one: f"{one.value:g} ({one.low:g} to {one.high:g})"),
         Column("its bytes, of original", table.share),
         Column("stopped by"),
         Column("levels tested"),
+        Column("of"),
     )
     return Table("tolerance", columns, tuple(rows))
+
+
+MARGINS = (0.01, 0.02, 0.05, 0.1)
+"""Losses for which the lowest level is told that excludes them."""
+
+
+def margins_table(evidence: Evidence) -> Table:
+    """Return, for each model and several losses, the lowest level down to which all levels exclude such a loss."""
+    rows = []
+    for series in evidence.series:
+        levels = [level for level in {*series.cells, *series.failed} if level != ORIGINAL_LEVEL]
+        if series.compared:
+            found = [Tolerance.of(levels, series.compared_by(margin)).level for margin in MARGINS]
+            rows.append((series.name, *found, _trainings(series)))
+    columns = (Column("model"), *(Column(in_points(margin), table.level) for margin in MARGINS), Column("of"))
+    return Table("margins", columns, tuple(rows))
+
+
+def _trainings(series: Series) -> str:
+    """Return what a series' verdicts are about: one training of a network, or so many seeds."""
+    fewest = min(one.seeds for one in series.compared.values())
+    return THIS_TRAINING if series.is_one_training else "one seed" if fewest == 1 else f"{fewest} seeds"
 
 
 def _why_stopped(series: Series, level: float) -> str:
     """Return why a level ends the tolerance, with the same verdict as the table of differences."""
     if level in series.compared:
-        verdict = verdicts_of(series)[level]
+        one = judged_levels(series)[level]
         # Not shown by itself either, or there would be no end here.
-        return Verdict.NOT_DECIDED if verdict is Verdict.NOT_INFERIOR else verdict
+        return Verdict.NOT_DECIDED if one.verdict is Verdict.NOT_INFERIOR else str(one)
     return series.failed.get(level, "it has no seed that the original has")
 
 
@@ -257,6 +281,7 @@ def _beside(found: Iterable[tuple[tuple[Any, ...], Cell | None, Cell | None]]) -
 
 _JUDGED = (
     Column("difference", table.difference),
+    Column("largest loss not excluded", in_points),
     Column("McNemar p (Holm)", table.each(table.p_value)),
     Column("non-inferiority p (Holm)", table.p_value),
     Column("verdict"),
@@ -270,9 +295,10 @@ def _judged(compared: list[tuple[tuple[Any, ...], Comparison]]) -> tuple[tuple[A
         (
             *one.key,
             one.comparison.difference,
+            one.comparison.excluded_loss,
             one.p_values,
             one.p_not_inferior,
-            one.verdict,
+            str(one),
             one.comparison.seeds,
         )
         for one in correct(compared)
