@@ -23,7 +23,7 @@ from agbench.data.dataset import are_related
 from agbench.reporting import commands
 from agbench.reporting.figures import charts
 from agbench.reporting.pages import html_page, index, markdown
-from agbench.reporting.tables import claims, details, measures, per_codec, phases, tables
+from agbench.reporting.tables import claims, details, measures, per_class, per_codec, phases, tables
 from agbench.reporting.tables.study import study_table
 from agbench.reporting.tables.table import Table
 from agbench.store.record import Record
@@ -201,6 +201,7 @@ def _draw(evidence: Evidence, drawn: list[charts.Chart], folder: Path) -> bool:
 
 
 def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
+    paying = per_class.payers(evidence)
     made = [
         claims.claims_table(evidence),
         tables.accuracy_table(evidence),
@@ -208,6 +209,9 @@ def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
         tables.tolerance_table(evidence),
         tables.margins_table(evidence),
         tables.difference_table(evidence),
+        per_class.classes_table(paying),
+        per_class.confusions_table(paying),
+        per_class.flips_table(paying),
         tables.size_table(evidence),
         tables.size_difference_table(evidence),
         measures.storage_table(evidence),
@@ -256,6 +260,7 @@ def _page(
         tables={name: table.markdown() for name, table in made.items() if table.rows},
         metrics=records[0].metrics,
         facts=facts,
+        payers=per_class.payers(evidence),
         measured=any(series.cells for series in evidence.series),
         strip=strip,
         drawn=drawn,

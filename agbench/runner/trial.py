@@ -171,7 +171,8 @@ def run_trials(
     measured = reading.measure(list(_part(dataset, train, (TRAIN,), codes)["image"])).metrics()
     results = []
     for one, test, predicted in zip(conditions, tests, fitted.predictions, strict=True):
-        predictions = _predictions(test, predicted.probabilities, {code: label for label, code in codes.items()})
+        labels_of = {code: label for label, code in codes.items()}
+        predictions = _predictions(test, predicted.probabilities, labels_of)
         predictions[GROUP] = predictions["image_id"].map(group_of)
         seconds = {**shared, "predict": predicted.seconds}
         results.append(
@@ -198,6 +199,7 @@ def run_trials(
                 reading=measured,
                 writing=train.writing(),
                 examples=examples(dataset, train) if one.test is None else None,
+                probabilities=predicted.probabilities.rename(columns=labels_of),
             )
         )
     return results

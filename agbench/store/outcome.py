@@ -117,6 +117,8 @@ class Result:
         What writing the files of the level took, as `agbench.preprocess.variant.Variant.writing` gives it.
     examples : DataFrame, optional
         A few test images' files, as `agbench.runner.trial.examples` gives them.
+    probabilities : DataFrame, optional
+        Predicted probabilities, one row a test image in the order of `predictions`, one column a class.
     """
 
     condition: Condition
@@ -132,3 +134,4 @@ class Result:
     reading: dict[str, float] = field(default_factory=dict)
     writing: dict[str, float] = field(default_factory=dict)
     examples: pd.DataFrame | None = None
+    probabilities: pd.DataFrame | None = None

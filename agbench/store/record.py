@@ -27,7 +27,7 @@ DATABASE = "agbench.db"
 LOCKED_FOR = 300
 """Seconds that another process may lock the database before that is an error."""
 PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
-DATASET, EXAMPLES = "dataset.json", "examples.parquet"
+DATASET, EXAMPLES, PROBABILITIES = "dataset.json", "examples.parquet", "probabilities.npz"
 GROUP = "group"
 """Column of the predictions with the number of each image's group, where its trial kept it."""
 
@@ -164,6 +164,17 @@ class Record:
         return pd.read_parquet(self.folder / PREDICTIONS).set_index("image_id")
 
     @property
+    def probabilities(self) -> pd.DataFrame | None:
+        """Predicted probabilities of all classes (float16), by ``image_id``; ``None`` where none were kept."""
+        import pandas as pd
+
+        try:
+            with np.load(self.folder / PROBABILITIES, allow_pickle=False) as kept:
+                return pd.DataFrame(kept["values"], self.predictions.index, kept["classes"].tolist())
+        except FileNotFoundError:
+            return None
+
+    @property
     def environment(self) -> dict[str, Any]:
         """Versions, hardware and commit that it ran with; empty where it was killed before they were kept."""
         return self._kept(ENVIRONMENT)
@@ -189,6 +200,11 @@ class Record:
         right = (labels == predicted).astype(bool)
         groups = table.column(GROUP).to_numpy() if GROUP in table.column_names else np.arange(len(right))
         return Correctness(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()), groups)
+
+    def outcomes(self) -> tuple[npt.NDArray[np.object_], ...]:
+        """Return ids, labels and predicted classes of the test images, three arrays of str in the order of ids."""
+        table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted"]).sort_by("image_id")
+        return tuple(table.column(name).to_numpy() for name in ("image_id", "label", "predicted"))
 
     def damage(self) -> str:
         """Return what is wrong with a finished trial's files; empty where they are complete."""

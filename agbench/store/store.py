@@ -31,6 +31,7 @@ from agbench.store.record import (
     LOG,
     NOTE,
     PREDICTIONS,
+    PROBABILITIES,
     SWEEP,
     TAG,
     Record,
@@ -42,6 +43,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 import httpx
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -177,6 +179,11 @@ class Store:
             path = Path(scratch) / PREDICTIONS
             result.predictions.to_parquet(path, index=False)
             self._client.log_artifact(run_id, str(path))
+            if result.probabilities is not None:
+                path = Path(scratch) / PROBABILITIES
+                shares = result.probabilities.to_numpy(np.float16)
+                np.savez_compressed(path, values=shares, classes=result.probabilities.columns.to_numpy(str))
+                self._client.log_artifact(run_id, str(path))
             if result.examples is not None:
                 path = Path(scratch) / EXAMPLES
                 result.examples.to_parquet(path, index=False)

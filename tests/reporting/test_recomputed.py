@@ -44,7 +44,7 @@ class Stored:
     def __init__(self, results: Path) -> None:
         client = mlflow.MlflowClient(f"sqlite:///{results / 'agbench.db'}")
         runs = [run for one in client.search_experiments() for run in client.search_runs([one.experiment_id])]
-        self.trials = []
+        self.trials, self.predictions = [], {}
         self.artifacts = results / "artifacts"
         for run in runs:
             if run.info.status == "FINISHED":
@@ -55,6 +55,7 @@ class Stored:
                 curve = [one.value for one in client.get_metric_history(run.info.run_id, "validation_accuracy")]
                 right = (predictions.label == predictions.predicted).to_numpy()
                 self.trials.append((condition, right, curve, run))
+                self.predictions[run.info.run_id] = predictions
 
     def find(self, model, train, test=None, noise=None):
         """Trials of a cell, as (right, curve, run), in the order of seeds."""
@@ -274,6 +275,72 @@ def check_margins(rows, stored):
                     break
                 reached = level
             assert float(row[column]) == reached
+
+
+def paying(stored):
+    """Labels, and the predictions of all seeds on originals and at the level that classes are told of."""
+    model = "automm:efficientnet_b0" if stored.right(PAPER["small"], 1.0).size else "automm:efficientnet_lite0"
+    base, spreads, level = stored.right(model, 1.0), pooled(stored, model), 1.0
+    for one in sorted(spreads, reverse=True):
+        if interval(stored.right(model, one), base, spread=spreads[one])[1] <= -MARGIN:
+            break
+        level = one
+    found = [[stored.predictions[run.info.run_id] for *_, run in stored.find(model, at)] for at in (1.0, level)]
+    if level == 1.0:
+        found[1] = [stored.predictions[run.info.run_id] for *_, run in stored.find(model, 0.3)]
+    base, ours = (np.array([one.predicted for one in trials]) for trials in found)
+    return found[0][0].image_id.to_numpy(), found[0][0].label.to_numpy(), base, ours
+
+
+def check_classes(rows, stored):
+    _, labels, base, ours = paying(stored)
+    names = set(labels)
+    order = [(float(row["difference, high"]) >= 0, float(row["difference"]), row["class"]) for row in rows]
+    assert order == sorted(order)
+    assert {row["class"] for row in rows} == names
+    for row in rows:
+        here = labels == row["class"]
+        right = [one[:, here] == row["class"] for one in (ours, base)]
+        assert int(row["images"]) == here.sum()
+        assert float(row["accuracy at the original"]) == pytest.approx(right[1].mean())
+        assert float(row["accuracy at the level"]) == pytest.approx(right[0].mean())
+        value, low, high = interval(right[0], right[1], 0.025 / len(names))
+        check(row, "difference", (value, max(low, -1.0), min(high, 1.0)))
+        assert row["verdict"] == ("loses" if high < 0 else "gains" if low > 0 else "not decided")
+
+
+def check_confusions(rows, stored):
+    _, labels, base, ours = paying(stored)
+    grown = []
+    for label, taken in {(a, b) for one in ours for a, b in zip(labels, one, strict=True) if a != b}:
+        before, after = (((labels == label) & (one == taken)).sum(axis=1).mean() for one in (base, ours))
+        if after > before:
+            grown.append((before - after, label, taken, before, after))
+    expected = sorted(grown)[:20]
+    assert [(row["class"], row["taken for"]) for row in rows] == [
+        (label, taken) for _, label, taken, *_ in expected
+    ]
+    for row, (less, _, _, before, after) in zip(rows, expected, strict=True):
+        shown_counts = [float(row[name]) for name in ("images at the original", "images at the level", "more")]
+        assert shown_counts == pytest.approx([before, after, -less])
+
+
+def check_flips(rows, stored):
+    ids, labels, base, ours = paying(stored)
+    shares = pd.DataFrame(
+        {"base": (base == labels).mean(axis=0), "ours": (ours == labels).mean(axis=0)}, index=ids
+    )
+    assert len(rows) == min(30, (shares.base != shares.ours).sum())
+    fewer = shares[shares.ours < shares.base]
+    assert sum(float(row["right at the level"]) < float(row["right at the original"]) for row in rows) == min(
+        30, len(fewer)
+    )
+    for row in rows:
+        assert labels[list(ids).index(row["image"])] == row["class"]
+        assert float(row["right at the original"]) == pytest.approx(shares.base[row["image"]])
+        assert float(row["right at the level"]) == pytest.approx(shares.ours[row["image"]])
+        for name, predicted in (("original", base), ("level", ours)):
+            assert row[f"predicted at the {name}"] in predicted[:, list(ids).index(row["image"])]
 
 
 def check_sizes(rows, stored):
@@ -503,6 +570,9 @@ CHECKS = {
     "differences": check_differences,
     "tolerance": check_tolerance,
     "margins": check_margins,
+    "classes": check_classes,
+    "confusions": check_confusions,
+    "flips": check_flips,
     "model-size": check_sizes,
     "model-size-differences": check_size_differences,
     "storage": check_storage,

@@ -47,6 +47,12 @@ def test_a_trial_predicts_every_test_image_once(condition, datasets, tmp_path):
     assert result.accuracy == (predictions["label"] == predictions["predicted"]).mean()
     assert result.accuracy > 0.5
     assert predictions["probability"].between(0, 1).all()
+    assert predictions["group"].nunique() == test["sha256"].nunique(), "copies are one group"
+    of_all = result.probabilities.set_axis(predictions.index)
+    assert sorted(of_all.columns) == dataset.classes
+    assert of_all.idxmax(axis="columns").tolist() == predictions["predicted"].tolist()
+    labels = predictions["label"]
+    assert [of_all.loc[one, labels[one]] for one in labels.index] == predictions["probability"].tolist()
     assert result.counts == {
         "classes": 10,
         "train": 1078,

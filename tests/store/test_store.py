@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -63,6 +64,29 @@ def test_a_result_comes_back_as_it_went_in(store):
     assert record.predictions["label"].tolist() == LABELS
     assert (record.folder / "log.txt").read_text() == "what was printed\n"
     assert store.datasets() == ["cats, dogs"]
+
+
+def test_probabilities_of_all_classes_are_kept_in_half_precision(store):
+    shares = pd.DataFrame(np.linspace(0, 1, 3 * len(LABELS)).reshape(-1, 3), columns=["a", "é", "nan"])
+    store.finish(store.begin(CONDITION, HERE), replace(result(), probabilities=shares), USAGE, LOG)
+    store.finish(store.begin(CONDITION, HERE), result(), USAGE, LOG)
+    with_them, without = store.records()
+    found = with_them.probabilities
+    assert list(found.columns) == ["a", "é", "nan"]
+    assert found.index.tolist() == with_them.predictions.index.tolist()
+    assert np.allclose(found.to_numpy(float), shares, atol=5e-4)
+    assert without.probabilities is None
+
+
+def test_probabilities_of_many_classes_and_images_take_little_room(store):
+    images, classes = 20_000, 397
+    drawn = np.random.default_rng(0).dirichlet(np.full(classes, 0.05), images).astype(np.float32)
+    many = replace(
+        result(), probabilities=pd.DataFrame(drawn, columns=[f"class {place}" for place in range(classes)])
+    )
+    store.finish(store.begin(CONDITION, HERE), many, USAGE, LOG)
+    (record,) = store.records()
+    assert (record.folder / "probabilities.npz").stat().st_size < 40e6
 
 
 def test_a_trial_is_done_only_when_it_finished(store):
