@@ -64,7 +64,7 @@ THRESHOLD = 1.5
 _FULL_STUDIES, _QUICK_STUDIES = ("compression", "storage", "tabular"), ("quick",)
 
 MOST_LOOKED_AT = 5000
-"""Images among which related ones are looked for: those of the first classes, all of each."""
+"""Images among which related ones are looked for: of each class as many."""
 
 Say = Callable[[str], None]
 """Receives a line about what is being done."""
@@ -685,10 +685,12 @@ def _with_relatives(dataset: Dataset, on_progress: OnProgress) -> Dataset:
 
     # Copies of the same bytes are one group already.
     different = dataset.index.drop_duplicates("sha256")
-    looked_at = different.sort_values(["label", "image_id"], kind="stable").head(MOST_LOOKED_AT)
+    ordered = different.sort_values(["label", "image_id"], kind="stable")
+    # Of each class those whose names come first: images of one origin are neighbours, mostly.
+    looked_at = ordered.groupby("label", sort=False).head(max(MOST_LOOKED_AT // len(dataset.classes), 2))
     paths = [Path(path) for path in looked_at["image"]]
     found = relatives.find(paths, environment.available_cpus(), on_progress)
-    return with_relatives(dataset, Relatives.of(looked_at["image_id"].tolist(), found))
+    return with_relatives(dataset, Relatives.among(looked_at["image_id"].tolist(), found, len(different)))
 
 
 def plan_run(request: RunRequest, dataset: Dataset, workspace: Workspace, say: Say) -> PlannedRun:

@@ -130,7 +130,7 @@ def in_words(verdict: Verdict, comparison: Comparison) -> str:
     return f"{verdict} ({THIS_TRAINING})" if is_decided and comparison.is_one_training else str(verdict)
 
 
-def in_points(value: float, sign: str = "") -> str:
+def in_points(value: float, sign: str = "", is_bound: bool = False) -> str:
     """Return a difference of accuracy in points.
 
     Parameters
@@ -139,13 +139,17 @@ def in_points(value: float, sign: str = "") -> str:
         Difference as a share, -1 to 1.
     sign : str
         ``"+"`` where a sign stands before what is positive, too.
+    is_bound : bool
+        Whether it is the end of what is excluded, which must not become smaller by rounding.
 
     Examples
     --------
-    >>> in_points(0.0412), in_points(0.01), in_points(0.005, "+")
-    ('4.12 points', '1 point', '+0.5 points')
+    >>> in_points(0.0412), in_points(0.01), in_points(0.005, "+"), in_points(0.010049, is_bound=True)
+    ('4.12 points', '1 point', '+0.5 points', '1.01 points')
     """
-    return f"{100 * value:{sign}.2f}".rstrip("0").rstrip(".") + (" point" if abs(value) == 0.01 else " points")
+    points = math.ceil(1e4 * value - 1e-6) / 100 if is_bound else 100 * value
+    text = f"{points:{sign}.2f}".rstrip("0").rstrip(".")
+    return text + (" point" if text.lstrip("+-") == "1" else " points")
 
 
 def decide(

@@ -21,14 +21,17 @@ def outlook(clusters: Clusters, one_sided: float = ONE_SIDED) -> str:
     Examples
     --------
     >>> print(outlook(Clusters.of_groups(360)))
-    360 images can exclude a loss of 1.06 points at best, and will probably exclude one of 3.3 points, ...
+    360 images can exclude a loss of 1.06 points at best, and will probably exclude one of 3.31 points, ...
     """
-    groups = "" if clusters.size == 1 else f" in {clusters.count:,} groups"
-    best, probable = smallest_margin(clusters, one_sided), probable_margin(clusters, one_sided)
-    expected = f"one of {in_points(probable)}" if probable < 1 else "none"
+    groups = "" if clusters.size == 1 else f" in {clusters.count:,} group{'s' if clusters.count > 1 else ''}"
+    if clusters.count == 1:
+        return f"{clusters.images:,} images{groups} can exclude no loss: images of another group may be others"
+    best = in_points(smallest_margin(clusters, one_sided), is_bound=True)
+    probable = probable_margin(clusters, one_sided)
+    expected = f"one of {in_points(probable, is_bound=True)}" if probable < 1 else "none"
     return (
-        f"{clusters.images:,} images{groups} can exclude a loss of {in_points(best)} at best, and will probably "
-        f"exclude {expected}, if nothing is lost and {CHANGING:.0%} of them change"
+        f"{clusters.images:,} images{groups} can exclude a loss of {best} at best, and will probably exclude "
+        f"{expected}, if nothing is lost and {CHANGING:.0%} of them change"
     )
 
 

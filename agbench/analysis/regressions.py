@@ -257,7 +257,7 @@ def _judged(pairs: list[Pair]) -> list[Pair]:
         finished = _finished(pair)
         if finished is not None and finished[0].correctness.images == finished[1].correctness.images:
             base, new = (record.correctness.right[None, :] for record in finished)
-            paired.append(intervals.compare(new, base))
+            paired.append(intervals.compare(new, base, groups=finished[0].correctness.groups))
         else:
             paired.append(None)
     corrected = iter(intervals.holm([one.p_values[0] for one in paired if one is not None]))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 from scipy import optimize, special
 
 SHARED_VARIANCE = 0.5
@@ -89,10 +91,17 @@ def pooled(differences: Mapping[float, Sequence[float]]) -> dict[float, Spread]:
     variances = np.array([np.var(differences[level], ddof=1) for level in several])
     weights = np.array([len(differences[level]) - 1.0 for level in several])
     together = float(np.average(variances, weights=weights))
-    rising = optimize.isotonic_regression(variances, weights=weights).x
-    freedom = float(weights.sum()) / (1 + (len(several) - 1) * SHARED_VARIANCE**2)
-    found = {
-        level: Spread(math.sqrt(max(together, float(variance))), freedom)
-        for level, variance in zip(several, rising, strict=True)
-    }
+    rising = optimize.isotonic_regression(variances, weights=weights)
+    found = {}
+    for start, end in pairwise(rising.blocks):
+        # A variance counts with the degrees of freedom of the levels that it is the mean of.
+        is_larger = float(rising.x[start]) > together
+        variance, among = (float(rising.x[start]), slice(start, end)) if is_larger else (together, slice(None))
+        spread = Spread(math.sqrt(variance), _freedom(weights[among]))
+        found.update(dict.fromkeys(several[start:end], spread))
     return {level: found.get(level, Spread()) for level in differences}
+
+
+def _freedom(weights: npt.NDArray[np.float64]) -> float:
+    """Return Satterthwaite's degrees of freedom of the mean of variances that are correlated."""
+    return float(weights.sum()) / (1 + (len(weights) - 1) * SHARED_VARIANCE**2)

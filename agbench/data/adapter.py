@@ -21,10 +21,12 @@ class Adapter:
     build : callable
         Takes an empty folder (`pathlib.Path`), stores the images below it, and yields for each, always in
         the same order, its path relative to the folder (`pathlib.Path`) and its label (`str`).
-    licence, citation, note, group_by : str
+    licence, citation, note : str
         As on a card.
     classes, images : int, optional
         How many there must be.
+    group_by : str
+        As on a card.
     """
 
     title: str
@@ -32,9 +34,9 @@ class Adapter:
     licence: str = "not stated"
     citation: str = "not stated"
     note: str = ""
-    group_by: str = ""
     classes: int | None = None
     images: int | None = None
+    group_by: str = ""
 
     @property
     def card(self) -> Card:

@@ -134,6 +134,11 @@ class Card(StrictModel):
         """How groups of images are named, in words; empty where they are not."""
         return groups.described(self.group_by, self.columns.group if self.columns else None)
 
+    def grouped(self, group_by: str, column: str | None = None) -> Card:
+        """Return the same card with images grouped by a rule on their paths, or by a column of its table."""
+        columns = None if self.columns is None else self.columns.model_copy(update={"group": column})
+        return self.model_copy(update={"group_by": group_by, "columns": columns})
+
     @property
     def archives(self) -> tuple[str, ...]:
         """What its archive is called, by each of its addresses."""

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from agbench.core import files
-from agbench.core.errors import UserError
+from agbench.core.errors import UserError, in_a_line
 from agbench.core.files import Content
 from agbench.data.card import Card
 from agbench.data.catalogue import Catalogue, DatasetSpec
@@ -164,7 +164,7 @@ class Dataset:
                 f"{_many(count, 'group')} of images, by {self.grouped_by}; each is whole in split and folds, and "
                 "intervals count groups"
             )
-        return "" if self.relatives is None else self.relatives.text()
+        return "" if self.relatives is None else self.relatives.text(self.name)
 
     @property
     def workspace(self) -> Path:
@@ -250,7 +250,7 @@ def load_prepared(name: str, datasets: Path) -> Dataset:
         unused_columns=tuple(marker.get("unused_columns", ())),
         asked_for=marker["asked_for"],
         grouped_by=marker.get("groups", ""),
-        relatives=_read_relatives(folder),
+        relatives=_read_relatives(folder, marker["fingerprint"]),
     )
     for row in index.to_dict("records"):
         if not _is_as_it_was(row):
@@ -286,19 +286,26 @@ def are_related(name: str, fingerprint: str, datasets: Path) -> bool | None:
         return None
     if marker.get("groups"):
         return False
-    relatives = _read_relatives(folder)
+    relatives = _read_relatives(folder, fingerprint)
     return None if relatives is None else relatives.matters
 
 
 def with_relatives(dataset: Dataset, relatives: Relatives) -> Dataset:
     """Return a data set with what was found of related images, and keep that with it."""
-    files.write(dataset.folder / RELATIVES, json.dumps(asdict(relatives), ensure_ascii=False) + "\n")
+    found = {"fingerprint": dataset.fingerprint, **asdict(relatives)}
+    try:
+        files.write(dataset.folder / RELATIVES, json.dumps(found, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise UserError(f"{dataset.name} can't be prepared: {in_a_line(error)}") from error
     return replace(dataset, relatives=relatives)
 
 
-def _read_relatives(folder: Path) -> Relatives | None:
+def _read_relatives(folder: Path, fingerprint: str) -> Relatives | None:
+    """Return what was found of related images; ``None`` where that is not known of these images."""
     try:
         kept = json.loads((folder / RELATIVES).read_text(encoding="utf-8"))
+        if kept.pop("fingerprint") != fingerprint:
+            return None
         return Relatives(**kept | {"examples": tuple(kept["examples"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

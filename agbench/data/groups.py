@@ -44,8 +44,8 @@ class Relatives:
 
     Parameters
     ----------
-    images : int
-        Number of images that were looked at.
+    images, of : int
+        Numbers of images that were looked at, and of all.
     related : int
         Number of these that are much like another one.
     size : float
@@ -59,6 +59,7 @@ class Relatives:
     """
 
     images: int
+    of: int = 0
     related: int = 0
     size: float = 1.0
     examples: tuple[str, ...] = ()
@@ -66,7 +67,7 @@ class Relatives:
     groups: int = 0
 
     @classmethod
-    def of(cls, ids: Sequence[str], groups: Sequence[Sequence[int]]) -> Relatives:
+    def among(cls, ids: Sequence[str], groups: Sequence[Sequence[int]], of: int | None = None) -> Relatives:
         """Describe groups of images that are alike.
 
         Parameters
@@ -75,10 +76,12 @@ class Relatives:
             Images that were looked at.
         groups : sequence of sequence of int
             Places of images that belong together, two or more each.
+        of : int, optional
+            Number of all images; by default those that were looked at.
 
         Examples
         --------
-        >>> Relatives.of(["a/x_1.png", "a/x_2.png", "b/y.png", "b/z.png"], [[0, 1]]).related
+        >>> Relatives.among(["a/x_1.png", "a/x_2.png", "b/y.png", "b/z.png"], [[0, 1]]).related
         2
         """
         sizes = [len(group) for group in groups]
@@ -87,6 +90,7 @@ class Relatives:
         pattern, count = _suggestion(ids, groups) if groups else ("", 0)
         return cls(
             images=len(ids),
+            of=len(ids) if of is None else of,
             related=related,
             size=(len(ids) - related + sum(size**2 for size in sizes)) / max(len(ids), 1),
             examples=tuple(ids[place] for place in largest[:MOST_EXAMPLES]),
@@ -104,27 +108,30 @@ class Relatives:
         """Whether verdicts that take the images for independent may be wrong, or this is not known."""
         return self.is_few or self.size > HARMLESS
 
-    def text(self) -> str:
-        """Return what was found, and how groups are named, in a line; empty where nothing was found."""
+    def text(self, name: str) -> str:
+        """Return what was found in a data set of a name, and how groups are named, in a line; it may be empty."""
+        command = f"`agbench prepare --fresh --dataset {name}"
         if self.is_few:
             return (
                 f"fewer than {FEWEST} images, too few to look for related ones: nothing is called safe before "
-                "--group-by or --group-column names images of one origin, or --independent says there are none"
+                f"{command} --group-by PATTERN` names images of one origin, or --independent says there are none"
             )
+        part = f"{self.images:,} of {self.of:,} images that were looked at"
         if not self.related:
-            return ""
-        found = (
-            f"{self.related:,} of {self.images:,} images are much like others, such as "
-            f"{' and '.join(map(repr, self.examples))}"
+            return "" if self.images >= self.of else f"none of the {part} are much like others"
+        among = (
+            f"{self.related:,} of {self.images:,} images"
+            if self.images >= self.of
+            else f"{self.related:,} of {part}"
         )
+        found = f"{among} are much like others, such as {' and '.join(map(repr, self.examples))}"
         if not self.matters:
             return found
-        option = "--group-by PATTERN, or --group-column of a table,"
-        if self.pattern:
-            option = f"--group-by {quote(self.pattern)} ({self.groups:,} groups)"
+        rule = option(self.pattern, None) if self.pattern else "--group-by PATTERN"
+        count = f" ({self.groups:,} groups)" if self.pattern else ", or --group-column of a table,"
         return (
-            f"{found}: nothing is called safe before {option} names images of one origin, or --independent says "
-            "there are none"
+            f"{found}: nothing is called safe before {command} {rule}`{count} names images of one origin, or "
+            "--independent says there are none"
         )
 
 
@@ -144,6 +151,19 @@ def check_rule(rule: str) -> None:
         raise UserError(f"--group-by '{rule}' is neither {BY_FOLDER} nor a regular expression: {error}") from error
     if not rule:
         raise UserError(f"--group-by is empty: use {BY_FOLDER}, or a pattern of the images' paths")
+
+
+def option(rule: str, column: str | None) -> str:
+    """Return the option by which groups are named on the command line.
+
+    Examples
+    --------
+    >>> option("(.*)_crop", None), option("", "patient"), option("image", None)
+    ("--group-by '(.*)_crop'", '--group-column patient', '--independent')
+    """
+    if column is not None:
+        return f"--group-column {quote(column)}"
+    return "--independent" if rule == INDEPENDENT else f"--group-by {quote(rule)}"
 
 
 def described(rule: str, column: str | None) -> str:

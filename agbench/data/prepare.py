@@ -6,7 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -49,12 +49,16 @@ class Request:
         Whether classes that are too small for three parts are left out.
     fresh : bool
         Whether an earlier preparation, and its variants, are replaced when the new one is whole.
+    is_grouped : bool
+        Whether the user says which images belong together; otherwise it is as in an earlier preparation, or as
+        the card says.
     """
 
     source: str | None = None
     accept_unverified: bool = False
     drop_small_classes: bool = False
     fresh: bool = False
+    is_grouped: bool = False
 
 
 def prepare(
@@ -98,6 +102,8 @@ def prepare(
         with _alone(known.name, datasets, on_progress):
             ours = (folder / MARKER).is_file()
             if not folder.exists() or (request.fresh and ours):
+                if ours and not request.is_grouped:
+                    known = replace(known, card=_grouped_as_before(known.card, folder))
                 _prepare(known, datasets, request, workers, on_progress)
             elif not ours:
                 raise UserError(f"{folder} exists and holds no prepared data set: move it away, then run again")
@@ -107,7 +113,7 @@ def prepare(
         raise UserError(f"{known.name} can't be prepared: memory ran out") from error
     dataset = load_prepared(known.name, datasets)
     _check_request(dataset, request)
-    return _with_groups(dataset, known.card)
+    return _with_groups(dataset, known.card, request)
 
 
 @contextmanager
@@ -187,6 +193,10 @@ def _fill(
         "dropped": dropped,
         "unused_columns": listing.unused,
         "groups": known.card.groups,
+        "group_rule": {
+            "by": known.card.group_by,
+            "column": None if known.card.columns is None else known.card.columns.group,
+        },
         "aside": dict(Counter(reason for _, reason in listing.skipped)),
         "asked_for": request.source and _absolute(request.source),
     }
@@ -215,7 +225,9 @@ def _checked(
     texts = index["image_id"].map(as_text)
     index.loc[texts != index["image_id"], "problem"] = BADLY_NAMED
     index["image_id"] = texts
-    index["group"] = index["sha256"] if names is None else groups.joined(names, index["sha256"])
+    # What can't be read has no content that would join groups.
+    contents = index["sha256"].where(index["problem"] == "", index["image_id"])
+    index["group"] = index["sha256"] if names is None else groups.joined(names, contents)
     ready = index["problem"] == ""
     if not ready.any():
         first = index.iloc[0]
@@ -242,10 +254,14 @@ def _checked(
 def _named(listing: Listing, card: Card) -> pd.Series | None:
     """Return the group of each row, as the card names it; ``None`` where each image is one."""
     if listing.groups is not None:
-        return pd.Series(listing.groups, dtype=object)
-    if card.group_by in ("", groups.INDEPENDENT):
+        named = pd.Series(listing.groups, dtype=object)
+    elif card.group_by in ("", groups.INDEPENDENT):
         return None
-    return groups.named(pd.Series([path for path, _ in listing.rows], dtype=object), card.group_by)
+    else:
+        named = groups.named(pd.Series([as_text(path) for path, _ in listing.rows], dtype=object), card.group_by)
+    if named.is_unique:
+        raise UserError(f"groups by {card.groups} hold one image each: name larger ones, or say --independent")
+    return named
 
 
 def _without_images(index: pd.DataFrame) -> dict[str, int]:
@@ -257,19 +273,32 @@ def _absolute(source: str) -> str:
     return source if is_web(source) else str(files.expanded(source).resolve())
 
 
-def _with_groups(dataset: Dataset, card: Card) -> Dataset:
+def _grouped_as_before(card: Card, folder: Path) -> Card:
+    """Return a card with the groups of an earlier preparation, where that has named some."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        rule = json.loads((folder / MARKER).read_text(encoding="utf-8"))["group_rule"]
+        if rule["by"] or rule["column"]:
+            return card.grouped(rule["by"], rule["column"])
+    return card
+
+
+def _with_groups(dataset: Dataset, card: Card, request: Request) -> Dataset:
     """Return the data set with the groups that a card names: that images are independent changes nothing else."""
     if not card.groups or card.groups == dataset.grouped_by:
         return dataset
-    if dataset.grouped_by or card.groups != groups.INDEPENDENT:
-        before = f"groups by {dataset.grouped_by}" if dataset.grouped_by else "no groups"
-        raise UserError(f"{dataset.name} is prepared already, with {before}: --fresh prepares it anew")
-    marker = json.loads((dataset.folder / MARKER).read_text(encoding="utf-8"))
-    files.write(
-        dataset.folder / MARKER,
-        json.dumps(marker | {"groups": groups.INDEPENDENT}, indent=2, ensure_ascii=False) + "\n",
+    if not dataset.grouped_by and card.groups == groups.INDEPENDENT:
+        marker = json.loads((dataset.folder / MARKER).read_text(encoding="utf-8"))
+        marker |= {"groups": groups.INDEPENDENT, "group_rule": {"by": groups.INDEPENDENT, "column": None}}
+        files.write(dataset.folder / MARKER, json.dumps(marker, indent=2, ensure_ascii=False) + "\n")
+        return replace(dataset, grouped_by=groups.INDEPENDENT)
+    if not request.is_grouped:
+        return dataset
+    before = f"groups by {dataset.grouped_by}" if dataset.grouped_by else "no groups"
+    option = groups.option(card.group_by, None if card.columns is None else card.columns.group)
+    raise UserError(
+        f"{dataset.name} is prepared already, with {before}: "
+        f"`agbench prepare --fresh --dataset {dataset.name} {option}` prepares it anew"
     )
-    return replace(dataset, grouped_by=groups.INDEPENDENT)
 
 
 def _check_request(dataset: Dataset, request: Request) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from agbench.core import files
 from agbench.core.errors import UserError
 from agbench.data import groups
-from agbench.data.card import Card, Columns, check_source, is_web
+from agbench.data.card import Columns, check_source, is_web
 from agbench.data.catalogue import Catalogue, DatasetSpec
 from agbench.data.folder import TABLE_SUFFIXES
 from agbench.data.prepare import Request
@@ -84,14 +84,14 @@ class ImageSelection:
         if self.group_by is not None:
             groups.check_rule(self.group_by)
         spec = self._spec(datasets)
-        rule = groups.INDEPENDENT if self.independent else self.group_by
-        if rule is not None:
-            update = {"group_by": rule, "columns": _ungrouped(spec.card)}
-            return replace(spec, card=spec.card.model_copy(update=update))
-        if self.group_column is not None and spec.card.columns is not None:
-            columns = spec.card.columns.model_copy(update={"group": self.group_column})
-            return replace(spec, card=spec.card.model_copy(update={"group_by": "", "columns": columns}))
-        return spec
+        if not self._is_grouped:
+            return spec
+        rule = groups.INDEPENDENT if self.independent else self.group_by or ""
+        return replace(spec, card=spec.card.grouped(rule, self.group_column))
+
+    @property
+    def _is_grouped(self) -> bool:
+        return self.independent or self.group_by is not None or self.group_column is not None
 
     def _spec(self, datasets: Path) -> DatasetSpec:
         catalogue = Catalogue(datasets)
@@ -147,11 +147,8 @@ class ImageSelection:
             accept_unverified=self.accept_unverified,
             drop_small_classes=self.drop_small_classes,
             fresh=fresh,
+            is_grouped=self._is_grouped,
         )
-
-
-def _ungrouped(card: Card) -> Columns | None:
-    return None if card.columns is None else card.columns.model_copy(update={"group": None})
 
 
 def _is_path(text: str) -> bool:

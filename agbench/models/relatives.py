@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 from agbench.core import images
 from agbench.core.step import OnProgress, Step, no_progress
@@ -57,8 +57,8 @@ def find(paths: Sequence[Path], cpus: int, on_progress: OnProgress = no_progress
 
 
 def _seen(image: Image.Image) -> Image.Image:
-    """Return an image as a viewer shows it."""
-    return images.faithful(ImageOps.exif_transpose(image)).convert("RGB")
+    """Return an image's faithful pixels, not turned: images of one origin are turned alike."""
+    return images.faithful(image).convert("RGB")
 
 
 def groups_of(embeddings: npt.NDArray[np.float32]) -> list[list[int]]:

@@ -36,8 +36,7 @@ class Recommendation:
     tests : tuple of LevelTest
         Levels that were compared with the original, in the order of testing.
     chosen : LevelTest, optional
-        The safe level with the fewest bytes; ``None`` where no level was shown to be safe. Where images seem to be
-        related, the level that would be safe if they were independent.
+        The safe level with the fewest bytes; ``None`` where no level was shown to be safe.
     next : LevelTest, optional
         The highest level of the same codec that was tested and not shown to be safe.
     confirmed : LevelTest, optional
@@ -48,6 +47,8 @@ class Recommendation:
         Whether the model is at chance on the originals, so that no loss could be detected.
     reports : Path, optional
         The workspace's ``reports`` folder, where `write` puts the page.
+    withheld : LevelTest, optional
+        The level that would be chosen if the images were independent, where they seem to be related.
     groups : str
         What is known of groups of the images, in a line; empty where there is nothing to say.
     folder : str
@@ -63,6 +64,7 @@ class Recommendation:
     is_complete: bool = True
     is_at_chance: bool = False
     reports: Path | None = None
+    withheld: LevelTest | None = None
     groups: str = ""
     folder: str = "FOLDER"
 
@@ -158,12 +160,13 @@ def _lines(answer: Recommendation) -> Iterator[str]:
             f"more with {asked.confirm}; a smaller --margin may give a level that is safe with both."
         )
         yield f"  {_measured(chosen)}"
-    elif chosen is not None and not chosen.is_safe:
+    elif answer.withheld is not None:
+        one = answer.withheld
         yield (
-            f"Withheld: if its images were independent, {chosen.preprocessing} would lose less than {margin}, and "
-            f"save {chosen.saved:.1%} of the bytes."
+            f"Withheld: if its images were independent, {one.preprocessing} would lose less than {margin}, and "
+            f"save {one.saved:.1%} of the bytes."
         )
-        yield f"  {_measured(chosen)}"
+        yield f"  {_measured(one)}"
         yield f"  {answer.groups}"
     elif chosen is not None:
         yield (
@@ -183,19 +186,19 @@ def _lines(answer: Recommendation) -> Iterator[str]:
     if answer.next is not None:
         yield f"{answer.next.preprocessing}: {_why_not(answer.next)}"
         yield f"  {_measured(answer.next)}"
-    if answer.tests and chosen is None:
+    if answer.tests and chosen is None and answer.withheld is None:
         fewest = intervals.fewest_images(asked.margin, asked.one_sided, answer.tests[0].comparison.group_size)
         if answer.tests[0].comparison.images < fewest:
             shown = in_points(asked.margin)
             alike = "" if answer.tests[0].comparison.group_size == 1 else " in groups like these"
             yield f"To show a margin of {shown} takes at least {fewest:,} images{alike}; this data set has fewer."
-    if answer.groups and (chosen is None or chosen.is_safe):
+    if answer.groups and answer.withheld is None:
         yield answer.groups[0].upper() + answer.groups[1:]
     if answer.confirmed is not None:
         one = answer.confirmed
         verdict = "contradicted" if one.is_harmful else f"open: {_why_not(one)}"
         if one.is_passed:
-            verdict = "confirmed" if one.is_safe else "withheld, too"
+            verdict = "confirmed" if one.is_safe else "withheld"
         if one.comparison.seeds == 1:
             verdict += f" ({intervals.THIS_TRAINING})"
         yield f"{asked.confirm}, fine-tuned, on {one.comparison.images:,} test images: {verdict}"
@@ -294,10 +297,11 @@ def _by_bytes(answer: Recommendation) -> list[LevelTest]:
 
 def _measured(test: LevelTest) -> str:
     found = test.comparison.difference
+    excluded = "would be excluded" if test.comparison.is_withheld else "is excluded"
     return (
         f"accuracy {test.base.value:.4f} at the original, {test.ours.value:.4f} there: "
         f"{in_points(found.value, '+')} ({in_points(found.low, '+')} to {in_points(found.high, '+')}); "
-        f"a loss of more than {in_points(test.comparison.excluded_loss)} is excluded"
+        f"a loss of more than {in_points(test.comparison.excluded_loss, is_bound=True)} {excluded}"
     )
 
 

@@ -100,8 +100,9 @@ def search(
             is_complete = False
         except _AtChanceError:
             is_at_chance = True
-        safe = [one for one in tests if one.is_passed and one.saved > 0 and not is_at_chance]
-        chosen = min(safe, key=lambda one: one.bytes, default=None)
+        passed = [one for one in tests if one.is_passed and one.saved > 0 and not is_at_chance]
+        best = min(passed, key=lambda one: one.bytes, default=None)
+        chosen = best if best is not None and best.is_safe else None
         if chosen is not None and asked.confirm is not None and is_complete:
             try:
                 confirmed = _confirm(dataset, chosen.preprocessing, asked, asked.confirm, trials)
@@ -110,13 +111,14 @@ def search(
     below = [
         one
         for one in tests
-        if not one.is_passed and (chosen is None or one.preprocessing.codec == chosen.preprocessing.codec)
+        if not one.is_passed and (best is None or one.preprocessing.codec == best.preprocessing.codec)
     ]
     return Recommendation(
         dataset=dataset.name,
         question=asked,
         tests=tuple(tests),
         chosen=chosen,
+        withheld=None if best is chosen else best,
         next=max(below, key=lambda one: one.preprocessing.level, default=None),
         confirmed=confirmed,
         is_complete=is_complete,

@@ -46,12 +46,13 @@ def test_few_verdicts_are_wrong_where_trainings_differ(seeds, deviation):
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
-def test_few_verdicts_are_wrong_where_they_differ_more_at_low_levels(seeds):
-    not_inferior, _ = simulated(seeds, np.linspace(0.01, 0.02, len(LEVELS)), loss=0.01)
+@pytest.mark.parametrize("deviations", [np.linspace(0.01, 0.02, len(LEVELS)), np.array([0.005] * 8 + [0.05])])
+def test_few_verdicts_are_wrong_where_they_differ_more_at_low_levels(seeds, deviations):
+    not_inferior, _ = simulated(seeds, deviations, loss=0.01)
     assert not_inferior.max() <= 0.03 + NOISE
 
 
-@pytest.mark.parametrize(("seeds", "deviation", "wanted"), [(3, 0.01, 0.235), (5, 0.01, 0.43), (3, 0.005, 0.63)])
+@pytest.mark.parametrize(("seeds", "deviation", "wanted"), [(3, 0.01, 0.225), (5, 0.01, 0.41), (3, 0.005, 0.62)])
 def test_what_loses_nothing_is_shown_not_to_as_often_as_trainings_allow(seeds, deviation, wanted):
     not_inferior, _ = simulated(seeds, [deviation] * len(LEVELS), loss=0.0)
     assert not_inferior.mean() >= wanted
@@ -63,9 +64,12 @@ def test_the_variance_is_that_of_all_levels_or_what_rises_with_them(differences)
     found = pooled(dict(zip(levels, differences, strict=True)))
     variances = np.var(differences, axis=1, ddof=1)
     rising = IsotonicRegression().fit_transform(range(len(levels)), variances)
+    most = 2 * len(levels) / (1 + (len(levels) - 1) / 4)
     for level, own in zip(levels, rising, strict=True):
         assert found[level].deviation ** 2 == pytest.approx(max(variances.mean(), own), abs=1e-12)
-        assert found[level].freedom == 2 * len(levels) / (1 + (len(levels) - 1) / 4)
+        assert 2 <= found[level].freedom <= most
+        if own < variances.mean() - 1e-9:
+            assert found[level].freedom == most
 
 
 def test_one_level_has_its_own_spread_and_one_seed_has_none():

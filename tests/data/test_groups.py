@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -48,12 +49,12 @@ def test_images_of_one_name_or_content_are_in_one_group_and_no_others(rows):
 
 def test_what_is_found_is_said_with_the_option_that_names_it():
     ids = [f"class {number % 2}/photo{number}_crop{crop}.png" for number in range(10) for crop in range(5)]
-    found = Relatives.of(ids, [[5 * number, 5 * number + 1, 5 * number + 2] for number in range(10)])
+    found = Relatives.among(ids, [[5 * number, 5 * number + 1, 5 * number + 2] for number in range(10)])
     assert (found.images, found.related, found.groups, found.pattern) == (50, 30, 10, "(.*)_crop")
     assert found.size == pytest.approx((20 + 10 * 9) / 50)
     assert found.matters
-    assert "30 of 50 images are much like others, such as 'class 0/photo0_crop0.png'" in found.text()
-    assert "--group-by '(.*)_crop' (10 groups)" in found.text()
+    assert "30 of 50 images are much like others, such as 'class 0/photo0_crop0.png'" in found.text("photos")
+    assert "--dataset photos --group-by '(.*)_crop'` (10 groups)" in found.text("photos")
     assert groups.named(pd.Series(ids), found.pattern).nunique() == 10
 
 
@@ -71,26 +72,29 @@ def test_a_pattern_is_suggested_where_paths_tell_groups(name, count):
     ids = [
         name.format(label=group % 2, group=group, number=number, letter="abcd"[number]) for group, number in fill
     ]
-    found = Relatives.of(ids, [[4 * group, 4 * group + 1, 4 * group + 3] for group in range(12)])
+    found = Relatives.among(ids, [[4 * group, 4 * group + 1, 4 * group + 3] for group in range(12)])
     assert found.groups == count
     if count:
         assert groups.named(pd.Series(ids), found.pattern).nunique() == count
     else:
-        assert "--group-by PATTERN" in found.text()
+        assert "--group-by PATTERN" in found.text("photos")
 
 
 def test_names_with_counters_alone_are_no_groups():
     ids = [f"{label}/{label}_{number:04d}.jpg" for label in ("cat", "dog") for number in range(40)]
-    found = Relatives.of(ids, [[0, 1], [50, 60]])
+    found = Relatives.among(ids, [[0, 1], [50, 60]])
     assert found.pattern == "", "it would tell no more than the folder"
     assert not found.matters
-    assert found.text() == "4 of 80 images are much like others, such as 'cat/cat_0000.jpg' and 'cat/cat_0001.jpg'"
-    assert Relatives.of(ids, []).text() == ""
+    assert (
+        found.text("photos")
+        == "4 of 80 images are much like others, such as 'cat/cat_0000.jpg' and 'cat/cat_0001.jpg'"
+    )
+    assert Relatives.among(ids, []).text("photos") == ""
 
 
 def test_few_images_are_not_looked_at_and_nothing_is_said_of_them():
     assert Relatives(0).matters
-    assert "too few" in Relatives(0).text()
+    assert "too few" in Relatives(0).text("photos")
 
 
 @pytest.fixture
@@ -180,7 +184,7 @@ def test_copies_join_groups(photos, tmp_path, prepared):
 
 def test_independent_images_need_no_new_preparation(photos, tmp_path, prepared):
     datasets = tmp_path / "ours"
-    plain = with_relatives(prepared(chosen(photos, datasets), datasets), Relatives(48, 40, 4.0, ("a", "b")))
+    plain = with_relatives(prepared(chosen(photos, datasets), datasets), Relatives(48, 48, 40, 4.0, ("a", "b")))
     assert plain.is_withheld
     assert load_prepared("photos", datasets).relatives == plain.relatives
     assert are_related("photos", plain.fingerprint, datasets) is True
@@ -191,18 +195,79 @@ def test_independent_images_need_no_new_preparation(photos, tmp_path, prepared):
     assert not prepared("photos", datasets).is_withheld, "it is remembered"
     assert are_related("photos", plain.fingerprint, datasets) is False
     assert are_related("photos", "another", datasets) is None
-    with pytest.raises(UserError, match="prepared already, with groups by image: --fresh"):
-        prepared(chosen(photos, datasets, group_by="(.*)_"), datasets)
+    assert prepared("photos", datasets).grouped_by == "image"
+    with pytest.raises(UserError, match="prepared already, with groups by image: `agbench prepare --fresh"):
+        prepared(chosen(photos, datasets, group_by="(.*)_"), datasets, is_grouped=True)
 
 
 def test_other_groups_are_another_preparation(photos, tmp_path, prepared):
     datasets = tmp_path / "ours"
     prepared(chosen(photos, datasets), datasets)
     spec = chosen(photos, datasets, group_by="(.*)_")
-    with pytest.raises(UserError, match="prepared already, with no groups: --fresh prepares it anew"):
-        prepared(spec, datasets)
-    assert prepared(spec, datasets, fresh=True).grouped_by == "pattern '(.*)_'"
+    with pytest.raises(
+        UserError,
+        match=r"with no groups: `agbench prepare --fresh --dataset photos --group-by '\(.\*\)_'` prepares it anew",
+    ):
+        prepared(spec, datasets, is_grouped=True)
+    assert prepared(spec, datasets, fresh=True, is_grouped=True).grouped_by == "pattern '(.*)_'"
     assert prepared("photos", datasets).grouped_by == "pattern '(.*)_'", "nothing said is what was said before"
+
+
+def test_preparing_anew_keeps_the_groups_that_were_named(photos, tmp_path, prepared):
+    datasets = tmp_path / "ours"
+    prepared(chosen(photos, datasets), datasets)
+    grouped = prepared(chosen(photos, datasets, group_by="(.*)_"), datasets, fresh=True, is_grouped=True)
+    for known in ("photos", chosen(photos, datasets)):
+        again = prepared(known, datasets, fresh=True)
+        assert (again.grouped_by, again.fingerprint) == (grouped.grouped_by, grouped.fingerprint)
+    said = prepared(chosen(photos, datasets, independent=True), datasets, fresh=True, is_grouped=True)
+    assert said.grouped_by == "image"
+    assert prepared("photos", datasets, fresh=True).grouped_by == "image"
+
+
+def test_another_rule_than_a_cards_stays(tmp_path, prepared):
+    spec = ImageSelection(dataset="digits", group_by="digit_(...)").spec(tmp_path)
+    grouped = prepared(spec, fresh=True, is_grouped=True)
+    assert grouped.index["group"].nunique() == 180
+    assert prepared("digits").grouped_by == "pattern 'digit_(...)'", "its card says that they are independent"
+
+
+def test_a_rule_that_gives_each_image_its_own_group_is_refused(photos, tmp_path, prepared):
+    with pytest.raises(UserError, match="hold one image each"):
+        prepared(chosen(photos, tmp_path / "ours", group_by=r"(.*)\.png"), tmp_path / "ours")
+
+
+def test_what_can_not_be_read_joins_no_groups(photos, tmp_path, prepared):
+    (photos / "cat" / "photo0_0.png").unlink()
+    (photos / "dog" / "photo5_3.png").unlink()
+    selection = ImageSelection(
+        table=photos.parent / "labels.csv", image_column="file", label_column="kind", group_column="patient"
+    )
+    grouped = prepared(selection.spec(tmp_path))
+    assert len(grouped.quarantined) == 2
+    assert grouped.index["group"].nunique() == 12
+
+
+def test_a_name_that_is_not_utf8_is_left_out_of_groups_too(photos, tmp_path, prepared):
+    source = photos / "cat" / "photo0_0.png"
+    (photos / "cat" / os.fsdecode(b"photo0_caf\xe9.png")).write_bytes(source.read_bytes())
+    grouped = prepared(chosen(photos, tmp_path / "ours", group_by="(.*)_"), tmp_path / "ours")
+    assert len(grouped.quarantined) == 1
+    assert grouped.index["group"].nunique() == 12
+
+
+def test_relatives_of_other_images_are_not_believed(photos, tmp_path, prepared):
+    datasets = tmp_path / "ours"
+    dataset = with_relatives(prepared(chosen(photos, datasets), datasets), Relatives(48, 48))
+    found = json.loads((dataset.folder / "relatives.json").read_text())
+    (dataset.folder / "relatives.json").write_text(json.dumps(found | {"fingerprint": "of others"}))
+    assert load_prepared("photos", datasets).relatives is None
+
+
+def test_a_part_that_was_looked_at_is_said():
+    assert Relatives(5000, 20_000).text("photos") == (
+        "none of the 5,000 of 20,000 images that were looked at are much like others"
+    )
 
 
 def test_a_data_set_of_before_groups_is_read(photos, tmp_path, prepared):

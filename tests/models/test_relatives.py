@@ -64,7 +64,7 @@ def test_images_of_one_origin_are_found(photographs, change, tmp_path):
     ]
     found = relatives.find(paths, cpus=1)
     assert sum(map(len, found)) >= 0.7 * len(paths)
-    assert Relatives.of([path.name for path in paths], found).matters
+    assert Relatives.among([path.name for path in paths], found).matters
     for group in found:
         assert len({place // 6 for place in group}) == 1, "no two photographs are taken for one"
 

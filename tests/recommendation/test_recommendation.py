@@ -172,7 +172,10 @@ def test_crops_of_a_few_photographs_are_never_called_safe(on_cluster, tmp_path):
     assert done.returncode == 0, done.stderr
     said = done.stdout.splitlines()
     assert said[1].startswith("Withheld: if its images were independent, jpeg")
-    assert "--group-by '(.*)_crop' (10 groups) names images of one origin" in said[3]
+    named = (
+        "`agbench prepare --fresh --dataset photos --group-by '(.*)_crop'` (10 groups) names images of one origin"
+    )
+    assert named in said[3]
     page = (tmp_path / "w" / "reports" / "photos" / "recommendation.md").read_text()
     for text in (done.stdout, page):
         assert "withheld" in text

@@ -97,8 +97,11 @@ def pooled(stored, model):
         return dict.fromkeys(levels)
     found = [np.var((stored.right(model, level).mean(axis=1) - base.mean(axis=1)), ddof=1) for level in levels]
     rising = IsotonicRegression().fit_transform(range(len(found)), found)
-    freedom = (len(base) - 1) * len(levels) / (1 + 0.25 * (len(levels) - 1))
-    return {level: (max(np.mean(found), own), freedom) for level, own in zip(levels, rising, strict=True)}
+    spreads = {}
+    for level, own in zip(levels, rising, strict=True):
+        alike = int(np.isclose(rising, own, rtol=1e-9, atol=0).sum()) if own > np.mean(found) else len(levels)
+        spreads[level] = max(np.mean(found), own), (len(base) - 1) * alike / (1 + 0.25 * (alike - 1))
+    return spreads
 
 
 def interval(ours, base, one_sided=0.025, spread=None):

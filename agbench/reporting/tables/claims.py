@@ -7,7 +7,7 @@ decides little.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agbench.analysis import intervals
 from agbench.analysis.cell import paired
@@ -86,6 +86,8 @@ class Claim:
         The study that it needs.
     find : callable
         Reads it off the evidence; ``None`` where results are missing.
+    rests_on_images : bool
+        Whether its intervals take the test images for a sample.
     """
 
     words: str
@@ -93,11 +95,23 @@ class Claim:
     test: str
     study: str
     find: Callable[[Evidence], Finding | None]
+    rests_on_images: bool = True
 
 
 def findings(evidence: Evidence) -> list[tuple[Claim, Finding]]:
     """Return what the results say of each claim: those on JPEG and on the original, as in the paper."""
-    return [(claim, claim.find(evidence.jpeg) or _without_results(evidence, claim.study)) for claim in CLAIMS]
+    found = [(claim, claim.find(evidence.jpeg) or _without_results(evidence, claim.study)) for claim in CLAIMS]
+    return [
+        (claim, _withheld(finding) if evidence.is_withheld and claim.rests_on_images else finding)
+        for claim, finding in found
+    ]
+
+
+def _withheld(finding: Finding) -> Finding:
+    """Return a finding of images that seem to be related, as if they were independent: it decides nothing."""
+    if finding.verdict not in (SUPPORTED, NOT_SUPPORTED):
+        return finding
+    return replace(finding, verdict=NOT_DECIDED, numbers=f"images seem to be related; {finding.numbers}")
 
 
 def unfinished(evidence: Evidence, study: str) -> list[Record]:
@@ -315,6 +329,7 @@ CLAIMS = (
         f"at {PAPER_LEVEL:g} at least {100 * SAVED:.0f} % of the bytes are saved (counted)",
         "storage",
         _storage_saved,
+        rests_on_images=False,
     ),
     Claim(
         "compressing costs less accuracy than going to the larger model at the same epochs",
@@ -331,6 +346,7 @@ CLAIMS = (
         "(95 % interval over seeds above -1)",
         "convergence",
         _no_faster_convergence,
+        rests_on_images=False,
     ),
     Claim(
         "no smaller model reaches the same accuracy through compression",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from agbench.analysis.cell import Cell, paired
@@ -99,7 +100,8 @@ def margins_table(evidence: Evidence) -> Table:
         levels = [level for level in {*series.cells, *series.failed} if level != ORIGINAL_LEVEL]
         if series.compared:
             found = [Tolerance.of(levels, series.compared_by(margin)).level for margin in MARGINS]
-            rows.append((series.name, *found, _trainings(series)))
+            is_withheld = any(one.is_withheld for one in series.compared.values())
+            rows.append((series.name, *found, str(Verdict.WITHHELD) if is_withheld else _trainings(series)))
     columns = (Column("model"), *(Column(in_points(margin), table.level) for margin in MARGINS), Column("of"))
     return Table("margins", columns, tuple(rows))
 
@@ -281,7 +283,7 @@ def _beside(found: Iterable[tuple[tuple[Any, ...], Cell | None, Cell | None]]) -
 
 _JUDGED = (
     Column("difference", table.difference),
-    Column("largest loss not excluded", in_points),
+    Column("largest loss not excluded", partial(in_points, is_bound=True)),
     Column("McNemar p (Holm)", table.each(table.p_value)),
     Column("non-inferiority p (Holm)", table.p_value),
     Column("verdict"),
@@ -295,7 +297,7 @@ def _judged(compared: list[tuple[tuple[Any, ...], Comparison]]) -> tuple[tuple[A
         (
             *one.key,
             one.comparison.difference,
-            one.comparison.excluded_loss,
+            None if one.comparison.is_withheld else one.comparison.excluded_loss,
             one.p_values,
             one.p_not_inferior,
             str(one),
