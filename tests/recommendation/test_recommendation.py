@@ -250,12 +250,27 @@ def test_what_is_not_decided_says_what_would_decide_it():
 
 
 def test_a_level_that_the_deep_model_contradicts_is_not_called_safe():
-    chosen, harmful = replace(look(), is_safe=True), look(losses=30)
+    chosen = replace(look(), verdict=Verdict.NOT_INFERIOR)
+    harmful = replace(look(losses=30), verdict=Verdict.INFERIOR)
     assert harmful.is_harmful
     answer = Recommendation("photos", Question(confirm="automm"), (chosen,), chosen, None, confirmed=harmful)
     said = answer.text().splitlines()
     assert said[1].startswith("No safe level: jpeg 0.5 loses less than 1 point of accuracy with probe")
     assert not any(line.startswith("Safe") or "agbench compress" in line for line in said)
+
+
+def test_what_is_withheld_is_neither_chosen_nor_called_excluded():
+    base = np.ones((1, 2000), dtype=bool)
+    compared = intervals.compare(base, base, is_withheld=True)
+    one = replace(look(), verdict=Verdict.WITHHELD, comparison=compared, bytes=30)
+    answer = Recommendation(
+        "photos", Question(), (one,), None, None, withheld=one, groups="related images are there"
+    )
+    said = answer.text().splitlines()
+    assert said[1].startswith("Withheld: if its images were independent, jpeg 0.5 would lose less than 1 point")
+    assert "would be excluded" in said[2]
+    assert said[3] == "  related images are there"
+    assert not any("is excluded" in line or "Safe" in line or "not inferior" in line for line in said)
 
 
 def test_only_what_predicts_out_of_fold_may_judge():

@@ -113,9 +113,10 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(swept, agbench):
     before = states(swept.workspace)
     done = agbench("--workspace", swept.workspace.folder, *SWEEP, "--seeds", "0,1", "--dry-run")
     lines = done.stdout.splitlines()
-    assert [line.split()[1] for line in lines[:-3]].count("done") == 4
-    counted, shared, estimated = lines[-3:]
+    assert [line.split()[1] for line in lines[:-4]].count("done") == 4
+    counted, expected, shared, estimated = lines[-4:]
     assert counted == "8 conditions: 4 done, 4 to run"
+    assert expected.startswith("digits: as test images, 360 images can exclude a loss of 1.06 points at best")
     assert "each with" in shared
     assert ("1 core, no GPU" if environment.available_cpus() == 1 else "cores, no GPU") in shared
     assert estimated.startswith("about ")

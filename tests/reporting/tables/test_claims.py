@@ -9,6 +9,7 @@ import pytest
 
 from agbench.analysis.gather import gather
 from agbench.reporting.tables.claims import CLAIMS, findings
+from agbench.reporting.tables.tables import difference_table, margins_table
 from agbench.studies.study import PAPER_LEVELS
 from tests.reporting import made
 
@@ -75,8 +76,8 @@ def test_a_certain_loss_decides_whatever_is_missing(verdict):
     assert verdict("negligible", some, failed=[made.condition("mine", SMALL, 0.3)])[0] == "not supported"
 
 
-def test_one_seed_is_said_with_the_verdict(tmp_path):
-    for seeds, expected in ((1, "supported (one seed)"), (3, "supported")):
+def test_one_training_is_said_with_the_verdict(tmp_path):
+    for seeds, expected in ((1, "supported (this training)"), (3, "supported")):
         trials = [
             (dataclasses.replace(condition, seed=seed), rest)
             for seed in range(seeds)
@@ -85,6 +86,20 @@ def test_one_seed_is_said_with_the_verdict(tmp_path):
         records = [made.record(tmp_path, *trial) for trial in trials]
         found = {claim.words[:10]: str(finding) for claim, finding in findings(gather("mine", records))}
         assert found["negligible"] == expected
+
+
+def test_no_claim_about_images_is_decided_where_these_seem_related(tmp_path):
+    trials = [(dataclasses.replace(one, seed=seed), rest) for seed in range(3) for one, rest in levels({})]
+    evidence = gather("mine", [made.record(tmp_path, *trial) for trial in trials], lambda fingerprint: True)
+    found = {claim.words[:10]: finding for claim, finding in findings(evidence)}
+    assert found["negligible"].verdict == "not decided"
+    assert "tolerance 1" in found["negligible"].numbers
+    assert found["65 to 86 %"].verdict in ("supported", "not supported"), "bytes are counted"
+    (series,) = evidence.series
+    assert {str(one.verdict) for one in series.compared.values()} == {"withheld"}
+    table = margins_table(evidence)
+    assert table.rows[0][1:] == (1.0, 1.0, 1.0, 1.0, "withheld")
+    assert {row[3] for row in difference_table(evidence).rows} == {None}
 
 
 @pytest.mark.parametrize(
