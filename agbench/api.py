@@ -825,8 +825,6 @@ def find_level(
     started : float
         Time on `time.monotonic` from which the question's budget counts.
     """
-    import pandas as pd
-
     from agbench.analysis.clusters import Clusters
     from agbench.analysis.outlook import out_of_reach, outlook
     from agbench.recommendation.search import search
@@ -836,8 +834,7 @@ def find_level(
         Progress().say(f"{dataset.name}: {remark}")
     if question.budget is not None:
         question = replace(question, budget=max(question.budget - (time.monotonic() - started), 0.0))
-    numbers, _ = pd.factorize(dataset.index["group"])
-    clusters = Clusters.of_groups(len(dataset.index), numbers)
+    clusters = Clusters.of_groups(len(dataset.index), dataset.group_numbers)
     for line in (
         outlook(clusters, question.one_sided),
         out_of_reach(question.margin, clusters, question.one_sided),

@@ -102,10 +102,11 @@ def with_spreads(cells: Mapping[float, Cell]) -> dict[float, Cell]:
     base = cells.get(ORIGINAL_LEVEL)
     if base is None:
         return dict(cells)
+    shared = {level: shared_seeds(cell, base) for level, cell in cells.items() if level != ORIGINAL_LEVEL}
     differences = {
-        level: intervals.differences(cell.right(shared_seeds(cell, base)), base.right(shared_seeds(cell, base)))
-        for level, cell in cells.items()
-        if level != ORIGINAL_LEVEL and shared_seeds(cell, base)
+        level: intervals.differences(cells[level].right(seeds), base.right(seeds))
+        for level, seeds in shared.items()
+        if seeds
     }
     spreads = pooled(differences)
     return {

@@ -107,18 +107,17 @@ class Series(Named):
         """Whether a network was trained once for a level, so that what is said of it is about that training."""
         return any(one.is_one_training for one in self.compared.values())
 
-    def compared_by(self, margin: float) -> dict[float, Comparison]:
-        """Return each level below the original, against the original, by another margin."""
-        found = {level: paired(self.cells[level], self.original, margin) for level in self.compared}
-        return {level: one for level, one in found.items() if one is not None}
+    @property
+    def below(self) -> list[float]:
+        """The levels below the original that were run, with or without a result."""
+        return [level for level in {*self.cells, *self.failed} if level != ORIGINAL_LEVEL]
 
     @cached_property
     def tolerance(self) -> Tolerance | None:
         """The lowest level down to which nothing that matters is lost; ``None`` where nothing is compared."""
         if self.original is None or not self.compared:
             return None
-        levels = [level for level in {*self.cells, *self.failed} if level != ORIGINAL_LEVEL]
-        return Tolerance.of(levels, self.compared)
+        return Tolerance.of(self.below, self.compared)
 
     @property
     def size(self) -> tuple[str, int] | None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from agbench.analysis.cell import Cell, with_spreads
 from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Series, codec_of
@@ -59,10 +58,9 @@ def gather(
     for key, own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
         model, budget, _ = key
         label = _name(key, list(groups))
-        cells_of = partial(_cells, is_withheld=bool(is_withheld))
-        series += _series(label, model, budget, own, _codecs(clean), cells_of)
-        noisy += _noisy(label, model, budget, own, cells_of)
-        crossed += _crossed(label, model, budget, own, cells_of)
+        series += _series(label, model, budget, own, _codecs(clean), bool(is_withheld))
+        noisy += _noisy(label, model, budget, own, bool(is_withheld))
+        crossed += _crossed(label, model, budget, own, bool(is_withheld))
     return Evidence(
         dataset=dataset,
         fingerprint=fingerprint,
@@ -83,32 +81,31 @@ def _series(
     budget: Budget,
     own: list[Record],
     codecs: Iterable[str],
-    cells_of: Callable[..., dict[Any, Cell]],
+    is_withheld: bool,
 ) -> Iterator[Series]:
     """Return a model's series of each codec that any model was run with, so that what it lacks is seen."""
     clean = [record for record in own if _is_plain(record, noise=None)]
     for codec in codecs if clean else ():
         placed = [(_level(record), record) for record in _of(codec, clean)]
-        cells = with_spreads(cells_of(placed))
+        cells = with_spreads(_cells(placed, is_withheld))
         yield Series(label, model, budget, codec, cells, _failed(placed, cells))
 
 
-def _noisy(
-    label: str, model: str, budget: Budget, own: list[Record], cells_of: Callable[..., dict[Any, Cell]]
-) -> Iterator[NoisySeries]:
-    clean = cells_of((_level(record), record) for record in own if _is_plain(record, noise=None))
+def _noisy(label: str, model: str, budget: Budget, own: list[Record], is_withheld: bool) -> Iterator[NoisySeries]:
+    placed_clean = ((_level(record), record) for record in own if _is_plain(record, noise=None))
+    clean = _cells(placed_clean, is_withheld)
     noises = {record.condition.train.noise for record in own if record.condition.test is None}
     for noise in sorted(noise for noise in noises if noise is not None):
         noisy = [record for record in own if _is_plain(record, noise)]
         for codec in _codecs(noisy):
             placed = [(_level(record), record) for record in _of(codec, noisy)]
-            cells = cells_of(placed)
+            cells = _cells(placed, is_withheld)
             original = clean.get(ORIGINAL_LEVEL)
             yield NoisySeries(label, model, budget, codec, noise, original, cells, _failed(placed, cells))
 
 
 def _crossed(
-    label: str, model: str, budget: Budget, own: list[Record], cells_of: Callable[..., dict[Any, Cell]]
+    label: str, model: str, budget: Budget, own: list[Record], is_withheld: bool
 ) -> Iterator[CrossedSeries]:
     tested = [record for record in own if record.condition.test is not None]
     for noise in sorted({record.condition.train.noise for record in tested}, key=lambda noise: noise or 0):
@@ -121,7 +118,7 @@ def _crossed(
                 ((_level(record), record.condition.test_preprocessing.level), record)
                 for record in _of(codec, alike)
             ]
-            cells = cells_of(placed)
+            cells = _cells(placed, is_withheld)
             full = label if noise is None else f"{label}, noise {noise:g}"
             yield CrossedSeries(full, model, budget, codec, noise, cells, _failed(placed, cells))
 

@@ -7,7 +7,6 @@ importing them takes about as long as a report of a thousand trials.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -31,9 +30,6 @@ LARGEST_FACTOR = 1000.0
 
 THIS_TRAINING = "this training"
 """What a verdict is about that rests on one training of a network: others of it differ by a point or two."""
-
-CHANGING, POWER = 0.05, 0.8
-"""Expected before a run: share of images that change their outcome, and how often a margin will be shown."""
 
 SMALLEST = 1e-12
 """One-sided p-values below this one are given as it."""
@@ -359,73 +355,6 @@ def missing(
     enough = (more for more in range(1, int(most)) if wanting(1, more) < 0)
     more_seeds = next(enough, None) if seeds > 1 else None
     return None if factor is None else math.ceil(images * (factor - 1)), more_seeds
-
-
-def smallest_margin(clusters: Clusters, one_sided: float = ONE_SIDED) -> float:
-    """Return the smallest loss that so many images can exclude, if none is lost.
-
-    Parameters
-    ----------
-    clusters : Clusters
-        Number of images, and their groups.
-    one_sided : float
-        As in `compare`.
-
-    Examples
-    --------
-    >>> round(smallest_margin(Clusters.of_groups(276)), 4)
-    0.0137
-    """
-    # The lower end of Tango's interval is -z^2 / (n + z^2) there.
-    square = clusters.quantile(one_sided) ** 2
-    return square / (clusters.images + square)
-
-
-def probable_margin(clusters: Clusters, one_sided: float = ONE_SIDED) -> float:
-    """Return the loss that so many images will probably exclude, if nothing is lost.
-
-    Probably: in four of five cases, where the share `CHANGING` of images is right at one of two levels alone.
-
-    Parameters
-    ----------
-    clusters, one_sided
-        As in `smallest_margin`.
-
-    Examples
-    --------
-    >>> round(probable_margin(Clusters.of_groups(276)), 3)
-    0.038
-    """
-    error = math.sqrt(CHANGING * clusters.effect / clusters.images)
-    reach = clusters.quantile(one_sided) / math.sqrt(clusters.effect) - float(special.ndtri(1 - POWER))
-    return min(max(reach * error, smallest_margin(clusters, one_sided)), 1.0)
-
-
-def fewest_images(margin: float = MARGIN, one_sided: float = ONE_SIDED, group_size: float = 1.0) -> int:
-    """Return the smallest number of images that can exclude a loss of the margin, if none is lost.
-
-    Parameters
-    ----------
-    margin, one_sided
-        As in `compare`.
-    group_size : float
-        As in `Comparison`.
-
-    Examples
-    --------
-    >>> fewest_images(margin=0.05), fewest_images(margin=0.05, group_size=10)
-    (73, 755)
-    """
-
-    def lacks(images: float) -> bool:
-        # There the lower end of Tango's interval is -z^2 / (n + z^2).
-        clusters = Clusters(round(images), round(images / group_size), group_size, group_size)
-        return clusters.quantile(one_sided) ** 2 * (1 - margin) / margin >= images
-
-    most = 1
-    while lacks(most):
-        most *= 2
-    return bisect_left(range(most), True, key=lambda images: not lacks(max(images, 1)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+
+from scipy import special
 
 from agbench.analysis.clusters import Clusters
-from agbench.analysis.intervals import CHANGING, ONE_SIDED, in_points, probable_margin, smallest_margin
+from agbench.analysis.intervals import MARGIN, ONE_SIDED, in_points
+
+CHANGING, POWER = 0.05, 0.8
+"""Expected before a run: share of images that change their outcome, and how often a margin will be shown."""
 
 
 def outlook(clusters: Clusters, one_sided: float = ONE_SIDED) -> str:
@@ -57,3 +63,69 @@ def out_of_reach(margin: float, clusters: Clusters, one_sided: float = ONE_SIDED
     reachable = math.ceil(100 * probable_margin(clusters, one_sided)) / 100
     instead = f"{in_points(reachable)} are in reach" if reachable < 1 else "no margin is in reach"
     return f"a margin of {in_points(margin)} is out of reach of so few images, or groups of them: {instead}"
+
+
+def smallest_margin(clusters: Clusters, one_sided: float = ONE_SIDED) -> float:
+    """Return the smallest loss that so many images can exclude, if none is lost.
+
+    Parameters
+    ----------
+    clusters : Clusters
+        Number of images, and their groups.
+    one_sided : float
+        As in `agbench.analysis.intervals.compare`.
+
+    Examples
+    --------
+    >>> round(smallest_margin(Clusters.of_groups(276)), 4)
+    0.0137
+    """
+    # The lower end of Tango's interval is -z^2 / (n + z^2) there.
+    square = clusters.quantile(one_sided) ** 2
+    return square / (clusters.images + square)
+
+
+def probable_margin(clusters: Clusters, one_sided: float = ONE_SIDED) -> float:
+    """Return the loss that so many images will probably exclude, if nothing is lost.
+
+    Probably: in four of five cases, where the share `CHANGING` of images is right at one of two levels alone.
+
+    Parameters
+    ----------
+    clusters, one_sided
+        As in `smallest_margin`.
+
+    Examples
+    --------
+    >>> round(probable_margin(Clusters.of_groups(276)), 3)
+    0.038
+    """
+    error = math.sqrt(CHANGING * clusters.effect / clusters.images)
+    reach = clusters.quantile(one_sided) / math.sqrt(clusters.effect) - float(special.ndtri(1 - POWER))
+    return min(max(reach * error, smallest_margin(clusters, one_sided)), 1.0)
+
+
+def fewest_images(margin: float = MARGIN, one_sided: float = ONE_SIDED, group_size: float = 1.0) -> int:
+    """Return the smallest number of images that can exclude a loss of the margin, if none is lost.
+
+    Parameters
+    ----------
+    margin, one_sided
+        As in `agbench.analysis.intervals.compare`.
+    group_size : float
+        As in `agbench.analysis.intervals.Comparison`.
+
+    Examples
+    --------
+    >>> fewest_images(margin=0.05), fewest_images(margin=0.05, group_size=10)
+    (73, 755)
+    """
+
+    def is_enough(images: int) -> bool:
+        clusters = Clusters(images, round(images / group_size), group_size, group_size)
+        return smallest_margin(clusters, one_sided) < margin
+
+    most = 1
+    while not is_enough(most):
+        most *= 2
+    return bisect_left(range(most), True, key=lambda images: is_enough(max(images, 1)))

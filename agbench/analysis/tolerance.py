@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -47,10 +47,28 @@ class Tolerance:
         """
         ordered = sorted(levels, reverse=True)
         steps = [1.0, *ordered]
-        shown = {level for level, one in compared.items() if one.verdict is Verdict.NOT_INFERIOR}
-        passed = [*takewhile(shown.__contains__, ordered)]
+        found = reached(levels, {level for level, one in compared.items() if one.verdict is Verdict.NOT_INFERIOR})
         p_inferior = holm([one.p_inferior for one in compared.values()])
         harmful = [level for level, p in zip(compared, p_inferior, strict=True) if p <= ONE_SIDED]
         above = steps[ordered.index(max(harmful))] if harmful else min([1.0, *compared])
-        found = steps[len(passed)]
-        return cls(found, min(above, found), ordered[len(passed)] if len(passed) < len(ordered) else None)
+        below = steps[steps.index(found) + 1 :]
+        return cls(found, min(above, found), below[0] if below else None)
+
+
+def reached(levels: Iterable[float], shown: Container[float]) -> float:
+    """Return the lowest level such that it and every higher one is among those that were shown to be harmless.
+
+    Parameters
+    ----------
+    levels : iterable of float
+        Levels below the original that were asked for.
+    shown : container of float
+        Those of them that were shown to be harmless.
+
+    Examples
+    --------
+    >>> reached([0.9, 0.5, 0.3], {0.9, 0.3}), reached([0.9], set())
+    (0.9, 1.0)
+    """
+    passed = [1.0, *takewhile(shown.__contains__, sorted(levels, reverse=True))]
+    return passed[-1]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 
 from agbench.core.codec import Codec
 from agbench.core.errors import UserError
 from agbench.data.catalogue import Catalogue
-from agbench.data.dataset import MARKER, is_prepared
+from agbench.data.dataset import is_prepared, read_marker
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 
 LINE_LENGTH = 100
@@ -96,7 +95,7 @@ def _state(name: str, catalogue: Catalogue) -> str:
     if not is_prepared(name, catalogue.folder):
         return "not prepared yet; `agbench run` does that by itself"
     try:
-        marker = json.loads((catalogue.folder / name / MARKER).read_text(encoding="utf-8"))
+        marker = read_marker(catalogue.folder / name)
         parts, classes = marker["parts"], marker["classes"]
     except (OSError, ValueError, KeyError):
         return "damaged, or of another release"

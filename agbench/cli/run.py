@@ -111,13 +111,11 @@ def run(
 
 def _outlook(dataset: Dataset) -> str:
     """Return what the test images can show."""
-    import numpy as np
-
     from agbench.analysis.clusters import Clusters
     from agbench.analysis.outlook import outlook
     from agbench.data.splits import TEST
 
-    _, groups = np.unique(dataset.index.loc[dataset.index["split"] == TEST, "group"], return_inverse=True)
+    groups = dataset.group_numbers[dataset.index["split"] == TEST]
     return f"{dataset.name}: as test images, {outlook(Clusters.of_groups(len(groups), groups))}"
 
 

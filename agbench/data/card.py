@@ -132,7 +132,12 @@ class Card(StrictModel):
     @property
     def groups(self) -> str:
         """How groups of images are named, in words; empty where they are not."""
-        return groups.described(self.group_by, self.columns.group if self.columns else None)
+        return groups.described(self.group_by, self.group_column)
+
+    @property
+    def group_column(self) -> str | None:
+        """Column of its table that names groups; ``None`` where none does."""
+        return None if self.columns is None else self.columns.group
 
     def grouped(self, group_by: str, column: str | None = None) -> Card:
         """Return the same card with images grouped by a rule on their paths, or by a column of its table."""

@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from agbench.core import files
@@ -19,7 +21,7 @@ from agbench.data.card import Card
 from agbench.data.catalogue import Catalogue, DatasetSpec
 from agbench.data.check import NO_SUCH_FILE
 from agbench.data.folder import as_text, look_alikes
-from agbench.data.groups import INDEPENDENT, Relatives
+from agbench.data.groups import INDEPENDENT, Relatives, described
 from agbench.data.source import Source
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 
@@ -30,6 +32,9 @@ DATASET_FORMAT = 2
 
 INDEX, MARKER, QUARANTINE, IMAGES = "index.parquet", "dataset.json", "quarantined.csv", "images"
 RELATIVES = "relatives.json"
+
+NO_GROUPS = {"by": "", "column": None}
+"""Rule by which groups of images are named, where none are."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,12 @@ class Dataset:
         """The numbers of images for training, test and validation."""
         counts = self.index["split"].value_counts()
         return {part: int(counts.get(part, 0)) for part in (TRAIN, TEST, VALIDATION)}
+
+    @property
+    def group_numbers(self) -> npt.NDArray[np.int64]:
+        """The number of each image's group, in the order of the index."""
+        numbers, _ = pd.factorize(self.index["group"])
+        return numbers
 
     @property
     def copies(self) -> int:
@@ -249,7 +260,7 @@ def load_prepared(name: str, datasets: Path) -> Dataset:
         # Not known of a data set that was prepared before they were kept.
         unused_columns=tuple(marker.get("unused_columns", ())),
         asked_for=marker["asked_for"],
-        grouped_by=marker.get("groups", ""),
+        grouped_by=_grouped_by(marker),
         relatives=_read_relatives(folder, marker["fingerprint"]),
     )
     for row in index.to_dict("records"):
@@ -279,15 +290,32 @@ def are_related(name: str, fingerprint: str, datasets: Path) -> bool | None:
     """
     folder = datasets / name
     try:
-        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        marker = read_marker(folder)
         if marker["fingerprint"] != fingerprint:
             return None
+        if _grouped_by(marker):
+            return False
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if marker.get("groups"):
-        return False
     relatives = _read_relatives(folder, fingerprint)
     return None if relatives is None else relatives.matters
+
+
+def read_marker(folder: Path) -> dict[str, Any]:
+    """Return what was noted when a data set was prepared in a folder, as JSON values."""
+    marker: dict[str, Any] = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    return marker
+
+
+def write_marker(folder: Path, marker: Mapping[str, Any]) -> None:
+    """Note what `read_marker` returns."""
+    files.write(folder / MARKER, json.dumps(marker, indent=2, ensure_ascii=False) + "\n")
+
+
+def _grouped_by(marker: Mapping[str, Any]) -> str:
+    """Return how groups were named when a data set was prepared, in words; empty where they were not."""
+    rule = marker.get("groups", NO_GROUPS)
+    return described(rule["by"], rule["column"])
 
 
 def with_relatives(dataset: Dataset, relatives: Relatives) -> Dataset:
@@ -339,7 +367,7 @@ def fingerprint_of(index: pd.DataFrame) -> str:
 
 def _read(name: str, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
-        marker: dict[str, Any] = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        marker = read_marker(folder)
         index = pd.read_parquet(folder / INDEX)
         whole = marker["format"] == DATASET_FORMAT and marker["fingerprint"] == fingerprint_of(index)
     except (OSError, ValueError, KeyError, TypeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -25,10 +24,13 @@ from agbench.data.dataset import (
     IMAGES,
     INDEX,
     MARKER,
+    NO_GROUPS,
     QUARANTINE,
     Dataset,
     fingerprint_of,
     load_prepared,
+    read_marker,
+    write_marker,
 )
 from agbench.data.folder import Listing, as_text, check_labels
 from agbench.data.source import UNPACKED, Obtained, obtain
@@ -192,15 +194,11 @@ def _fill(
         "deviation": deviation,
         "dropped": dropped,
         "unused_columns": listing.unused,
-        "groups": known.card.groups,
-        "group_rule": {
-            "by": known.card.group_by,
-            "column": None if known.card.columns is None else known.card.columns.group,
-        },
+        "groups": {"by": known.card.group_by, "column": known.card.group_column},
         "aside": dict(Counter(reason for _, reason in listing.skipped)),
         "asked_for": request.source and _absolute(request.source),
     }
-    files.write(half_made / MARKER, json.dumps(marker, indent=2, ensure_ascii=False) + "\n")
+    write_marker(half_made, marker)
 
 
 def _deviation(name: str, card: Card, listing: Listing, accept: bool) -> str:
@@ -238,9 +236,9 @@ def _checked(
     kept, dropped = index[ready], _without_images(index)
     if dropped and not request.drop_small_classes:
         raise splits.SmallClassesError(dropped, index["label"].nunique())
+    counted = "different images" if names is None else "groups of images"
     while True:
         try:
-            counted = "different images" if names is None else "groups of images"
             index.loc[kept.index, "split"] = splits.split(kept["label"], kept["group"], what=counted)
             return index, dropped
         except splits.SmallClassesError as error:
@@ -276,7 +274,7 @@ def _absolute(source: str) -> str:
 def _grouped_as_before(card: Card, folder: Path) -> Card:
     """Return a card with the groups of an earlier preparation, where that has named some."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        rule = json.loads((folder / MARKER).read_text(encoding="utf-8"))["group_rule"]
+        rule = read_marker(folder)["groups"]
         if rule["by"] or rule["column"]:
             return card.grouped(rule["by"], rule["column"])
     return card
@@ -287,14 +285,13 @@ def _with_groups(dataset: Dataset, card: Card, request: Request) -> Dataset:
     if not card.groups or card.groups == dataset.grouped_by:
         return dataset
     if not dataset.grouped_by and card.groups == groups.INDEPENDENT:
-        marker = json.loads((dataset.folder / MARKER).read_text(encoding="utf-8"))
-        marker |= {"groups": groups.INDEPENDENT, "group_rule": {"by": groups.INDEPENDENT, "column": None}}
-        files.write(dataset.folder / MARKER, json.dumps(marker, indent=2, ensure_ascii=False) + "\n")
+        rule = NO_GROUPS | {"by": groups.INDEPENDENT}
+        write_marker(dataset.folder, read_marker(dataset.folder) | {"groups": rule})
         return replace(dataset, grouped_by=groups.INDEPENDENT)
     if not request.is_grouped:
         return dataset
     before = f"groups by {dataset.grouped_by}" if dataset.grouped_by else "no groups"
-    option = groups.option(card.group_by, None if card.columns is None else card.columns.group)
+    option = groups.option(card.group_by, card.group_column)
     raise UserError(
         f"{dataset.name} is prepared already, with {before}: "
         f"`agbench prepare --fresh --dataset {dataset.name} {option}` prepares it anew"

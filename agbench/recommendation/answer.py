@@ -10,6 +10,7 @@ from shlex import quote
 
 from agbench.analysis import intervals
 from agbench.analysis.intervals import in_points
+from agbench.analysis.outlook import fewest_images
 from agbench.core import files
 from agbench.core.errors import UserError
 from agbench.recommendation.question import LevelTest, Question
@@ -187,7 +188,7 @@ def _lines(answer: Recommendation) -> Iterator[str]:
         yield f"{answer.next.preprocessing}: {_why_not(answer.next)}"
         yield f"  {_measured(answer.next)}"
     if answer.tests and chosen is None and answer.withheld is None:
-        fewest = intervals.fewest_images(asked.margin, asked.one_sided, answer.tests[0].comparison.group_size)
+        fewest = fewest_images(asked.margin, asked.one_sided, answer.tests[0].comparison.group_size)
         if answer.tests[0].comparison.images < fewest:
             shown = in_points(asked.margin)
             alike = "" if answer.tests[0].comparison.group_size == 1 else " in groups like these"

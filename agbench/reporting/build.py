@@ -160,7 +160,8 @@ def write_report(
     wanted = set(formats)
     folder = _root(workspace, sweep) / evidence.dataset
     facts = evidence.facts or _card(evidence, workspace)
-    made = _tables(evidence, facts)
+    paying = per_class.payers(evidence)
+    made = _tables(evidence, facts, paying)
     drawn = charts.charts(evidence)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{evidence.dataset}.lock"):  # one report after the other, each whole
@@ -172,7 +173,7 @@ def write_report(
                     (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
             if "latex" in wanted:
                 _write_latex(evidence, made, half_made)
-        text = _page(evidence, facts, made, [chart.name for chart in drawn], strip, sweep)
+        text = _page(evidence, facts, made, paying, [chart.name for chart in drawn], strip, sweep)
         if "html" in wanted:
             files.write(
                 folder / HTML, html_page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench")
@@ -200,8 +201,7 @@ def _draw(evidence: Evidence, drawn: list[charts.Chart], folder: Path) -> bool:
     return static.draw_examples(evidence, folder)
 
 
-def _tables(evidence: Evidence, facts: dict[str, Any]) -> dict[str, Table]:
-    paying = per_class.payers(evidence)
+def _tables(evidence: Evidence, facts: dict[str, Any], paying: per_class.Payers | None) -> dict[str, Table]:
     made = [
         claims.claims_table(evidence),
         tables.accuracy_table(evidence),
@@ -246,6 +246,7 @@ def _page(
     evidence: Evidence,
     facts: dict[str, Any],
     made: dict[str, Table],
+    paying: per_class.Payers | None,
     drawn: list[str],
     strip: bool,
     sweep: str | None,
@@ -260,7 +261,7 @@ def _page(
         tables={name: table.markdown() for name, table in made.items() if table.rows},
         metrics=records[0].metrics,
         facts=facts,
-        payers=per_class.payers(evidence),
+        payers=paying,
         measured=any(series.cells for series in evidence.series),
         strip=strip,
         drawn=drawn,

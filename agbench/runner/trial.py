@@ -143,8 +143,7 @@ def run_trials(
         labels, groups = dataset.index["label"], dataset.index["group"]
         fold = folds(labels, groups, condition.budget.folds, condition.seed).reset_index(drop=True)
         trained, validated, tested = [TRAIN, VALIDATION, TEST], [], [TRAIN, VALIDATION, TEST]
-    numbers, _ = pd.factorize(dataset.index["group"])
-    group_of = pd.Series(numbers, index=dataset.index["image_id"])
+    group_of = pd.Series(dataset.group_numbers, index=dataset.index["image_id"])
     tests = [_part(dataset, made[_recipes(one)[1]], tested, codes) for one in conditions]
     loaded = time.monotonic()
     family, variant_name = registry.find_model(condition.model)

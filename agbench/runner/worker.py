@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -189,10 +189,18 @@ def _failure(error: Exception) -> Failure:
 
 def _free_gpu() -> None:
     """Return a GPU's memory that PyTorch holds back for the next trial, which may not be this process's."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
+    cuda = _cuda_in_use()
+    if cuda is not None:
         gc.collect()
-        torch.cuda.empty_cache()
+        cuda.empty_cache()
+
+
+def _cuda_in_use() -> Any:
+    """Return ``torch.cuda`` where this process has begun to use a GPU; ``None`` otherwise."""
+    torch = sys.modules.get("torch")
+    if torch is None or not (torch.cuda.is_available() and torch.cuda.is_initialized()):
+        return None
+    return torch.cuda
 
 
 def _prepare_process(job: Job) -> None:
@@ -250,10 +258,8 @@ class _MemoryMonitor:
 
     def usage(self) -> Usage:
         """Return what it has taken so far."""
-        gpu = 0
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-            gpu = int(torch.cuda.max_memory_allocated())
+        cuda = _cuda_in_use()
+        gpu = 0 if cuda is None else int(cuda.max_memory_allocated())
         return Usage(time.monotonic() - self._started, self._most, gpu)
 
     def sample(self) -> None:

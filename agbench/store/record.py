@@ -194,17 +194,18 @@ class Record:
     @cached_property
     def correctness(self) -> Correctness:
         """Which test images it got right."""
-        table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted", GROUP]).sort_by("image_id")
-        # By way of NumPy: pyarrow makes lists of texts slowly.
-        ids, labels, predicted = (table.column(name).to_numpy() for name in ("image_id", "label", "predicted"))
+        table = self._tested()
+        ids, labels, predicted = _texts(table)
         right = (labels == predicted).astype(bool)
         groups = table.column(GROUP).to_numpy() if GROUP in table.column_names else np.arange(len(right))
         return Correctness(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()), groups)
 
     def outcomes(self) -> tuple[npt.NDArray[np.object_], ...]:
         """Return ids, labels and predicted classes of the test images, three arrays of str in the order of ids."""
-        table = _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted"]).sort_by("image_id")
-        return tuple(table.column(name).to_numpy() for name in ("image_id", "label", "predicted"))
+        return _texts(self._tested())
+
+    def _tested(self) -> pyarrow.Table:
+        return _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted", GROUP]).sort_by("image_id")
 
     def damage(self) -> str:
         """Return what is wrong with a finished trial's files; empty where they are complete."""
@@ -231,6 +232,11 @@ class Record:
 
 def _digest(plain: Any) -> str:
     return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+
+
+def _texts(tested: pyarrow.Table) -> tuple[npt.NDArray[np.object_], ...]:
+    # By way of NumPy: pyarrow makes lists of texts slowly.
+    return tuple(tested.column(name).to_numpy() for name in ("image_id", "label", "predicted"))
 
 
 def _columns(file: Path, names: list[str]) -> pyarrow.Table:

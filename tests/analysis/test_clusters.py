@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from agbench.analysis import intervals
+from agbench.analysis import intervals, outlook
 from agbench.analysis.clusters import Clusters
 
 
@@ -86,8 +86,8 @@ def test_it_takes_more_images_where_they_are_in_groups():
     assert alone is not None
     assert grouped is not None
     assert grouped > 9 * alone
-    fewest = intervals.fewest_images(0.05, group_size=10)
-    assert fewest > 10 * intervals.fewest_images(0.05)
+    fewest = outlook.fewest_images(0.05, group_size=10)
+    assert fewest > 10 * outlook.fewest_images(0.05)
     for images, verdict in ((fewest + 9, "not inferior"), (fewest - 10, "not decided")):
         same, groups = np.ones((1, images), bool), np.arange(images) // 10
         assert intervals.compare(same, same, 0.05, groups=groups).verdict == verdict

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import special
 from sklearn.isotonic import IsotonicRegression
 
-from agbench.analysis import intervals
+from agbench.analysis import intervals, outlook
 from agbench.analysis.clusters import Clusters
 from agbench.analysis.spread import Spread, pooled
 
@@ -81,19 +81,19 @@ def test_one_level_has_its_own_spread_and_one_seed_has_none():
 
 def test_a_smaller_margin_than_the_images_can_show_is_known_before():
     alone = Clusters.of_groups(276)
-    assert intervals.fewest_images(intervals.smallest_margin(alone) * 1.0001) <= 276
-    assert intervals.fewest_images(intervals.smallest_margin(alone) * 0.99) > 276
+    assert outlook.fewest_images(outlook.smallest_margin(alone) * 1.0001) <= 276
+    assert outlook.fewest_images(outlook.smallest_margin(alone) * 0.99) > 276
     groups = Clusters.of_groups(276, np.arange(276) // 12)
-    assert intervals.smallest_margin(groups) > 10 * intervals.smallest_margin(alone)
-    assert intervals.probable_margin(groups) >= intervals.smallest_margin(groups)
+    assert outlook.smallest_margin(groups) > 10 * outlook.smallest_margin(alone)
+    assert outlook.probable_margin(groups) >= outlook.smallest_margin(groups)
 
 
 def test_what_images_will_probably_show_they_show_in_about_four_of_five_draws():
     images, generator = 1000, np.random.default_rng(0)
-    margin = intervals.probable_margin(Clusters.of_groups(images))
+    margin = outlook.probable_margin(Clusters.of_groups(images))
     shown = 0
     for _ in range(400):
-        changed, gained = generator.random(images) < intervals.CHANGING, generator.random(images) < 0.5
+        changed, gained = generator.random(images) < outlook.CHANGING, generator.random(images) < 0.5
         base, ours = ~(changed & gained)[None, :], ~(changed & ~gained)[None, :]
         shown += intervals.compare(ours, base, margin).verdict == "not inferior"
     assert 0.7 <= shown / 400 <= 0.9

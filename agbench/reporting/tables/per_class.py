@@ -45,20 +45,25 @@ class Payers:
     ours: tuple[Record, ...]
 
     @cached_property
+    def _outcomes(self) -> list[tuple[Texts, ...]]:
+        """Ids, labels and predicted classes of each trial: those on originals first."""
+        return [record.outcomes() for record in (*self.base, *self.ours)]
+
+    @property
     def ids(self) -> Texts:
         """Image ids, sorted."""
-        return self.base[0].outcomes()[0]
+        return self._outcomes[0][0]
 
-    @cached_property
+    @property
     def labels(self) -> Texts:
         """Label of each image."""
-        return self.base[0].outcomes()[1]
+        return self._outcomes[0][1]
 
     @cached_property
     def predicted(self) -> tuple[Texts, Texts]:
         """Predicted classes on originals and at the level, two arrays of shape (seeds, images)."""
-        base, ours = (np.stack([record.outcomes()[2] for record in records]) for records in (self.base, self.ours))
-        return base, ours
+        predicted = np.stack([predicted for _, _, predicted in self._outcomes])
+        return predicted[: len(self.base)], predicted[len(self.base) :]
 
     @cached_property
     def shares(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

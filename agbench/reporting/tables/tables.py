@@ -11,7 +11,7 @@ from agbench.analysis.cell import Cell, paired
 from agbench.analysis.corrected import correct, judged_levels
 from agbench.analysis.evidence import Evidence, Series
 from agbench.analysis.intervals import THIS_TRAINING, Comparison, Interval, Verdict, in_points
-from agbench.analysis.tolerance import Tolerance
+from agbench.analysis.tolerance import reached
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
 from agbench.reporting.tables import table
 from agbench.reporting.tables.per_codec import table_by_place
@@ -97,11 +97,15 @@ def margins_table(evidence: Evidence) -> Table:
     """Return, for each model and several losses, the lowest level down to which all levels exclude such a loss."""
     rows = []
     for series in evidence.series:
-        levels = [level for level in {*series.cells, *series.failed} if level != ORIGINAL_LEVEL]
-        if series.compared:
-            found = [Tolerance.of(levels, series.compared_by(margin)).level for margin in MARGINS]
-            is_withheld = any(one.is_withheld for one in series.compared.values())
-            rows.append((series.name, *found, str(Verdict.WITHHELD) if is_withheld else _trainings(series)))
+        if not series.compared:
+            continue
+        is_withheld = any(one.is_withheld for one in series.compared.values())
+        excluded = {} if is_withheld else {level: one.excluded_loss for level, one in series.compared.items()}
+        found = [
+            reached(series.below, {level for level, loss in excluded.items() if loss < margin})
+            for margin in MARGINS
+        ]
+        rows.append((series.name, *found, str(Verdict.WITHHELD) if is_withheld else _trainings(series)))
     columns = (Column("model"), *(Column(in_points(margin), table.level) for margin in MARGINS), Column("of"))
     return Table("margins", columns, tuple(rows))
 
