@@ -11,7 +11,7 @@ import numpy as np
 
 from agbench.analysis import intervals
 from agbench.analysis.clusters import Groups
-from agbench.analysis.intervals import MARGIN, Bools, Comparison, Interval
+from agbench.analysis.intervals import MARGIN, Bools, Comparison, Folds, Interval
 from agbench.analysis.spread import Spread, pooled
 from agbench.core.condition import ORIGINAL_LEVEL
 from agbench.models.registry import Kind, kind_of
@@ -30,14 +30,14 @@ class Cell:
         As in `agbench.analysis.intervals.Comparison`.
     base : Cell, optional
         Cell of the original in its series.
-    over_seeds : Spread, optional
-        Spread over seeds of the difference to `base`, estimated over all levels of the series.
+    over_trainings : Spread, optional
+        Spread over trainings of the difference to `base`, estimated over all levels of the series.
     """
 
     records: tuple[Record, ...]
     is_withheld: bool = False
     base: Cell | None = None
-    over_seeds: Spread | None = None
+    over_trainings: Spread | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -63,6 +63,16 @@ class Cell:
         """Return which images were predicted correctly: an array of bool of shape (seeds, images)."""
         wanted = set(seeds)
         return np.stack([record.correctness.right for record in self.records if record.condition.seed in wanted])
+
+    def folds(self, seeds: Iterable[int]) -> Folds | None:
+        """Return the fold of each image, each of which a network was trained for: of shape (seeds, images).
+
+        ``None`` where each seed is one training, or no network was trained.
+        """
+        wanted = set(seeds)
+        found = [record.correctness.folds for record in self.records if record.condition.seed in wanted]
+        known = [folds for folds in found if folds is not None]
+        return np.stack(known) if self.is_network and known else None
 
     @property
     def spread(self) -> float | None:
@@ -98,19 +108,19 @@ def shared_seeds(ours: Cell, base: Cell) -> list[int]:
 
 
 def with_spreads(cells: Mapping[float, Cell]) -> dict[float, Cell]:
-    """Return a model's cells, by level, with the spread over seeds of their differences to the original."""
+    """Return a model's cells, by level, with the spread over trainings of their differences to the original."""
     base = cells.get(ORIGINAL_LEVEL)
     if base is None:
         return dict(cells)
     shared = {level: shared_seeds(cell, base) for level, cell in cells.items() if level != ORIGINAL_LEVEL}
     differences = {
-        level: intervals.differences(cells[level].right(seeds), base.right(seeds))
+        level: intervals.differences(cells[level].right(seeds), base.right(seeds), base.folds(seeds))
         for level, seeds in shared.items()
         if seeds
     }
     spreads = pooled(differences)
     return {
-        level: replace(cell, base=base, over_seeds=spreads[level]) if level in spreads else cell
+        level: replace(cell, base=base, over_trainings=spreads[level]) if level in spreads else cell
         for level, cell in cells.items()
     }
 
@@ -126,11 +136,20 @@ def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comp
     if len(images) > 1:
         raise ValueError("a paired comparison needs the same test images with the same labels")
     is_withheld = ours.is_withheld or base.is_withheld
-    spread = ours.over_seeds if ours.base is not None and ours.base.records == base.records else None
+    spread = ours.over_trainings if ours.base is not None and ours.base.records == base.records else None
+    # Folds follow from the seed and their number, so two cells have the same.
+    folds = ours.folds(seeds) if ours.is_network else base.folds(seeds)
     found = intervals.compare(
-        ours.right(seeds), base.right(seeds), margin, groups=ours.groups, is_withheld=is_withheld, spread=spread
+        ours.right(seeds),
+        base.right(seeds),
+        margin,
+        groups=ours.groups,
+        is_withheld=is_withheld,
+        spread=spread,
+        folds=folds,
     )
-    return replace(found, is_one_training=len(seeds) == 1 and (ours.is_network or base.is_network))
+    is_one_training = found.seeds * found.folds == 1 and (ours.is_network or base.is_network)
+    return replace(found, is_one_training=is_one_training)
 
 
 def common(ours: Cell, base: Cell) -> tuple[float, float] | None:

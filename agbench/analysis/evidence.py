@@ -108,6 +108,11 @@ class Series(Named):
         return any(one.is_one_training for one in self.compared.values())
 
     @property
+    def is_folded(self) -> bool:
+        """Whether it is a network that is trained for each fold, so that every image is predicted out of fold."""
+        return kind_of(self.model) is Kind.DEEP and self.budget.folds is not None
+
+    @property
     def below(self) -> list[float]:
         """The levels below the original that were run, with or without a result."""
         return [level for level in {*self.cells, *self.failed} if level != ORIGINAL_LEVEL]
@@ -278,13 +283,18 @@ class Evidence:
 
     @property
     def tabular(self) -> list[Series]:
-        """The models that see features of the images, and are tested on the test images."""
-        return [one for one in self.series if kind_of(one.model) is Kind.TABULAR and one.budget.folds is None]
+        """The models that see features of the images."""
+        return [series for series in self.series if kind_of(series.model) is Kind.TABULAR]
 
     @property
     def probes(self) -> list[Series]:
-        """The linear models on a frozen backbone's embeddings, tested on the test images: the middle ground."""
-        return [one for one in self.series if kind_of(one.model) is Kind.PROBE and one.budget.folds is None]
+        """The linear models on a frozen backbone's embeddings: the middle ground."""
+        return [series for series in self.series if kind_of(series.model) is Kind.PROBE]
+
+    @property
+    def folded(self) -> list[Series]:
+        """The deep models by which every image is predicted out of fold."""
+        return [series for series in self.series if series.is_folded]
 
     @property
     def main(self) -> Series | None:

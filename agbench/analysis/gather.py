@@ -10,7 +10,7 @@ from agbench.analysis.cell import Cell, with_spreads
 from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Series, codec_of
 from agbench.core.codec import codecs
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget
-from agbench.models.registry import FAMILIES
+from agbench.models.registry import FAMILIES, Kind, kind_of
 from agbench.store.outcome import Status
 from agbench.store.record import Record, latest
 
@@ -156,8 +156,10 @@ def _name(key: tuple[str, Budget, str | None], keys: list[tuple[str, Budget, str
     model, budget, weights = key
     others = [one for one in keys if one[0] == model]
     shared = set.intersection(*({*one.settings().items()} for _, one, _ in others))
+    if kind_of(model) is Kind.DEEP:
+        shared = {setting for setting in shared if setting[0] != "folds"}  # on other images than what has none
     own = {name: value for name, value in budget.settings().items() if (name, value) not in shared}
-    words = [] if len({one for _, one, _ in others}) == 1 else [str(Budget.from_dict(own))]
+    words = [] if len({one for _, one, _ in others}) == 1 and not own else [str(Budget.from_dict(own))]
     if len({one for *_, one in others}) > 1:
         words.append(f"weights {weights[:8]}" if weights else "its own weights")
     return f"{model} ({', '.join(words)})" if words else model

@@ -35,6 +35,7 @@ SMALLEST = 1e-12
 """One-sided p-values below this one are given as it."""
 
 Bools = npt.NDArray[np.bool_]
+Folds = npt.NDArray[np.int64]
 
 
 class Verdict(StrEnum):
@@ -82,6 +83,8 @@ class Comparison:
         The loss that counts.
     images, groups, seeds : int
         Numbers of test images, of groups of them, and of seeds.
+    folds : int
+        Number of trainings with each seed: of a network with folds, their number; otherwise 1.
     group_size : float
         Number of images in the group of an average image; 1 where each image is a group.
     is_withheld : bool
@@ -98,9 +101,18 @@ class Comparison:
     images: int
     seeds: int
     groups: int
+    folds: int = 1
     group_size: float = 1.0
     is_withheld: bool = False
     is_one_training: bool = False
+
+    @property
+    def trainings(self) -> str:
+        """Number of seeds in words, and of the folds that a network was trained for with each."""
+        seeds = "one seed" if self.seeds == 1 else f"{self.seeds} seeds"
+        if self.folds == 1:
+            return seeds
+        return f"{self.folds} folds" if self.seeds == 1 else f"{seeds} of {self.folds} folds"
 
     @property
     def excluded_loss(self) -> float:
@@ -223,8 +235,9 @@ def compare(
     groups: Groups | None = None,
     is_withheld: bool = False,
     spread: Spread | None = None,
+    folds: Folds | None = None,
 ) -> Comparison:
-    """Compare two conditions image by image, and seed by seed.
+    """Compare two conditions image by image, and training by training.
 
     Parameters
     ----------
@@ -239,7 +252,10 @@ def compare(
     is_withheld : bool
         As in `Comparison`.
     spread : Spread, optional
-        Spread of the difference over seeds; by default that of these seeds alone.
+        Spread of the difference over trainings; by default that of these trainings alone.
+    folds : ndarray of int, shape (seeds, images), optional
+        Fold of each image, from 0, where each fold was predicted by a training of its own. By default, each seed
+        is one training.
 
     Returns
     -------
@@ -248,8 +264,10 @@ def compare(
         891-908), which keeps its level where images are only lost, too. Where images are in groups, it is
         widened by the root of their design effect, and Student's t takes the normal's place
         (`agbench.analysis.clusters`). With several seeds the same over the mean table, joined by the root of
-        squares with Student's interval over the seeds as clusters: few seeds give a wide interval. The one-sided
-        p-values are the levels at which this interval's ends meet the margin.
+        squares with Student's interval over the trainings as clusters: few trainings give a wide interval. With
+        one seed and folds, the larger of the two: each training is measured on images of its own, so that the
+        spread over trainings holds that over images, too. The one-sided p-values are the levels at which this
+        interval's ends meet the margin.
 
     Raises
     ------
@@ -268,14 +286,15 @@ def compare(
     seeds, images = ours.shape
     counts = [_table(*pair) for pair in zip(ours, base, strict=True)]
     table = np.mean(counts, axis=0)
-    per_seed = differences(ours, base)
-    value = float(np.mean(per_seed))
-    spread = spread or Spread.of(per_seed)
+    per_training = differences(ours, base, folds)
+    value = float(np.mean(per_training))
+    spread = spread or Spread.of(per_training)
+    join = math.hypot if folds is None or seeds > 1 else max
     clusters = Clusters.of(ours.mean(axis=0) - base.mean(axis=0), groups)
 
     def end(alpha: float, side: int, found: float = value, counts: Floats = table) -> float:
         over_images = _score_reach(counts, clusters.quantile(alpha), side)
-        return found + side * math.hypot(over_images, spread.reach(seeds, alpha))
+        return found + side * join(over_images, spread.reach(len(per_training), alpha))
 
     # The end that lies between the estimate and the margin meets it at one level; the other test mirrors it.
     if value > -margin:
@@ -294,26 +313,39 @@ def compare(
         images=images,
         seeds=seeds,
         groups=clusters.count,
+        folds=1 if folds is None else len(np.unique(folds)),
         group_size=clusters.size,
         is_withheld=is_withheld,
     )
 
 
-def differences(ours: Bools, base: Bools) -> list[float]:
-    """Return the difference of accuracy of each seed.
+def differences(ours: Bools, base: Bools, folds: Folds | None = None) -> list[float]:
+    """Return the difference of accuracy of each training.
 
     Parameters
     ----------
-    ours, base : ndarray of bool, shape (seeds, images)
+    ours, base, folds
         As in `compare`.
+
+    Returns
+    -------
+    list of float
+        One a seed; with folds, one for each fold of each seed: the difference of all images, and the fold's own
+        deviation from it, weighted by its images, so that the mean is the difference of all images.
 
     Examples
     --------
-    >>> differences(np.array([[True, False]]), np.array([[True, True]]))
-    [-0.5]
+    >>> ours, base = np.array([[True, False, True, True]]), np.array([[True] * 4])
+    >>> differences(ours, base), differences(ours, base, np.array([[0, 0, 1, 1]]))
+    ([-0.25], [-0.5, 0.0])
     """
-    found: list[float] = (ours.mean(axis=1) - base.mean(axis=1)).tolist()
-    return found
+    by_seed = ours.mean(axis=1) - base.mean(axis=1)
+    if folds is None:
+        found: list[float] = by_seed.tolist()
+        return found
+    value, off = float(by_seed.mean()), ours.astype(float) - base - by_seed.mean()
+    sums = [np.bincount(fold, of_seed)[np.unique(fold)] for fold, of_seed in zip(folds, off, strict=True)]
+    return [value + len(of_seed) * float(part) / ours.shape[1] for of_seed in sums for part in of_seed]
 
 
 def missing(

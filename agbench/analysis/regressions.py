@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agbench.analysis import intervals
+from agbench.analysis.cell import Cell, paired
 from agbench.core.condition import Condition
 from agbench.core.errors import UserError
 from agbench.store.record import Record
@@ -252,18 +253,18 @@ def _finished(pair: Pair) -> tuple[Record, Record] | None:
 
 def _judged(pairs: list[Pair]) -> list[Pair]:
     """Compare what can be paired, and correct the p-values for how many these are."""
-    paired: list[intervals.Comparison | None] = []
+    compared: list[intervals.Comparison | None] = []
     for pair in pairs:
         finished = _finished(pair)
         if finished is not None and finished[0].correctness.images == finished[1].correctness.images:
-            base, new = (record.correctness.right[None, :] for record in finished)
-            paired.append(intervals.compare(new, base, groups=finished[0].correctness.groups))
+            base, new = (Cell((record,)) for record in finished)
+            compared.append(paired(new, base))
         else:
-            paired.append(None)
-    corrected = iter(intervals.holm([one.p_values[0] for one in paired if one is not None]))
+            compared.append(None)
+    corrected = iter(intervals.holm([one.p_values[0] for one in compared if one is not None]))
     return [
         pair if one is None else Pair(pair.base, pair.new, one, next(corrected))
-        for pair, one in zip(pairs, paired, strict=True)
+        for pair, one in zip(pairs, compared, strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""How much trainings differ: the spread over seeds, estimated over all levels of a model together."""
+"""How much trainings differ: the spread over seeds or folds, estimated over all levels of a model together."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Spread:
     Parameters
     ----------
     deviation : float
-        Standard deviation over seeds, as a share of images.
+        Standard deviation over trainings, as a share of images.
     freedom : float
-        Degrees of freedom that it is estimated with; 0 for one seed, which has no spread.
+        Degrees of freedom that it is estimated with; 0 for one training, which has no spread.
     """
 
     deviation: float = 0.0
@@ -35,7 +35,7 @@ class Spread:
 
     @classmethod
     def of(cls, differences: Sequence[float]) -> Spread:
-        """Estimate the spread from one difference per seed.
+        """Estimate the spread from one difference per training.
 
         Examples
         --------
@@ -46,19 +46,19 @@ class Spread:
             return cls()
         return cls(float(np.std(differences, ddof=1)), len(differences) - 1)
 
-    def reach(self, seeds: int, alpha: float) -> float:
-        """Return how far the interval of a mean over seeds extends to a side, by Student's t; 0 for one seed.
+    def reach(self, trainings: int, alpha: float) -> float:
+        """Return how far the interval of a mean over trainings extends to a side, by Student's t; 0 for one.
 
         Parameters
         ----------
-        seeds : int
-            Number of seeds of the mean.
+        trainings : int
+            Number of trainings of the mean.
         alpha : float
             One-sided level.
         """
         if not self.freedom:
             return 0.0
-        return -float(special.stdtrit(self.freedom, alpha)) * self.deviation / math.sqrt(seeds)
+        return -float(special.stdtrit(self.freedom, alpha)) * self.deviation / math.sqrt(trainings)
 
 
 def pooled(differences: Mapping[float, Sequence[float]]) -> dict[float, Spread]:
@@ -72,12 +72,12 @@ def pooled(differences: Mapping[float, Sequence[float]]) -> dict[float, Spread]:
     Parameters
     ----------
     differences : mapping of float to sequence of float
-        Accuracy minus that of the original, one value a seed, by level.
+        Accuracy minus that of the original, one value a training, by level.
 
     Returns
     -------
     dict of float to Spread
-        By level; levels with one seed have no spread, and add nothing to that of the others.
+        By level; levels with one training have no spread, and add nothing to that of the others.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -109,14 +110,19 @@ def run(
         sys.exit(Exit.FAILED_TRIALS)
 
 
-def _outlook(dataset: Dataset) -> str:
-    """Return what the test images can show."""
+def _outlook(dataset: Dataset, conditions: Iterable[Condition]) -> Iterator[str]:
+    """Yield what the images can show that are predicted: the test images, or with folds all."""
     from agbench.analysis.clusters import Clusters
     from agbench.analysis.outlook import outlook
     from agbench.data.splits import TEST
 
-    groups = dataset.group_numbers[dataset.index["split"] == TEST]
-    return f"{dataset.name}: as test images, {outlook(Clusters.of_groups(len(groups), groups))}"
+    folded = {one.budget.folds is not None for one in conditions}
+    tested = dataset.group_numbers[dataset.index["split"] == TEST]
+    if False in folded:
+        yield f"{dataset.name}: as test images, {outlook(Clusters.of_groups(len(tested), tested))}"
+    if True in folded:
+        every = dataset.group_numbers
+        yield f"{dataset.name}: out of fold, {outlook(Clusters.of_groups(len(every), every))}"
 
 
 def _print_unprepared(name: str, conditions: list[Condition]) -> None:
@@ -136,7 +142,8 @@ def _print_plan(planned: PlannedRun) -> None:
         state = "done" if condition.id in done else "again" if condition.id in outdated else "to run"
         click.echo(f"{condition.id}  {state:6}  {condition}: {condition.budget}")
     click.echo(f"{len(planned.conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run")
-    click.echo(_outlook(planned.dataset))
+    for line in _outlook(planned.dataset, planned.conditions):
+        click.echo(line)
     if plan.todo:
         allocated = sweep.allocation(planned.request.config, planned.estimate.gpu_memory(plan.todo))
         click.echo(allocated)

@@ -146,12 +146,12 @@ class Budget:
     learners : tuple of str, optional
         Model families that TabularPredictor trains, by its own keys (``"GBM"``, ``"XGB"``, ...).
     time_limit : float, optional
-        Seconds for fitting. Fine-tuning that can't end its epochs within it is a failed trial;
-        TabularPredictor trains what it can.
+        Seconds for fitting, for the networks of all folds together. Fine-tuning that can't end its epochs within
+        it is a failed trial; TabularPredictor trains what it can.
     folds : int, optional
-        Number of folds: every image is predicted by a model that was fitted on the other folds, instead of the
-        test images by one that was fitted on the training images. Folds are drawn from the seed, the same at
-        every level.
+        Number of folds: every image is predicted by a model that was fitted without its fold, instead of the test
+        images by one that was fitted on the training images. A network is trained for each fold, validated on the
+        next one. Folds are drawn from the seed, the same at every level.
 
     Raises
     ------
@@ -171,7 +171,7 @@ class Budget:
     preset: str | None = _setting("AutoGluon's, such as medium_quality or best_quality.", metavar="NAME")
     learners: tuple[str, ...] | None = _setting("TabularPredictor's.", metavar="GBM,CAT,XGB")
     time_limit: float | None = _setting("Seconds for fitting.", above=0, metavar="S")
-    folds: int | None = _setting("Every image out of fold: probe, tabular.", least=2)
+    folds: int | None = _setting("Every image out of fold: a training each.", least=2)
 
     def __post_init__(self) -> None:
         for one in fields(self):

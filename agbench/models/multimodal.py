@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from autogluon.multimodal import MultiModalPredictor
 from lightning.pytorch import LightningModule, Trainer
@@ -13,7 +15,8 @@ from lightning.pytorch.callbacks import Callback
 
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
-from agbench.models import autogluon_internals, memory_layout, weights
+from agbench.core.gpu import free_gpu
+from agbench.models import autogluon_internals, memory_layout, out_of_fold, weights
 from agbench.models.augmentation import RepeatableImages
 from agbench.models.autogluon_internals import (
     PATH_SEPARATOR,
@@ -22,6 +25,9 @@ from agbench.models.autogluon_internals import (
     preset_backbone,
 )
 from agbench.models.registry import IMAGE, LABEL, Fitted, ModelError, OutOfTimeError, Task, predictions
+
+FEWEST_FOLDS = 3
+"""One that is predicted, one that validates, and one that trains."""
 
 
 class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning
@@ -68,7 +74,12 @@ class _Augmentations(Callback):  # type: ignore[misc]
 
 
 def check(variant: str, budget: Budget) -> None:
-    """Raise `UserError` if the preset is unknown, or the backbone's weights are not available."""
+    """Raise `UserError` if folds are too few, the preset is unknown, or the backbone's weights are missing."""
+    if budget.folds is not None and budget.folds < FEWEST_FOLDS:
+        raise UserError(
+            f"{budget.folds} folds leave a network nothing to train on or to be validated on: "
+            f"use --folds {FEWEST_FOLDS} or more"
+        )
     try:
         backbone = preset_backbone(budget.preset)
     except ValueError as error:
@@ -83,6 +94,8 @@ def fit_predict(task: Task) -> Fitted:
     training at a validation accuracy of 1. Validation follows every epoch, and the checkpoint of the
     epoch with the best validation accuracy is kept (the first of equals).
 
+    With folds, a network is trained for each of them, with a seed of its own; the next fold validates it.
+
     Parameters
     ----------
     task : Task
@@ -91,12 +104,36 @@ def fit_predict(task: Task) -> Fitted:
     Returns
     -------
     Fitted
+        With folds, as `agbench.models.out_of_fold.merged` says.
 
     Raises
     ------
     ModelError
         If an epoch is missing, or AutoMM could not read an image.
     """
+    if task.folds is None:
+        return _fit(task, task.budget.time_limit)
+    limit = task.budget.time_limit
+    fitted: list[Fitted] = []
+    for one in out_of_fold.tasks(task, with_validation=True):
+        left = None if limit is None else limit - sum(other.seconds["fit"] for other in fitted)
+        if left is not None and left <= 0:
+            raise OutOfTimeError(f"training ended after {len(fitted)} folds (time limit {limit:g} s)")
+        fitted.append(_fit(_as_training_of_its_own(one, sum(len(other.curve) for other in fitted)), left))
+        free_gpu()
+    return out_of_fold.merged(task, fitted)
+
+
+def _as_training_of_its_own(task: Task, epochs: int) -> Task:
+    """Return a fold's task with a seed of its own, and with its epochs counted after those of the folds before."""
+    return replace(
+        task,
+        seed=int(np.random.SeedSequence([task.seed, task.fold or 0]).generate_state(1)[0]),
+        on_epoch=lambda epoch, accuracy: task.on_epoch(epochs + epoch, accuracy),
+    )
+
+
+def _fit(task: Task, time_limit: float | None) -> Fitted:
     paths = pd.concat([task.train, task.validation, *task.tests])[IMAGE]
     if paths.str.contains(PATH_SEPARATOR, regex=False).any():
         raise ModelError(f"AutoMM can't take a path with {PATH_SEPARATOR!r} in it: {paths.iloc[0]}")
@@ -121,7 +158,7 @@ def fit_predict(task: Task) -> Fitted:
         tuning_data=task.validation[[IMAGE, LABEL]],
         hyperparameters=settings,
         column_types={IMAGE: "image_path"},
-        time_limit=task.budget.time_limit,
+        time_limit=time_limit,
         seed=task.seed,
     )
     trained = time.monotonic()
@@ -130,7 +167,7 @@ def fit_predict(task: Task) -> Fitted:
     epochs = task.budget.epochs
     if epochs is not None and len(curve.accuracies) != epochs:
         message = f"training ended after {len(curve.accuracies)} of {epochs} epochs"
-        if task.budget.time_limit is None:
+        if time_limit is None:
             raise ModelError(message)
         raise OutOfTimeError(f"{message} (time limit {task.budget.time_limit:g} s)")
     replaced.check_none()

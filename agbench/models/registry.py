@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 IMAGE, LABEL = "image", "label"
 """Columns of a task's tables."""
 
+FOLD = "fold"
+"""Column of a table with the number of each image's fold, where it has folds."""
+
 
 class ModelError(Exception):
     """A model deviated from its condition, as the message explains."""
@@ -88,12 +91,14 @@ class Task:
     kept : Path, optional
         Folder of what is computed of images for several trials (`agbench.models.kept`).
     folds : Series of int, optional
-        The fold of each row, where every image is to be predicted by a model that was fitted on the others.
+        The fold of each row, where every image is to be predicted by a model that was fitted without its fold.
         `train` then holds all images, `validation` none, and each of `tests` the same images in the same order.
+    fold : int, optional
+        The fold that is predicted, in a task that is one of several folds (`agbench.models.out_of_fold`).
     on_phase : callable
         Called with the name of the phase that begins: ``"features"``, ``"fit"`` or ``"predict"``.
     on_epoch : callable
-        Called with the number of epochs done and the last validation accuracy.
+        Called with the number of epochs done, in all folds, and the last validation accuracy.
     """
 
     variant: str
@@ -109,13 +114,15 @@ class Task:
     halvings: int = 0
     kept: Path | None = None
     folds: pd.Series | None = None
+    fold: int | None = None
     on_phase: Callable[[str], None] = field(default=lambda name: None)
     on_epoch: Callable[[int, float], None] = field(default=lambda epoch, accuracy: None)
 
     @property
     def model_folder(self) -> Path:
-        """Folder of the fitted model."""
-        return self.folder / "model"
+        """Folder of the fitted model; below it, that of a fold."""
+        whole = self.folder / "model"
+        return whole if self.fold is None else whole / f"fold-{self.fold}"
 
     @property
     def problem_type(self) -> str:
@@ -157,7 +164,7 @@ class Fitted:
     predictions : tuple of Prediction
         One for each of the task's tests.
     curve : tuple of float
-        Validation accuracy after each epoch; empty where a model has no epochs.
+        Validation accuracy after each epoch, of several folds the mean; empty where a model has no epochs.
     seconds : dict of str to float
         Seconds by phase, without prediction.
     notes : dict of str to str
@@ -248,7 +255,7 @@ FAMILIES = {
             *(f"efficientnet_b{size}" for size in range(5)),
         ),
         others="any timm backbone, or the path of a checkpoint folder",
-        reads=("epochs", "learning_rate", "batch_size", "image_size", "preset", "time_limit"),
+        reads=("epochs", "learning_rate", "batch_size", "image_size", "preset", "time_limit", "folds"),
         module="agbench.models.multimodal",
     ),
     "tabular": Family(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from autogluon.features.generators import IdentityFeatureGenerator
 from autogluon.tabular import TabularPredictor
 from threadpoolctl import threadpool_limits
 
-from agbench.models import autogluon_internals, registry
-from agbench.models.registry import LABEL, Fitted, GpuMemoryError, ModelError, Prediction, Task, predictions
+from agbench.models import autogluon_internals, out_of_fold, registry
+from agbench.models.registry import FOLD, LABEL, Fitted, GpuMemoryError, ModelError, Prediction, Task, predictions
 
 LINEAR = {"LR": {"proc.skew_threshold": 1e9}}
 """TabularPredictor's linear model on columns of mean 0 and variance 1, its hyperparameters by its key.
@@ -26,9 +27,6 @@ takes most of the time, and accuracies are alike.
 
 ONE_FOLD_AT_A_TIME = {"fold_fitting_strategy": "sequential_local"}
 """Of AutoGluon's bagging: by default, each fold is fitted by a Ray worker of its own."""
-
-FOLD = "fold"
-"""Column of a row's fold, by which AutoGluon bags (``groups`` of TabularPredictor)."""
 
 
 def images_of(task: Task) -> list[Path]:
@@ -64,7 +62,7 @@ def fit_predict(
     Returns
     -------
     Fitted
-        With folds, notes are those of the first fold, and seconds are sums over all folds.
+        With folds, as `agbench.models.out_of_fold.merged` says.
 
     Raises
     ------
@@ -72,31 +70,11 @@ def fit_predict(
         If no learner could be trained, or one lacked a GPU's memory (`GpuMemoryError`).
     """
     if task.folds is None:
-        predicted, fitting, notes = _fit(
-            task, table, learners, task.train, task.validation, task.tests, "", generator
-        )
-        return Fitted(predicted, (), {**seconds, "fit": fitting}, notes)
-    fold, classes = task.folds.to_numpy(), sorted(task.train[LABEL].unique())
-    fitting, notes = 0.0, {}
-    parts: list[list[Prediction]] = [[] for _ in task.tests]
-    for number in np.unique(fold):
-        held = fold == number
-        tests = tuple(test[held] for test in task.tests)
-        predicted, taken, fold_notes = _fit(
-            task, table, learners, task.train[~held], task.validation, tests, f"-{number}", generator
-        )
-        fitting, notes = fitting + taken, notes or fold_notes
-        for part, prediction in zip(parts, predicted, strict=True):
-            part.append(prediction)
-    merged = tuple(
-        Prediction(
-            # A class whose images are all in one fold is unknown to the model that predicts them.
-            pd.concat([one.probabilities for one in part]).reindex(columns=classes).fillna(0.0).sort_index(),
-            sum(one.seconds for one in part),
-        )
-        for part in parts
-    )
-    return Fitted(merged, (), {**seconds, "fit": fitting}, notes)
+        fitted = _fit(task, table, learners, generator)
+    else:
+        of_folds = [_fit(one, table, learners, generator) for one in out_of_fold.tasks(task)]
+        fitted = out_of_fold.merged(task, of_folds)
+    return replace(fitted, seconds={**seconds, **fitted.seconds})
 
 
 def fit_linear(task: Task, table: pd.DataFrame, seconds: dict[str, float]) -> Fitted:
@@ -133,7 +111,7 @@ def fit_linear(task: Task, table: pd.DataFrame, seconds: dict[str, float]) -> Fi
 def _fit_folds_at_once(
     task: Task, table: pd.DataFrame, fold: npt.NDArray[np.int64], seconds: dict[str, float]
 ) -> Fitted:
-    predictor = _predictor(task, str(task.model_folder), groups=FOLD)
+    predictor = _predictor(task, groups=FOLD)  # the column by which AutoGluon bags
     task.on_phase("fit")
     started = time.monotonic()
     predictor.fit(
@@ -163,14 +141,14 @@ def _fit_folds_at_once(
     return Fitted(predicted, (), {**seconds, "fit": fitted - started}, _notes(table, predictor))
 
 
-def _predictor(task: Task, path: str, **more: Any) -> TabularPredictor:
+def _predictor(task: Task, **more: Any) -> TabularPredictor:
     autogluon_internals.seed_learners(task.seed)
     autogluon_internals.look_up_versions_once()
     return TabularPredictor(
         label=LABEL,
         problem_type=task.problem_type,
         eval_metric="accuracy",
-        path=path,
+        path=str(task.model_folder),
         verbosity=2,
         # By default, classes with fewer than ten images are left out of the training without an error.
         learner_kwargs={"label_count_threshold": 1},
@@ -178,27 +156,17 @@ def _predictor(task: Task, path: str, **more: Any) -> TabularPredictor:
     )
 
 
-def _fit(
-    task: Task,
-    table: pd.DataFrame,
-    learners: Mapping[str, dict[str, Any]] | None,
-    train: pd.DataFrame,
-    validation: pd.DataFrame,
-    tests: tuple[pd.DataFrame, ...],
-    suffix: str,
-    generator: Any,
-) -> tuple[tuple[Prediction, ...], float, dict[str, str]]:
-    predictor = _predictor(task, f"{task.model_folder}{suffix}")
+def _fit(task: Task, table: pd.DataFrame, learners: Mapping[str, dict[str, Any]] | None, generator: Any) -> Fitted:
+    predictor = _predictor(task)
     task.on_phase("fit")
     started = time.monotonic()
-    rows = _rows(table, train)
+    rows = _rows(table, task.train)
     if _is_constant(rows):
-        return (
-            _prior(train, tests),
-            time.monotonic() - started,
-            {"features": "0", "best": "none: no feature varies"},
-        )
-    held_out = {} if validation.empty else {"tuning_data": _rows(table, validation), "use_bag_holdout": True}
+        notes = {"features": "0", "best": "none: no feature varies"}
+        return Fitted(_prior(task.train, task.tests), (), {"fit": time.monotonic() - started}, notes)
+    held_out: dict[str, Any] = {}
+    if not task.validation.empty:
+        held_out = {"tuning_data": _rows(table, task.validation), "use_bag_holdout": True}
     # Ray would let each fold wait for the GPU that this trial holds.
     strategy = {"ag_args_ensemble": ONE_FOLD_AT_A_TIME} if task.gpus else {}
     predictor.fit(
@@ -219,9 +187,10 @@ def _fit(
         raise ModelError("TabularPredictor trained no model; its log says why")
     task.on_phase("predict")
     predicted = predictions(
-        lambda test: predictor.predict_proba(_rows(table, test).drop(columns=LABEL), as_multiclass=True), tests
+        lambda test: predictor.predict_proba(_rows(table, test).drop(columns=LABEL), as_multiclass=True),
+        task.tests,
     )
-    return predicted, fitted - started, _notes(table, predictor)
+    return Fitted(predicted, (), {"fit": fitted - started}, _notes(table, predictor))
 
 
 def _gpus(task: Task) -> str | int:

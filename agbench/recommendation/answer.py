@@ -138,13 +138,12 @@ def _lines(answer: Recommendation) -> Iterator[str]:
     margin = f"{in_points(asked.margin)} of accuracy"
     if answer.tests:
         rests = answer.tests[0].comparison
-        seeds = "one seed" if rests.seeds == 1 else f"{rests.seeds} seeds"
         side = answer.tests[0].image_size
         seen = "" if side is None else f" from {side}x{side} pixels"
         groups = f" in {rests.groups:,} groups" if rests.group_size > 1 else ""
         yield (
             f"{answer.dataset}: {rests.images:,} images{groups}, each predicted out of fold by {asked.model}{seen}"
-            f", {seeds}; intervals of {_percent(1 - 2 * asked.one_sided)}"
+            f", {rests.trainings}; intervals of {_percent(1 - 2 * asked.one_sided)}"
         )
     if not answer.is_complete:
         yield f"Time ran out after {len(answer.tests)} of at most {asked.tests} levels; the same command goes on"

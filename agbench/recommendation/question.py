@@ -47,7 +47,7 @@ class Question:
     Raises
     ------
     UserError
-        If a value is out of range, or `model` can't predict images out of fold.
+        If a value is out of range, or `model` is a network, or can't predict images out of fold.
 
     Examples
     --------
@@ -76,9 +76,10 @@ class Question:
             margin = as_float(self.margin)
             raise UserError(f"{margin:g} is not a margin: use a share between 0 and 1, such as 0.01")
         family, _ = registry.find_model(self.model)
-        if "folds" not in family.reads:
+        if family.kind is registry.Kind.DEEP or "folds" not in family.reads:
             raise UserError(
-                f"{self.model} can't predict images out of fold: use a probe or tabular model, and confirm with it"
+                f"{self.model} can't predict images out of fold in little time: use a probe or tabular model, and "
+                "confirm with it"
             )
         if not self.codecs or not self.seeds:
             raise UserError("a recommendation needs at least one codec and one seed")

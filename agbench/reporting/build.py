@@ -267,6 +267,8 @@ def _page(
         drawn=drawn,
         by_codec=[name for name in drawn if name.startswith(charts.BY_CODEC)],
         jpeg_alone=evidence.codecs == [JPEG],
+        folded=bool(evidence.folded),
+        once=len(evidence.folded) < len(evidence.deep) or not evidence.deep,
         curves=evidence.main is not None and "convergence" in made,
         seeds=evidence.seeds,
         environments=list(environments.values()),

@@ -173,6 +173,8 @@ def run_trials(
         labels_of = {code: label for label, code in codes.items()}
         predictions = _predictions(test, predicted.probabilities, labels_of)
         predictions[GROUP] = predictions["image_id"].map(group_of)
+        if fold is not None:
+            predictions[registry.FOLD] = fold
         seconds = {**shared, "predict": predicted.seconds}
         results.append(
             Result(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import shutil
@@ -14,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -22,6 +21,7 @@ from agbench.core import environment
 from agbench.core.codec import teach_pillow
 from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError, in_a_line
+from agbench.core.gpu import cuda_in_use, free_gpu
 from agbench.models import registry
 from agbench.runner import staging
 from agbench.runner.events import Began, Measured, Phase, TrialEvent
@@ -143,7 +143,7 @@ def work(job: Job, dataset: Dataset, node_id: str, on_event: OnEvent) -> JobResu
             outcome = _outcome(job, place, folder, surroundings, on_event)
         return JobResult(outcome, monitor.usage(), (folder / LOG).read_bytes())
     finally:
-        _free_gpu()
+        free_gpu()
         if staging.host() != job.home.host:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -185,22 +185,6 @@ def _failure(error: Exception) -> Failure:
     if on_gpu or isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         return Failure(reason, Ending.OUT_OF_MEMORY, on_gpu)
     return Failure(reason)
-
-
-def _free_gpu() -> None:
-    """Return a GPU's memory that PyTorch holds back for the next trial, which may not be this process's."""
-    cuda = _cuda_in_use()
-    if cuda is not None:
-        gc.collect()
-        cuda.empty_cache()
-
-
-def _cuda_in_use() -> Any:
-    """Return ``torch.cuda`` where this process has begun to use a GPU; ``None`` otherwise."""
-    torch = sys.modules.get("torch")
-    if torch is None or not (torch.cuda.is_available() and torch.cuda.is_initialized()):
-        return None
-    return torch.cuda
 
 
 def _prepare_process(job: Job) -> None:
@@ -258,7 +242,7 @@ class _MemoryMonitor:
 
     def usage(self) -> Usage:
         """Return what it has taken so far."""
-        cuda = _cuda_in_use()
+        cuda = cuda_in_use()
         gpu = 0 if cuda is None else int(cuda.max_memory_allocated())
         return Usage(time.monotonic() - self._started, self._most, gpu)
 

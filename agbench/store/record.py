@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agbench.core.condition import Condition
-from agbench.models.registry import IMAGE_SIZE
+from agbench.models.registry import FOLD, IMAGE_SIZE
 from agbench.store.metrics import Metrics, check_name
 from agbench.store.outcome import Ending, Status
 
@@ -55,12 +55,15 @@ class Correctness:
         Digest of the classes that were predicted, in the order of ids.
     groups : ndarray of int
         Group of each image, in the order of ids; of a trial that kept none, each image is one.
+    folds : ndarray of int, optional
+        Fold of each image, in the order of ids, from 0; ``None`` where there are none, or the trial kept none.
     """
 
     images: str
     right: npt.NDArray[np.bool_]
     predicted: str
     groups: npt.NDArray[np.int64]
+    folds: npt.NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
@@ -198,14 +201,18 @@ class Record:
         ids, labels, predicted = _texts(table)
         right = (labels == predicted).astype(bool)
         groups = table.column(GROUP).to_numpy() if GROUP in table.column_names else np.arange(len(right))
-        return Correctness(_digest([ids.tolist(), labels.tolist()]), right, _digest(predicted.tolist()), groups)
+        folds = table.column(FOLD).to_numpy() if FOLD in table.column_names else None
+        images, guesses = _digest([ids.tolist(), labels.tolist()]), _digest(predicted.tolist())
+        return Correctness(images, right, guesses, groups, folds)
 
     def outcomes(self) -> tuple[npt.NDArray[np.object_], ...]:
         """Return ids, labels and predicted classes of the test images, three arrays of str in the order of ids."""
         return _texts(self._tested())
 
     def _tested(self) -> pyarrow.Table:
-        return _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted", GROUP]).sort_by("image_id")
+        return _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted", GROUP, FOLD]).sort_by(
+            "image_id"
+        )
 
     def damage(self) -> str:
         """Return what is wrong with a finished trial's files; empty where they are complete."""

@@ -1,4 +1,7 @@
-"""How often a verdict is wrong where the truth is the margin itself, by simulation, with images in groups."""
+"""How often a verdict is wrong where the truth is the margin itself, by simulation.
+
+With images in groups, with several trainings, with both, and with folds.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from scipy import special
 
 from agbench.analysis import intervals
 from agbench.analysis.clusters import PRIOR
+from agbench.analysis.spread import pooled
 
 DRAWS = 6000
 MOST = 0.03
@@ -39,12 +43,16 @@ def outcomes(generator, sizes, draws, lost, gained, correlation):
     return own_lost + alike * (fate < lost), own_gained + alike * is_gained
 
 
-def verdicts(sizes, lost, gained, margin, one_sided=intervals.ONE_SIDED):
-    """Return the shares of "not inferior" and "inferior" among draws, by the rule of `intervals.compare`."""
+def verdicts(sizes, lost, gained, margin, changed=None, over_trainings=0.0, is_folds=False):
+    """Return the shares of "not inferior" and "inferior" among draws, by the rule of `intervals.compare`.
+
+    `lost` and `gained` are means over trainings, and `changed` the squares of these of each image, summed up.
+    """
     images, found = sizes.sum(), gained - lost
     value = found.sum(axis=1) / images
     off = found - value[:, None] * sizes
-    squares = lost + gained - 2 * value[:, None] * found + value[:, None] ** 2 * sizes
+    changed = lost + gained if changed is None else changed
+    squares = changed - 2 * value[:, None] * found + value[:, None] ** 2 * sizes
     size, several, count = (sizes**2).sum() / images, sizes > 1, len(sizes)
     added = PRIOR * size
     spread = count / (count - 1) * (off**2).sum(axis=1)
@@ -54,13 +62,20 @@ def verdicts(sizes, lost, gained, margin, one_sided=intervals.ONE_SIDED):
     effect = np.clip(np.maximum(by_sums, 1 + (size - 1) * correlation), 1, size)
     unit = 1 + (sizes.max() - 1) * (effect - 1) / (size - 1) if size > 1 else 1.0
     all_lost, all_gained = lost.sum(axis=1), gained.sum(axis=1)
-    quantile = -special.ndtri(one_sided)
+    quantile = -special.ndtri(intervals.ONE_SIDED)
     if size > 1:
-        quantile = -special.stdtrit(max(images / size - 1, 1), one_sided)
+        quantile = -special.stdtrit(max(images / size - 1, 1), intervals.ONE_SIDED)
     reach = quantile * np.sqrt(effect)
-    not_inferior = score(all_gained, all_lost, images, -margin) >= reach
-    inferior = score(all_gained, np.maximum(all_lost - unit, 0), images, -margin) <= -reach
-    return not_inferior, inferior
+
+    def is_within(lost, side):
+        value = (all_gained - lost) / images
+        distance = -side * (value + margin)
+        left = distance if is_folds else np.sqrt(np.maximum(distance**2 - over_trainings**2, 0))
+        return (distance > over_trainings) & (
+            -side * score(all_gained, lost, images, value + side * left) >= reach
+        )
+
+    return is_within(all_lost, -1), is_within(np.maximum(all_lost - unit, 0), 1)
 
 
 def score(gained, lost, images, difference):
@@ -119,3 +134,116 @@ def test_the_simulated_rule_is_that_of_comparisons(images, size, shape):
             assert (one.verdict == "not inferior", one.verdict == "inferior") == expected
             seen.add(str(one.verdict))
     assert seen == {"not inferior", "inferior", "not decided"}
+
+
+LEVELS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
+JUDGED = 0.5
+"""Level that is judged; the others tell how much trainings differ."""
+
+TRAINED_DRAWS = 1500
+TRAINED_NOISE = 3 * (MOST * (1 - MOST) / TRAINED_DRAWS) ** 0.5
+
+
+def fates(generator, draws, groups, correlation):
+    """Draw a number from 0 to 1 for each image, with the probability of the root of the correlation its group's."""
+    own = generator.random((draws, len(groups)), np.float32)
+    of_group = generator.random((draws, groups.max() + 1), np.float32)
+    return np.where(generator.random(own.shape, np.float32) < correlation**0.5, of_group[:, groups], own)
+
+
+def shifts(generator, draws, trainings, deviation):
+    """Draw what each training gains, by level: half of the variance is shared, through that on the originals."""
+    base = generator.normal(0, deviation, (draws, 1, trainings))
+    own = generator.normal(0, deviation, (draws, len(LEVELS), trainings))
+    return (0.5**0.5 * base + 0.5**0.5 * own).astype(np.float32)
+
+
+def changes(fate, shift, lost, gained):
+    """Return which images are lost and gained: a worse training loses more of them, a better one gains more."""
+    return fate < lost - np.minimum(shift, 0), fate > 1 - gained - np.maximum(shift, 0)
+
+
+def reaches(differences, trainings):
+    """Return the reach over trainings of each draw, from the differences at all levels."""
+    spreads = (pooled(dict(zip(LEVELS, draw, strict=True)))[JUDGED] for draw in differences.tolist())
+    return np.array([spread.reach(trainings, intervals.ONE_SIDED) for spread in spreads])
+
+
+def by_seeds(generator, sizes, seeds, deviation, loss, changed, correlation, draws=TRAINED_DRAWS):
+    """Simulate several trainings on the same images, which share the images' fates: no image is averaged out."""
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    fate = fates(generator, draws, groups, correlation)
+    shift = shifts(generator, draws, seeds, deviation)
+    place = LEVELS.index(JUDGED)
+    lost, gained = (np.zeros(fate.shape, np.float32) for _ in range(2))
+    for seed in range(seeds):
+        is_lost, is_gained = changes(fate, shift[:, place, seed, None], loss + changed, changed)
+        lost += is_lost / np.float32(seeds)
+        gained += is_gained / np.float32(seeds)
+    differences = shift.astype(float)
+    starts = np.cumsum(sizes) - sizes
+    sums = [np.add.reduceat(values, starts, axis=1) for values in (lost, gained, (gained - lost) ** 2)]
+    return *sums, reaches(differences, seeds)
+
+
+def by_folds(generator, sizes, folds, deviation, loss, changed, correlation, draws=TRAINED_DRAWS):
+    """Simulate a training for each fold; at two levels, half of the images have the same fate."""
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    fold = np.arange(len(sizes))[groups] % folds
+    of_fold = np.argsort(fold, kind="stable")
+    first = np.searchsorted(fold[of_fold], range(folds))
+    shift = shifts(generator, draws, folds, deviation)
+    shared = fates(generator, draws, groups, correlation)
+    starts, differences = np.cumsum(sizes) - sizes, np.zeros(shift.shape)
+    for place, level in enumerate(LEVELS):
+        own = fates(generator, draws, groups, correlation)
+        fate = np.where(generator.random(len(sizes))[groups] < 0.5, shared, own)
+        is_lost, is_gained = changes(fate, shift[:, place][:, fold], loss + changed, changed)
+        found = is_gained.astype(np.float32) - is_lost
+        value = found.mean(axis=1, dtype=float)[:, None]
+        sums = np.add.reduceat(found[:, of_fold], first, axis=1) - value * np.bincount(fold)
+        differences[:, place] = value + folds * sums / len(groups)
+        if level == JUDGED:
+            judged = [np.add.reduceat(one, starts, axis=1, dtype=float) for one in (is_lost, is_gained)]
+    return *judged, judged[0] + judged[1], reaches(differences, folds)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+@pytest.mark.parametrize(
+    ("images", "size", "correlation", "deviation"),
+    [
+        (400, 5, 0.1, 0.02),
+        (400, 10, 1.0, 0.005),
+        (400, 40, 0.4, 0.01),
+        (1000, 10, 0.4, 0.01),
+        (1000, 40, 0.1, 0.005),
+        (4000, 5, 1.0, 0.01),
+        (4000, 40, 0.4, 0.02),
+    ],
+)
+def test_few_verdicts_are_wrong_with_groups_and_several_trainings(images, size, correlation, deviation, seeds):
+    sizes = sizes_of(images, size)
+    drawn = by_seeds(np.random.default_rng(size), sizes, seeds, deviation, 0.01, 0.03, correlation)
+    for wrong in verdicts(sizes, *drawn[:2], 0.01, *drawn[2:]):
+        assert wrong.mean() <= MOST + TRAINED_NOISE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folds", [3, 5, 10])
+@pytest.mark.parametrize(
+    ("images", "size", "correlation", "deviation"),
+    [
+        (1000, 1, 0.0, 0.005),
+        (1000, 1, 0.0, 0.02),
+        (2000, 1, 0.0, 0.01),
+        (1000, 5, 1.0, 0.01),
+        (1000, 10, 0.4, 0.005),
+        (1000, 10, 0.1, 0.02),
+    ],
+)
+def test_few_verdicts_are_wrong_with_folds(images, size, correlation, deviation, folds):
+    sizes = sizes_of(images, size)
+    drawn = by_folds(np.random.default_rng(size), sizes, folds, deviation, 0.01, 0.03, correlation)
+    for wrong in verdicts(sizes, *drawn[:2], 0.01, *drawn[2:], is_folds=True):
+        assert wrong.mean() <= MOST + TRAINED_NOISE

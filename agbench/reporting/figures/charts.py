@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agbench.analysis import paper as published
@@ -106,7 +107,7 @@ def over_level(evidence: Evidence) -> Chart:
         name="accuracy-over-level",
         title=f"{evidence.dataset}: accuracy over level",
         x_label="level (the paper's compression ratio r: JPEG quality 100 r; 1 is the original)",
-        y_label="accuracy on test images, with 95 % interval",
+        y_label=_accuracy_label(all_series),
         lines=tuple(lines),
         ticks={level: f"{level:g}" for level in sorted(sizes)},
         above={level: f"{sizes[level]:.0%}" for level in sorted(sizes)},
@@ -118,11 +119,13 @@ def over_level(evidence: Evidence) -> Chart:
 
 def over_bytes(evidence: Evidence) -> Chart:
     """Figure 2 over what a level of JPEG really saves."""
-    lines = [_line(series, _sizes(series)) for series in evidence.jpeg.series if series.cells]
+    all_series = [series for series in evidence.jpeg.series if series.cells]
+    lines = [_line(series, _sizes(series)) for series in all_series]
     paper = published.TABLE_3.get(evidence.dataset)
     if paper is not None:
         lines.append(_published(paper, (ORIGINAL_SIZE, 100 * paper.relative_size)))
-    return _over_sizes("accuracy-over-bytes", f"{evidence.dataset}: accuracy over achieved size", lines)
+    title = f"{evidence.dataset}: accuracy over achieved size"
+    return _over_sizes("accuracy-over-bytes", title, lines, all_series)
 
 
 def by_codec(evidence: Evidence) -> list[Chart]:
@@ -137,17 +140,23 @@ def by_codec(evidence: Evidence) -> list[Chart]:
         if any(series.codec != JPEG for series in compressed):
             title = f"{evidence.dataset}: {label} over achieved size"
             lines = [_line(series, _sizes(series), series.codec) for series in compressed]
-            found.append(_over_sizes(f"{BY_CODEC}-{len(found) + 1}", title, lines))
+            found.append(_over_sizes(f"{BY_CODEC}-{len(found) + 1}", title, lines, compressed))
     return found
 
 
-def _over_sizes(name: str, title: str, lines: list[Line]) -> Chart:
+def _accuracy_label(all_series: Iterable[Series]) -> str:
+    is_folded = any(series.is_folded for series in all_series)
+    tested = "test images (networks with folds: on all, out of fold)" if is_folded else "test images"
+    return f"accuracy on {tested}, with 95 % interval"
+
+
+def _over_sizes(name: str, title: str, lines: list[Line], all_series: Iterable[Series]) -> Chart:
     grown = min((one for line in lines for one in line.x), default=0) >= ORIGINAL_SIZE
     return Chart(
         name=name,
         title=title,
         x_label="achieved size, % of the original's bytes (100: the original)",
-        y_label="accuracy on test images, with 95 % interval",
+        y_label=_accuracy_label(all_series),
         lines=tuple(lines),
         ticks={},
         above={},
@@ -174,7 +183,7 @@ def over_epochs(evidence: Evidence, series: Series) -> Chart:
         name="accuracy-per-epoch",
         title=f"{evidence.dataset}: {series.name} per epoch",
         x_label="epoch",
-        y_label="accuracy on validation images, mean over seeds",
+        y_label=f"accuracy on validation images, mean over seeds{' and folds' if series.budget.folds else ''}",
         lines=tuple(lines),
         ticks={float(epoch): str(epoch) for epoch in range(1, longest + 1)} if longest <= 30 else {},
         above={},

@@ -56,18 +56,18 @@ class Finding:
         What it rests on; for what was not run, the command that would run it.
     test : str
         How the verdict is found, where that depends on the data set; empty otherwise.
-    one_seed : bool
-        Whether it rests on trainings with one seed: another seed may say otherwise.
+    is_one_training : bool
+        Whether it rests on one training of a network: another one may say otherwise.
     """
 
     verdict: Support
     numbers: str
     test: str = ""
-    one_seed: bool = False
+    is_one_training: bool = False
 
     def __str__(self) -> str:
         decided = self.verdict in (SUPPORTED, NOT_SUPPORTED)
-        return f"{self.verdict} ({intervals.THIS_TRAINING})" if decided and self.one_seed else self.verdict
+        return f"{self.verdict} ({intervals.THIS_TRAINING})" if decided and self.is_one_training else self.verdict
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _negligible_drop(evidence: Evidence) -> Finding | None:
     lost = [level for level, verdict in verdicts.items() if verdict == Verdict.INFERIOR]
     numbers += f"; certainly lost at {_levels(lost)}" if lost else ""
     numbers += f"; without a result: {_levels(lacking)}" if lacking else ""
-    one_seed = min(one.seeds for one in series.compared.values()) == 1
+    is_one_training = series.is_one_training
     kept = tolerance.level <= PAPER_LEVEL and not lacking
     if evidence.tiny:
         test = f"images are tiny here, so: some level from {PAPER_LEVEL:g} up loses more than {LOSS} (Holm)"
@@ -169,13 +169,13 @@ def _negligible_drop(evidence: Evidence) -> Finding | None:
             SUPPORTED if lost else NOT_SUPPORTED if kept else NOT_DECIDED,
             numbers,
             test,
-            one_seed,
+            is_one_training,
         )
     return Finding(
         SUPPORTED if kept else NOT_SUPPORTED if lost else NOT_DECIDED,
         numbers,
         "",
-        one_seed,
+        is_one_training,
     )
 
 
@@ -197,7 +197,7 @@ def _cheaper_than_a_larger_model(evidence: Evidence) -> Finding | None:
     if one is None:
         return None
     numbers = f"{small.name} at {PAPER_LEVEL:g} minus {large.name} at 1: {_shown(one)}"
-    return Finding(_sign(one), numbers, "", one.seeds == 1)
+    return Finding(_sign(one), numbers, "", one.is_one_training)
 
 
 def _no_faster_convergence(evidence: Evidence) -> Finding | None:
@@ -250,12 +250,12 @@ def _no_gain_for_a_smaller_model(evidence: Evidence) -> Finding | None:
         return None
     numbers = "; ".join(f"{small.name} gains {_shown(gain)}" for small, gain, _ in gains)
     numbers += f"; without a result: {', '.join(lacking)}" if lacking else ""
-    one_seed = min(gain.seeds for _, gain, _ in gains) == 1
+    is_one_training = any(gain.is_one_training for _, gain, _ in gains)
     certain = intervals.holm([gain.p_not_inferior for _, gain, _ in gains])
     if any(p <= intervals.ONE_SIDED and reached for p, (*_, reached) in zip(certain, gains, strict=True)):
-        return Finding(NOT_SUPPORTED, numbers, "", one_seed)
+        return Finding(NOT_SUPPORTED, numbers, "", is_one_training)
     none = not lacking and all(gain.difference.high < MARGIN for _, gain, _ in gains)
-    return Finding(SUPPORTED if none else NOT_DECIDED, numbers, "", one_seed)
+    return Finding(SUPPORTED if none else NOT_DECIDED, numbers, "", is_one_training)
 
 
 def _tabular_below_deep(evidence: Evidence) -> Finding | None:
@@ -263,7 +263,9 @@ def _tabular_below_deep(evidence: Evidence) -> Finding | None:
     if deep is None:
         return None
     compared = [
-        (series, paired(series.cells.get(PAPER_LEVEL), deep.cells.get(PAPER_LEVEL))) for series in evidence.tabular
+        (series, paired(series.cells.get(PAPER_LEVEL), deep.cells.get(PAPER_LEVEL)))
+        for series in evidence.tabular
+        if series.budget.folds == deep.budget.folds
     ]
     found = [(series, one) for series, one in compared if one is not None]
     if not found:
@@ -274,12 +276,12 @@ def _tabular_below_deep(evidence: Evidence) -> Finding | None:
     numbers = f"against {deep.name} at {PAPER_LEVEL:g}: "
     numbers += "; ".join(f"{series.name} {_shown(one)}" for series, one in found)
     numbers += f"; without a result: {', '.join(lacking)}" if lacking else ""
-    one_seed = min(one.seeds for _, one in found) == 1
+    is_one_training = any(one.is_one_training for _, one in found)
     certain = intervals.holm([one.p_not_inferior for _, one in found])
     if any(p <= intervals.ONE_SIDED for p in certain):
-        return Finding(NOT_SUPPORTED, numbers, "", one_seed)
+        return Finding(NOT_SUPPORTED, numbers, "", is_one_training)
     below = not lacking and all(one.verdict == Verdict.INFERIOR for _, one in found)
-    return Finding(SUPPORTED if below else NOT_DECIDED, numbers, "", one_seed)
+    return Finding(SUPPORTED if below else NOT_DECIDED, numbers, "", is_one_training)
 
 
 def _no_rescue_from_noise(evidence: Evidence) -> Finding | None:
@@ -289,12 +291,14 @@ def _no_rescue_from_noise(evidence: Evidence) -> Finding | None:
         if gain is None or loss is None or series.noise != PAPER_NOISE:
             continue
         numbers = f"{series.name}: noise changes {_shown(loss)}; compressing the noisy {_shown(gain)}"
-        one_seed = min(gain.seeds, loss.seeds) == 1
+        is_one_training = gain.is_one_training or loss.is_one_training
         if loss.verdict != Verdict.INFERIOR:
             return Finding(NOT_DECIDED, f"{numbers}: noise did not certainly cost {LOSS}")
         if gain.difference.high < MARGIN:
-            return Finding(SUPPORTED, numbers, "", one_seed)
-        return Finding(NOT_SUPPORTED if gain.difference.low >= MARGIN else NOT_DECIDED, numbers, "", one_seed)
+            return Finding(SUPPORTED, numbers, "", is_one_training)
+        return Finding(
+            NOT_SUPPORTED if gain.difference.low >= MARGIN else NOT_DECIDED, numbers, "", is_one_training
+        )
     return None
 
 
@@ -306,8 +310,7 @@ def _sign(one: Comparison) -> Support:
 
 
 def _shown(one: Comparison) -> str:
-    seeds = "one seed" if one.seeds == 1 else f"{one.seeds} seeds"
-    return f"{table.difference(one.difference)}, {one.images:,} images, {seeds}"
+    return f"{table.difference(one.difference)}, {one.images:,} images, {one.trainings}"
 
 
 def _levels(levels: Iterable[float]) -> str:

@@ -130,12 +130,22 @@ def _order(row: tuple[str, Comparison]) -> tuple[bool, float, str]:
 
 def _by_class(found: Payers) -> Iterator[tuple[str, Comparison]]:
     base, ours = (predicted == found.labels for predicted in found.predicted)
-    groups = found.base[0].correctness.groups
+    cell = Cell(found.base)
+    folds, groups = cell.folds(cell.seeds), cell.groups
     classes = sorted(set(found.labels))
     for label in classes:
         here = found.labels == label
         one_sided = ONE_SIDED / len(classes)
-        yield label, intervals.compare(ours[:, here], base[:, here], one_sided=one_sided, groups=groups[here])
+        yield (
+            label,
+            intervals.compare(
+                ours[:, here],
+                base[:, here],
+                one_sided=one_sided,
+                groups=groups[here],
+                folds=None if folds is None else folds[:, here],
+            ),
+        )
 
 
 def _sign(one: Comparison) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -111,9 +110,9 @@ def margins_table(evidence: Evidence) -> Table:
 
 
 def _trainings(series: Series) -> str:
-    """Return what a series' verdicts are about: one training of a network, or so many seeds."""
-    fewest = min(one.seeds for one in series.compared.values())
-    return THIS_TRAINING if series.is_one_training else "one seed" if fewest == 1 else f"{fewest} seeds"
+    """Return what a series' verdicts are about: one training of a network, or so many seeds or folds."""
+    fewest = min(series.compared.values(), key=lambda one: one.seeds)
+    return THIS_TRAINING if series.is_one_training else fewest.trainings
 
 
 def _why_stopped(series: Series, level: float) -> str:
@@ -234,7 +233,13 @@ def tabular_table(evidence: Evidence) -> Table:
     rows: list[tuple[Any, ...]] = []
     for codec in evidence.codecs:
         one = evidence.written_by(codec)
-        opposed = itertools.product(one.deep, (*one.probes, *one.tabular), evidence.levels(codec))
+        opposed = (
+            (deep, series, level)
+            for deep in one.deep
+            for series in (*one.probes, *one.tabular)
+            if series.budget.folds == deep.budget.folds
+            for level in evidence.levels(codec)
+        )
         rows += _beside(
             ((series.name, deep.name, level, *accuracies), series.cells.get(level), deep.cells.get(level))
             for deep, series, level in opposed
@@ -305,7 +310,7 @@ def _judged(compared: list[tuple[tuple[Any, ...], Comparison]]) -> tuple[tuple[A
             one.p_values,
             one.p_not_inferior,
             str(one),
-            one.comparison.seeds,
+            one.comparison.seeds if one.comparison.folds == 1 else one.comparison.trainings,
         )
         for one in correct(compared)
     )
