@@ -91,6 +91,44 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 0.93 <= covered / 2000 <= 0.98
 
 
+@given(st.integers(1, 3), st.integers(2, 5), st.integers(10, 60), st.integers(0, 2**32 - 1))
+def test_differences_of_folds_are_weighted_by_their_images(seeds, folds, images, seed):
+    generator = np.random.default_rng(seed)
+    ours, base = generator.random((2, seeds, images)) < 0.7
+    of_image = generator.permuted(np.tile(np.arange(images) % folds, (seeds, 1)), axis=1)
+    found = intervals.differences(ours, base, of_image)
+    value = ours.mean() - base.mean()
+    assert np.mean(found) == pytest.approx(value)
+    here = [of_image == fold for fold in range(folds)]
+    own = [((ours * 1.0 - base) * one).sum(axis=1) / one.sum(axis=1) - value for one in here]
+    shares = [one.mean(axis=1) for one in here]
+    weighted = value + folds * np.multiply(own, shares)
+    assert found == pytest.approx(weighted.T.ravel().tolist())
+
+
+@pytest.mark.parametrize("lost", [4, 40])
+def test_folds_that_differ_widen_an_interval_and_folds_that_do_not_leave_it(lost):
+    base, fold = np.ones((1, 1000), dtype=bool), np.arange(1000)[None, :] % 4
+    alike, different = base.copy(), base.copy()
+    alike[0, :lost] = different[0, : 4 * lost : 4] = False
+    even, uneven = (intervals.compare(ours, base, folds=fold) for ours in (alike, different))
+    alone = intervals.compare(alike, base)
+    assert even.difference.low == pytest.approx(alone.difference.low)
+    assert even.p_not_inferior == pytest.approx(alone.p_not_inferior)
+    assert uneven.difference.low < alone.difference.low - 0.001
+    # The interval at the level of the p-value ends at the margin.
+    level = uneven.p_not_inferior if lost == 4 else 1 - uneven.p_not_inferior
+    found = intervals.compare(different, base, one_sided=level, folds=fold).difference
+    assert (found.low if lost == 4 else found.high) == pytest.approx(-intervals.MARGIN)
+
+
+def test_trainings_are_told_as_seeds_and_folds():
+    base, fold = np.ones((3, 20), dtype=bool), np.tile(np.arange(20) % 5, (3, 1))
+    assert intervals.compare(base[:1], base[:1]).trainings == "one seed"
+    assert intervals.compare(base[:1], base[:1], folds=fold[:1]).trainings == "5 folds"
+    assert intervals.compare(base, base, folds=fold).trainings == "3 seeds of 5 folds"
+
+
 def test_other_images_or_seeds_are_not_compared():
     for ours, base in (((1, 3), (1, 2)), ((2, 3), (1, 3)), ((1, 0), (1, 0))):
         with pytest.raises(ValueError, match="the same seeds and images"):

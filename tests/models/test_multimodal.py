@@ -132,66 +132,60 @@ def test_a_path_that_automm_would_split_is_refused(make_task):
 
 
 def folded(task, folds=3):
-    """Return a task of the same pictures in folds, tested as they are and darker."""
+    """Return a task of the same pictures in folds, tested twice; the third class has one picture."""
     pictures = pd.concat([task.train, task.validation, *task.tests], ignore_index=True)
+    rare = pictures["label"] == "brick"
+    pictures = pictures[~rare | (rare.cumsum() == 1)].reset_index(drop=True)
     of_row = pd.Series(pictures.groupby("label").cumcount().to_numpy() % folds)
     return replace(task, train=pictures, validation=pictures[:0], tests=(pictures, pictures), folds=of_row)
 
 
-@pytest.mark.slow
 def test_each_fold_is_predicted_by_a_network_that_did_not_see_it(make_task, monkeypatch):
-    fitted_on, seen = [], []
+    fits, seen = [], []
     fit = MultiModalPredictor.fit
 
-    def noting(self, images, **settings):
-        fitted_on.append(({*images["image"]}, {*settings["tuning_data"]["image"]}, settings["seed"], self.path))
-        return fit(self, images, **settings)
+    def noting(self, images, tuning_data, **settings):
+        fits.append((images, tuning_data, settings["seed"], settings["time_limit"], self.path))
+        return fit(self, images, tuning_data=tuning_data, **settings)
 
     monkeypatch.setattr(MultiModalPredictor, "fit", noting)
-    budget = replace(BUDGET, epochs=2, folds=3)
-    task = replace(folded(make_task(budget=budget, variant=LITE0)), on_epoch=lambda *event: seen.append(event))
-    found = multimodal.fit_predict(task)
-    pictures = task.train["image"]
-    for fold, (trained, validated, _, path) in enumerate(fitted_on):
-        assert trained | validated == {*pictures[task.folds != fold]}
-        assert validated == {*pictures[task.folds == (fold + 1) % 3]}
-        assert not trained & validated
-        assert path == str(task.model_folder / f"fold-{fold}")
-    assert len({seed for *_, seed, _ in fitted_on}) == 3
+    budget = replace(BUDGET, epochs=2, folds=3, time_limit=10_000)
+    task = folded(make_task(("coffee", "grass", "brick"), budget, variant=LITE0))
+    found = multimodal.fit_predict(replace(task, on_epoch=lambda *event: seen.append(event)))
     same, again = (one.probabilities for one in found.predictions)
-    assert list(same.index) == list(pictures.index)
+    for fold, (trained, validated, *_, path) in enumerate(fits):
+        held, following = task.folds == fold, task.folds == (fold + 1) % 3
+        assert [*trained.index] == [*task.train.index[~held & ~following]]
+        # A class that is not in the training has no number for the validation, and no probability.
+        known = task.train["label"].isin(trained["label"])
+        assert [*validated.index] == [*task.train.index[following & known]]
+        assert (same["brick"][held] > 0).all() == ("brick" in set(trained["label"]))
+        assert path == str(task.model_folder / f"fold-{fold}")
+        own = MultiModalPredictor.load(path).predict_proba(task.train.loc[held, ["image"]])
+        assert np.allclose(own, same.loc[held, own.columns], atol=1e-6)
+    assert [same.index.tolist(), same.columns.tolist()] == [[*range(41)], ["brick", "coffee", "grass"]]
     assert np.array_equal(same, again)
-    for fold in range(3):
-        predictor = MultiModalPredictor.load(str(task.model_folder / f"fold-{fold}"))
-        own = predictor.predict_proba(task.train.loc[task.folds == fold, ["image"]])
-        assert np.allclose(own, same[task.folds == fold], atol=1e-6)
+    assert len({seed for _, _, seed, *_ in fits}) == 3
+    limits = [limit for *_, limit, _ in fits]
+    assert limits[0] == 10_000
+    assert limits[0] > limits[1] > limits[2] > 0, "the time is for all folds together"
     assert [epoch for epoch, _ in seen] == [1, 2, 3, 4, 5, 6]
     curves = np.array([accuracy for _, accuracy in seen]).reshape(3, 2)
     assert found.curve == pytest.approx(tuple(curves.mean(axis=0)))
 
 
-@pytest.mark.slow
-def test_a_class_that_a_fold_has_alone_is_unknown_to_its_network_and_not_validated(make_task):
-    task = folded(make_task(classes=("coffee", "grass", "brick"), budget=replace(BUDGET, folds=3), variant=LITE0))
-    (rare,) = task.train.index[task.train["label"] == "brick"][:1]
-    kept = (task.train["label"] != "brick") | (task.train.index == rare)
-    pictures = task.train[kept].reset_index(drop=True)
-    of_row = task.folds[kept].reset_index(drop=True)
-    alone = replace(task, train=pictures, validation=pictures[:0], tests=(pictures,), folds=of_row)
-    (found,) = multimodal.fit_predict(alone).predictions
-    fold = int(of_row[pictures["label"] == "brick"].iloc[0])
-    assert list(found.probabilities.columns) == ["brick", "coffee", "grass"]
-    # Neither the network that predicts it nor the one that it would validate knows the class.
-    unknown = of_row.isin([fold, (fold - 1) % 3])
-    assert (found.probabilities["brick"][unknown] == 0).all()
-    assert (found.probabilities["brick"][~unknown] > 0).all()
+def test_what_fails_in_one_fold_fails_the_trial(make_task):
+    task = folded(make_task(budget=replace(BUDGET, folds=3), variant=LITE0))
+    phases = []
 
+    def on_phase(name):
+        phases.append(name)
+        if phases.count("fit") == 2:
+            Path(task.train["image"][5]).write_bytes(b"no image")
 
-@pytest.mark.slow
-def test_a_fold_without_time_fails_the_trial(make_task):
-    budget = replace(BUDGET, epochs=500, time_limit=3, folds=3)
-    with pytest.raises(ModelError, match="of 500 epochs"):
-        multimodal.fit_predict(folded(make_task(budget=budget, variant=LITE0)))
+    with pytest.raises(ModelError, match="could not read"):
+        multimodal.fit_predict(replace(task, on_phase=on_phase))
+    assert phases == ["fit", "predict"] * 2
 
 
 def test_two_folds_leave_nothing_to_train_on():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from agbench.core.condition import JPEG, Budget, Condition, Preprocessing
 from agbench.core.environment import describe
+from agbench.models.registry import FOLD
 from agbench.store.metrics import SWEEP_PHASES, Metrics
 from agbench.store.outcome import Failure, Result, Status, Usage
 from agbench.store.record import ENVIRONMENT, PREDICTIONS, Record
@@ -40,6 +42,12 @@ def condition(
     """A condition of a data set that does not exist."""
     budget = DEEP if model.startswith("automm") else TABULAR
     return Condition(dataset, "f" * 16, Preprocessing.at(level, codec, noise), model, budget, seed)
+
+
+def folded(dataset: str, model: str, level: float, seed: int = 0, folds: int = 5) -> Condition:
+    """A condition by which every image is predicted out of fold."""
+    of = condition(dataset, model, level, seed)
+    return replace(of, budget=replace(of.budget, folds=folds))
 
 
 def crossed(base: Condition, level: float, codec: str = JPEG) -> Condition:
@@ -72,12 +80,13 @@ def result(of: Condition, share: float, images: int = 200, title: str = "Made up
     ids = [f"{number % 10}/{number:05}.png" for number in range(images)]
     size = round(10_000 * images * (0.1 + 0.9 * of.train.level**2) * SAVED.get(of.train.codec, 1))
     encoded = {"writing_images": 5.0 * images, "writing_seconds_encode": 0.01 * images * of.train.level}
+    folds = {} if of.budget.folds is None else {FOLD: np.arange(images) % of.budget.folds}
     unreadable = [{"image_id": HOSTILE, "problem": HOSTILE}]
     return Result(
         condition=of,
         accuracy=float(right.mean()),
         predictions=pd.DataFrame(
-            {"image_id": ids, "label": labels, "predicted": predicted, "probability": 0.5}
+            {"image_id": ids, "label": labels, "predicted": predicted, "probability": 0.5, **folds}
         ).sample(frac=1, random_state=1),
         curve=tuple(share * (1 - 0.5 ** (epoch + generator.uniform())) for epoch in range(1, 7))
         if of.model.startswith("automm")

@@ -20,7 +20,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from agbench.analysis.gather import gather
 from agbench.core.workspace import Workspace
+from agbench.reporting.figures import charts
+from tests.reporting import made
 from tests.reporting.conftest import report
 
 MARGIN = 0.01
@@ -629,3 +632,76 @@ def test_the_page_shows_what_the_files_hold(reported):
                     path.stem,
                     line,
                 )
+
+
+FOLDED = (0.9, 0.6, 0.3)
+
+
+def fold_differences(ours, base):
+    """Differences of folds, each weighted by its images: their mean is that of all, and they vary as it does."""
+    one = pd.DataFrame({"off": (ours.label == ours.predicted) * 1.0 - (base.label == base.predicted)})
+    value, folds = one.off.mean(), ours.fold.nunique()
+    return value + folds * (one.off - value).groupby(ours.fold).sum().to_numpy() / len(one)
+
+
+@pytest.mark.parametrize("images", [203, 2001])
+def test_the_interval_of_a_network_with_folds_is_at_least_that_of_its_folds(tmp_path, images):
+    model, own = "automm:efficientnet_b0", Workspace(tmp_path)
+    made.fill(own.results, [made.folded("dtd", model, level) for level in (1.0, *FOLDED)], images)
+    folder, stored = report(own, "csv"), Stored(own.results)
+    trials = {
+        level: stored.predictions[stored.find(model, level)[0][-1].info.run_id].reset_index()
+        for level in (1.0, *FOLDED)
+    }
+    found = np.array([fold_differences(trials[level], trials[1.0]) for level in FOLDED])
+    variances = found.var(axis=1, ddof=1)
+    rising = IsotonicRegression().fit_transform(range(3), variances)
+    with (folder / "tables" / "differences.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    ends, p_values = [], []
+    for place, level in enumerate(FOLDED):
+        alike = np.isclose(rising, rising[place], rtol=1e-9).sum() if rising[place] > variances.mean() else 3
+        freedom = 4 * alike / (1 + 0.25 * (alike - 1))
+        error = math.sqrt(max(variances.mean(), rising[place]) / 5)
+
+        def ends_at(alpha, level=level, freedom=freedom, error=error):
+            value, low, high = interval(stored.right(model, level), stored.right(model, 1.0), alpha)
+            reach = t.isf(alpha, freedom) * error
+            return value, min(low, value - reach), max(high, value + reach)
+
+        ends.append(ends_at(0.025))
+        side = 1 if ends[-1][0] > -MARGIN else 2
+        p = brentq(lambda alpha, side=side, at=ends_at: at(alpha)[side] + MARGIN, 1e-9, 0.5 - 1e-9)
+        p_values.append(p if side == 1 else 1 - p)
+    for row, level, end, p in zip(rows, FOLDED, ends, multipletests(p_values, method="holm")[1], strict=True):
+        assert (row["model"], float(row["level"])) == (f"{model} (folds 5)", level)
+        check(row, "difference", end)
+        assert float(row["non-inferiority p (Holm)"]) == pytest.approx(p, abs=1e-9)
+        assert row["seeds"] == "5 folds"
+        assert "this training" not in row["verdict"]
+
+
+def test_models_with_folds_go_with_folds_and_say_that_images_are_predicted_out_of_fold(tmp_path):
+    deep, own = "automm:efficientnet_b0", Workspace(tmp_path)
+    conditions = [made.folded("dtd", model, level) for model in (deep, "tabular:dct") for level in (1.0, 0.3)]
+    store = made.fill(own.results, conditions, images=1000)
+    plain = [made.condition("dtd", model, level) for model in (deep, "tabular:dct") for level in (1.0, 0.3)]
+    made.fill(own.results, plain)
+    assert all(record.correctness.folds is not None for record in store.records()[:4])
+    assert all(record.correctness.folds is None for record in store.records()[4:])
+    assert "out of fold" in charts.over_level(gather("dtd", store.records())).y_label
+    folder = report(own, "md", "csv")
+    tables = {}
+    for name in ("accuracy", "tolerance", "margins", "differences", "tabular"):
+        with (folder / "tables" / f"{name}.csv").open(newline="") as file:
+            tables[name] = list(csv.DictReader(file))
+    names = {f"{deep} (folds 5)", f"{deep} (AutoGluon's defaults)"}
+    assert names <= set(tables["accuracy"][0])
+    for name in ("tolerance", "margins"):
+        of = {row["model"]: row["of"] for row in tables[name]}
+        assert [of[name] for name in sorted(names)] == ["this training", "5 folds"]
+    pairs = {(row["model"].partition(" (")[2], row["deep"].partition(" (")[2]) for row in tables["tabular"]}
+    assert pairs == {("folds 5)", "folds 5)"), ("AutoGluon's defaults)", "AutoGluon's defaults)")}
+    page = (folder / "report.md").read_text()
+    assert "every image is predicted out of fold" in page
+    assert "A network without folds was trained once for each level" in page

@@ -15,6 +15,7 @@ from agbench.core import environment
 from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import load_prepared
+from agbench.data.splits import folds
 from agbench.runner import sweep
 from agbench.runner.plan import make_plan
 from agbench.store.outcome import Status
@@ -204,3 +205,22 @@ def test_results_of_other_versions_are_run_again(swept):
     ]
     plan = make_plan(conditions, older)
     assert (len(plan.done), len(plan.outdated), len(plan.todo)) == (0, 4, 4)
+
+
+def test_with_folds_every_image_is_predicted_once_by_networks_that_are_kept(on_cluster, plain_images, tmp_path):
+    command = ["run", "--dataset", plain_images, "--models", "automm:efficientnet_lite0", "--levels", "1.0"]
+    command += ["--quick", "--epochs", "1", "--image-size", "32"]
+    done = on_cluster("--workspace", tmp_path, *command, "--folds", "3", "--keep-models")
+    assert done.returncode == 0, done.stderr
+    (record,) = Store(tmp_path / "results").records()
+    index = load_prepared("photos", tmp_path / "datasets").index.set_index("image_id")
+    assert sorted(record.predictions.index) == sorted(index.index)
+    drawn = folds(index["label"], index["group"], 3, seed=0)
+    assert record.predictions["fold"].to_dict() == drawn.to_dict()
+    assert record.metrics["images_predicted"] == 60
+    models = tmp_path / "results" / "models" / record.condition.id
+    assert sorted(path.name for path in models.iterdir()) == ["fold-0", "fold-1", "fold-2"]
+    refused = on_cluster("--workspace", tmp_path, *command, "--folds", "2")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].endswith("use --folds 3 or more")
+    assert len(Store(tmp_path / "results").records()) == 1
