@@ -72,7 +72,7 @@ class Cell:
         wanted = set(seeds)
         found = [record.correctness.folds for record in self.records if record.condition.seed in wanted]
         known = [folds for folds in found if folds is not None]
-        return np.stack(known) if self.is_network and known else None
+        return np.stack(known) if self.is_network and known and len(known) == len(found) else None
 
     @property
     def spread(self) -> float | None:

@@ -159,7 +159,7 @@ def _name(key: tuple[str, Budget, str | None], keys: list[tuple[str, Budget, str
     if kind_of(model) is Kind.DEEP:
         shared = {setting for setting in shared if setting[0] != "folds"}  # on other images than what has none
     own = {name: value for name, value in budget.settings().items() if (name, value) not in shared}
-    words = [] if len({one for _, one, _ in others}) == 1 and not own else [str(Budget.from_dict(own))]
+    words = [str(Budget.from_dict(own))] if own else []
     if len({one for *_, one in others}) > 1:
         words.append(f"weights {weights[:8]}" if weights else "its own weights")
     return f"{model} ({', '.join(words)})" if words else model

@@ -171,7 +171,7 @@ class Budget:
     preset: str | None = _setting("AutoGluon's, such as medium_quality or best_quality.", metavar="NAME")
     learners: tuple[str, ...] | None = _setting("TabularPredictor's.", metavar="GBM,CAT,XGB")
     time_limit: float | None = _setting("Seconds for fitting.", above=0, metavar="S")
-    folds: int | None = _setting("Every image out of fold: a training each.", least=2)
+    folds: int | None = _setting("Predict every image, out of fold: a training each.", least=2)
 
     def __post_init__(self) -> None:
         for one in fields(self):

@@ -695,13 +695,13 @@ def test_models_with_folds_go_with_folds_and_say_that_images_are_predicted_out_o
     for name in ("accuracy", "tolerance", "margins", "differences", "tabular"):
         with (folder / "tables" / f"{name}.csv").open(newline="") as file:
             tables[name] = list(csv.DictReader(file))
-    names = {f"{deep} (folds 5)", f"{deep} (AutoGluon's defaults)"}
+    names = {deep, f"{deep} (folds 5)"}
     assert names <= set(tables["accuracy"][0])
     for name in ("tolerance", "margins"):
         of = {row["model"]: row["of"] for row in tables[name]}
         assert [of[name] for name in sorted(names)] == ["this training", "5 folds"]
-    pairs = {(row["model"].partition(" (")[2], row["deep"].partition(" (")[2]) for row in tables["tabular"]}
-    assert pairs == {("folds 5)", "folds 5)"), ("AutoGluon's defaults)", "AutoGluon's defaults)")}
+    pairs = {(row["model"], row["deep"]) for row in tables["tabular"]}
+    assert pairs == {("tabular:dct", deep), ("tabular:dct (folds 5)", f"{deep} (folds 5)")}
     page = (folder / "report.md").read_text()
     assert "every image is predicted out of fold" in page
     assert "A network without folds was trained once for each level" in page
