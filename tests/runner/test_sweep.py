@@ -207,7 +207,9 @@ def test_results_of_other_versions_are_run_again(swept):
     assert (len(plan.done), len(plan.outdated), len(plan.todo)) == (0, 4, 4)
 
 
-def test_with_folds_every_image_is_predicted_once_by_networks_that_are_kept(on_cluster, plain_images, tmp_path):
+def test_with_folds_every_image_is_predicted_once_by_networks_that_are_kept(
+    agbench, on_cluster, plain_images, tmp_path
+):
     command = ["run", "--dataset", plain_images, "--models", "automm:efficientnet_lite0", "--levels", "1.0"]
     command += ["--quick", "--epochs", "1", "--image-size", "32"]
     done = on_cluster("--workspace", tmp_path, *command, "--folds", "3", "--keep-models")
@@ -220,6 +222,9 @@ def test_with_folds_every_image_is_predicted_once_by_networks_that_are_kept(on_c
     assert record.metrics["images_predicted"] == 60
     models = tmp_path / "results" / "models" / record.condition.id
     assert sorted(path.name for path in models.iterdir()) == ["fold-0", "fold-1", "fold-2"]
+    plan = agbench("--workspace", tmp_path, *command, "--folds", "3", "--dry-run").stdout
+    assert "photos: out of fold, 60 images can exclude a loss of" in plan
+    assert "as test images" not in plan
     refused = on_cluster("--workspace", tmp_path, *command, "--folds", "2")
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1].endswith("use --folds 3 or more")
