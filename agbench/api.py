@@ -6,6 +6,7 @@ a few calls of the functions below them, where the orchestration is written once
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from agbench.core.arguments import as_float, as_path, checked, filled, integers,
 from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
 from agbench.core.progress import Progress, seconds_of
-from agbench.core.step import OnProgress
+from agbench.core.step import OnProgress, Step
 from agbench.core.workspace import Workspace
 from agbench.data import groups
 from agbench.data.catalogue import Catalogue
@@ -43,11 +44,13 @@ if TYPE_CHECKING:
     from agbench.compression.result import Compressed
     from agbench.recommendation.answer import Recommendation
     from agbench.recommendation.question import Question
+    from agbench.recommendation.until import Decisions
     from agbench.reporting.build import Report
     from agbench.reporting.pages.comparison import ComparisonPage
     from agbench.runner.estimate import Estimate
     from agbench.runner.events import Ended
     from agbench.runner.plan import Plan
+    from agbench.store.record import Record
     from agbench.store.store import Store
 
 AnyDataset = Dataset | str | PathLike[str]
@@ -65,6 +68,9 @@ _FULL_STUDIES, _QUICK_STUDIES = ("compression", "storage", "tabular"), ("quick",
 
 MOST_LOOKED_AT = 5000
 """Images among which related ones are looked for: of each class as many."""
+
+CLOSING_SECONDS = 10.0
+"""Seconds of a budget of time that are kept for stopping trials and workers, and for the answer; half at most."""
 
 Say = Callable[[str], None]
 """Receives a line about what is being done."""
@@ -167,6 +173,8 @@ def run(
     loaders: int | None = None,
     name: str | None = None,
     fresh: bool = False,
+    until_decided: float | None = None,
+    time_budget: float | str | None = None,
     workspace: AnyPath | None = None,
 ) -> pd.DataFrame:
     """Run the missing trials of studies, and return all of their trials.
@@ -207,13 +215,19 @@ def run(
         Name of the sweep, for `report`, `compare` and `results`.
     fresh : bool
         Whether no older result is reused; with `name`, only those of that name are.
+    until_decided : float, optional
+        Loss of accuracy, above 0 and below 1: folds and seeds are added until it is decided of each level whether
+        it loses as much, or more of them would probably not decide it. All verdicts are corrected for these looks.
+    time_budget : float or str, optional
+        Seconds, or a duration such as ``"2h"``, in which all is to be over: trials in flight are stopped then.
     workspace : str or Path, optional
         As in `load_dataset`; a `Dataset` knows its own.
 
     Returns
     -------
     DataFrame
-        One row per condition, its last trial, also where it failed; columns as in `results`.
+        One row per condition, its last trial, also where it failed; columns as in `results`. With
+        `until_decided`, the state of each level is printed on standard error.
 
     Raises
     ------
@@ -228,6 +242,7 @@ def run(
     """
     if budget is not None:
         checked("budget", budget, Budget, "an agbench.Budget, such as Budget(epochs=3)")
+    deadline = deadline_in(_seconds(time_budget))
     request = RunRequest(
         studies=texts("studies", studies) or (),
         models=texts("models", models),
@@ -240,11 +255,21 @@ def run(
         config=ExecutionConfig(workers, address, retries, keep_models, per_gpu, loaders),
         name=name,
         fresh=checked("fresh", fresh, bool, "true or false"),
+        until_decided=until_decided,
     )
-    images, place = _prepared(dataset, workspace, lambda name: request.conditions(request.chosen(), name, ""))
+
+    def check(name: str) -> None:
+        request.conditions(request.chosen(), name, "")
+
+    images, place = _prepared(dataset, workspace, check, deadline)
     planned = plan_run(request, images, place, Progress().say)
-    execute(planned, Progress().say)
     wanted = {condition.id for condition in planned.conditions}
+    if until_decided is None:
+        execute(planned, Progress().say, deadline)
+    else:
+        decisions, _ = decide(planned, until_decided, Progress().say, deadline)
+        Progress().say(decisions.text())
+        wanted |= {condition.id for condition in decisions.conditions()}
     last = {record.condition.id: record for record in read_records(place.results) if record.condition.id in wanted}
     return table_of(last.values())
 
@@ -281,7 +306,7 @@ def recommend(
     image_size : int, optional
         Side in pixels to which a probe scales images; by default its backbone's own.
     budget : float or str, optional
-        Seconds, or a duration such as ``"10m"``, after which no further trial is started.
+        Seconds, or a duration such as ``"10m"``, in which the best answer so far is to be there.
     confirm : bool
         Whether a deep model is fine-tuned at the original and at the level found.
     quick : bool
@@ -305,7 +330,7 @@ def recommend(
     >>> patches = agbench.load_dataset("patches", workspace=tempfile.mkdtemp())
     >>> answer = agbench.recommend(patches, margin=0.05, codecs=["jpeg", "webp"])  # doctest: +SKIP
     """
-    started = time.monotonic()
+    deadline = deadline_in(_seconds(budget))
     question = make_question(
         margin=margin,
         codecs=texts("codecs", codecs) or (),
@@ -317,8 +342,8 @@ def recommend(
         budget=_seconds(budget),
     )
     config = ExecutionConfig(workers, address)
-    images, place = _prepared(dataset, workspace)
-    return find_level(images, place, question, config, started)
+    images, place = _prepared(dataset, workspace, deadline=deadline)
+    return find_level(images, place, question, config, deadline)
 
 
 def compress(
@@ -558,11 +583,13 @@ class RunRequest:
         Name of the sweep.
     fresh : bool
         Whether no older result is reused.
+    until_decided : float, optional
+        Loss of accuracy that is to be decided of each level.
 
     Raises
     ------
     UserError
-        If the name is none that a sweep can have.
+        If the name is none that a sweep can have, or the loss is none.
     """
 
     studies: tuple[str, ...] = ()
@@ -576,10 +603,16 @@ class RunRequest:
     config: ExecutionConfig = field(default_factory=ExecutionConfig)
     name: str | None = None
     fresh: bool = False
+    until_decided: float | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None:
             check_sweep_name(self.name)
+        if self.until_decided is not None:
+            # It imports the analysis, which help must not.
+            from agbench.recommendation.question import check_margin
+
+            check_margin(self.until_decided)
 
     def chosen(self) -> list[study.Study]:
         """Return the studies that are asked for, as they are with the model hub."""
@@ -632,6 +665,8 @@ class PlannedRun:
         Start of the sweep, in milliseconds since 1970.
     estimate : Estimate
         Seconds of the data set's trials that were run before.
+    set_aside : frozenset of str
+        Ids of runs in the store that are not reused.
     """
 
     request: RunRequest
@@ -642,6 +677,11 @@ class PlannedRun:
     plan: Plan
     started: int
     estimate: Estimate
+    set_aside: frozenset[str]
+
+    def stored(self) -> list[Record]:
+        """Return the trials that the store has now and that may be used, the oldest first."""
+        return [one for one in self.store.records(self.dataset.name) if one.run_id not in self.set_aside]
 
     def counts(self) -> str:
         """Return in a line how many conditions are done and how many are to be run."""
@@ -652,7 +692,11 @@ class PlannedRun:
 
 
 def prepare_images(
-    selection: ImageSelection, workspace: Workspace, progress: Progress, fresh: bool = False
+    selection: ImageSelection,
+    workspace: Workspace,
+    progress: Progress,
+    fresh: bool = False,
+    deadline: float = math.inf,
 ) -> Dataset:
     """Return the data set that is meant, prepared where that has not been done.
 
@@ -666,12 +710,28 @@ def prepare_images(
         Shows the steps.
     fresh : bool
         Whether an earlier preparation is replaced.
+    deadline : float
+        Result of `deadline_in`.
+
+    Raises
+    ------
+    UserError
+        If the images can't be prepared, or not before the deadline.
     """
+
+    def advance(step: Step) -> None:
+        if time.monotonic() >= deadline:
+            raise UserError(
+                f"nothing is known yet: the budget of time ended while {step.what}; with a longer one the same "
+                "command goes on"
+            )
+        progress.advance(step)
+
     spec = selection.spec(workspace.datasets)
     request = selection.request(spec, fresh)
     with progress:
-        dataset = prepare(spec, workspace.datasets, request, environment.available_cpus(), progress.advance)
-        return _with_relatives(dataset, progress.advance)
+        dataset = prepare(spec, workspace.datasets, request, environment.available_cpus(), advance)
+        return _with_relatives(dataset, advance)
 
 
 def _with_relatives(dataset: Dataset, on_progress: OnProgress) -> Dataset:
@@ -721,8 +781,10 @@ def plan_run(request: RunRequest, dataset: Dataset, workspace: Workspace, say: S
     records = store.records(dataset.name)
     reusable = [record for record in records if not request.fresh or request.name in record.sweeps]
     plan = make_plan(conditions, reusable)
-    estimate = Estimate(records)
-    return PlannedRun(request, dataset, workspace, store, tuple(conditions), plan, started, estimate)
+    set_aside = frozenset(record.run_id for record in records) - {record.run_id for record in reusable}
+    return PlannedRun(
+        request, dataset, workspace, store, tuple(conditions), plan, started, Estimate(records), set_aside
+    )
 
 
 def _check_sizes(dataset: Dataset, conditions: Iterable[Condition]) -> None:
@@ -740,7 +802,7 @@ def _check_sizes(dataset: Dataset, conditions: Iterable[Condition]) -> None:
             )
 
 
-def execute(planned: PlannedRun, say: Say) -> list[Ended]:
+def execute(planned: PlannedRun, say: Say, deadline: float = math.inf) -> list[Ended]:
     """Run what is left of a plan, show its progress on standard error, and return the trials that failed.
 
     Parameters
@@ -749,6 +811,8 @@ def execute(planned: PlannedRun, say: Say) -> list[Ended]:
         Result of `plan_run`.
     say : callable
         Receives a line about what is to be run.
+    deadline : float
+        Result of `deadline_in`.
     """
     plan, name = planned.plan, planned.request.name
     if name is not None:
@@ -760,15 +824,65 @@ def execute(planned: PlannedRun, say: Say) -> list[Ended]:
         return []
     from agbench.runner import sweep
     from agbench.runner.display import Display
+    from agbench.runner.events import Ended
 
     sweeps = {} if name is None else {name: planned.started}
     running = sweep.run(
-        plan.todo, planned.dataset, planned.workspace, planned.store, planned.request.config, sweeps
+        plan.todo, planned.dataset, planned.workspace, planned.store, planned.request.config, sweeps, deadline
     )
+    left = {condition.id for condition in plan.todo}
     with Display(len(plan.todo)) as display, closing(running) as events:
         for event in events:
             display.show(event)
+            if isinstance(event, Ended):
+                left.discard(event.condition.id)
+    if left:
+        say(f"the budget of time holds no more, {len(left)} conditions are left: the same command goes on")
     return [event for event, _ in display.failures]
+
+
+def decide(
+    planned: PlannedRun, margin: float, say: Say, deadline: float = math.inf
+) -> tuple[Decisions, list[Ended]]:
+    """Run a plan and what follows until its levels are decided, and show the progress on standard error.
+
+    Parameters
+    ----------
+    planned, say, deadline
+        As in `execute`.
+    margin : float
+        Loss of accuracy that is to be decided of each level.
+
+    Returns
+    -------
+    tuple of (Decisions, list of Ended)
+        What is decided, and the trials that failed.
+    """
+    from agbench.recommendation.until import prospects, run_until_decided
+    from agbench.runner.display import Display
+
+    request = planned.request
+    for line in prospects(planned.dataset, planned.conditions, margin):
+        say(f"{planned.dataset.name}: {line}")
+    with Display(None) as display:
+        decisions = run_until_decided(
+            planned.dataset,
+            planned.workspace,
+            planned.store,
+            planned.conditions,
+            margin,
+            planned.stored,
+            request.config,
+            {} if request.name is None else {request.name: planned.started},
+            deadline,
+            display.show,
+        )
+    return decisions, [event for event, _ in display.failures]
+
+
+def deadline_in(seconds: float | None) -> float:
+    """Return the time on `time.monotonic` when trials have to end, so that all is over in so many seconds."""
+    return math.inf if seconds is None else time.monotonic() + seconds - min(CLOSING_SECONDS, seconds / 2)
 
 
 def make_question(
@@ -808,7 +922,7 @@ def make_question(
 
 
 def find_level(
-    dataset: Dataset, workspace: Workspace, question: Question, config: ExecutionConfig, started: float
+    dataset: Dataset, workspace: Workspace, question: Question, config: ExecutionConfig, deadline: float
 ) -> Recommendation:
     """Return the answer to a question, and show the progress of its trials on standard error.
 
@@ -822,8 +936,8 @@ def find_level(
         What is asked.
     config : ExecutionConfig
         How trials are executed.
-    started : float
-        Time on `time.monotonic` from which the question's budget counts.
+    deadline : float
+        Result of `deadline_in`.
     """
     from agbench.analysis.clusters import Clusters
     from agbench.analysis.outlook import out_of_reach, outlook
@@ -833,7 +947,7 @@ def find_level(
     for remark in dataset.remarks():
         Progress().say(f"{dataset.name}: {remark}")
     if question.budget is not None:
-        question = replace(question, budget=max(question.budget - (time.monotonic() - started), 0.0))
+        question = replace(question, budget=max(deadline - time.monotonic(), 0.0))
     clusters = Clusters.of_groups(len(dataset.index), dataset.group_numbers)
     for line in (
         outlook(clusters, question.one_sided),
@@ -886,7 +1000,10 @@ def write_reports(
 
 
 def _prepared(
-    dataset: AnyDataset, workspace: AnyPath | None, check: Callable[[str], object] = lambda name: None
+    dataset: AnyDataset,
+    workspace: AnyPath | None,
+    check: Callable[[str], None] = lambda name: None,
+    deadline: float = math.inf,
 ) -> tuple[Dataset, Workspace]:
     """Return a data set and its workspace; `check` is called with its name before it is downloaded."""
     place = _workspace_of(dataset, workspace)
@@ -894,7 +1011,7 @@ def _prepared(
         return dataset, place
     selection = _selection(dataset, place)
     check(selection.spec(place.datasets).name)
-    return prepare_images(selection, place, Progress()), place
+    return prepare_images(selection, place, Progress(), deadline=deadline), place
 
 
 def _workspace_of(dataset: object, workspace: AnyPath | None) -> Workspace:

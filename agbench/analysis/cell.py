@@ -11,7 +11,7 @@ import numpy as np
 
 from agbench.analysis import intervals
 from agbench.analysis.clusters import Groups
-from agbench.analysis.intervals import MARGIN, Bools, Comparison, Folds, Interval
+from agbench.analysis.intervals import MARGIN, ONE_SIDED, Bools, Comparison, Folds, Interval
 from agbench.analysis.spread import Spread, pooled
 from agbench.core.condition import ORIGINAL_LEVEL
 from agbench.models.registry import Kind, kind_of
@@ -58,6 +58,11 @@ class Cell:
     def is_network(self) -> bool:
         """Whether its model is a network that is trained, of which each training is one draw of many."""
         return kind_of(self.records[0].condition.model) is Kind.DEEP
+
+    @property
+    def looks(self) -> int:
+        """Number of points at which its comparison may be looked at while trainings are added."""
+        return max(record.looks for record in self.records)
 
     def right(self, seeds: Iterable[int]) -> Bools:
         """Return which images were predicted correctly: an array of bool of shape (seeds, images)."""
@@ -126,7 +131,11 @@ def with_spreads(cells: Mapping[float, Cell]) -> dict[float, Cell]:
 
 
 def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comparison | None:
-    """Compare two cells image by image, with the seeds that both have; ``None`` where there are none."""
+    """Compare two cells image by image, with the seeds that both have; ``None`` where there are none.
+
+    Where a comparison is looked at several times while trainings are added, its interval and one-sided p-values
+    are corrected for all of these looks (Bonferroni).
+    """
     if ours is None or base is None:
         return None
     seeds = shared_seeds(ours, base)
@@ -139,17 +148,23 @@ def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comp
     spread = ours.over_trainings if ours.base is not None and ours.base.records == base.records else None
     # Folds follow from the seed and their number, so two cells have the same.
     folds = ours.folds(seeds) if ours.is_network else base.folds(seeds)
+    looks = max(ours.looks, base.looks)
     found = intervals.compare(
         ours.right(seeds),
         base.right(seeds),
         margin,
+        ONE_SIDED / looks,
         groups=ours.groups,
         is_withheld=is_withheld,
         spread=spread,
         folds=folds,
     )
-    is_one_training = found.seeds * found.folds == 1 and (ours.is_network or base.is_network)
-    return replace(found, is_one_training=is_one_training)
+    return replace(
+        found,
+        p_not_inferior=min(found.p_not_inferior * looks, 1.0),
+        p_inferior=min(found.p_inferior * looks, 1.0),
+        is_one_training=found.seeds * found.folds == 1 and (ours.is_network or base.is_network),
+    )
 
 
 def common(ours: Cell, base: Cell) -> tuple[float, float] | None:

@@ -354,12 +354,13 @@ def missing(
     margin: float = MARGIN,
     one_sided: float = ONE_SIDED,
     groups: Groups | None = None,
+    spread: Spread | None = None,
 ) -> tuple[int | None, int | None]:
     """Return about how much more evidence of the same kind would exclude a loss of the margin.
 
     Parameters
     ----------
-    ours, base, margin, one_sided, groups
+    ours, base, margin, one_sided, groups, spread
         As in `compare`, where that does not show it.
 
     Returns
@@ -370,7 +371,7 @@ def missing(
     """
     table = np.mean([_table(*pair) for pair in zip(ours, base, strict=True)], axis=0)
     per_seed = differences(ours, base)
-    value, deviation = float(np.mean(per_seed)), Spread.of(per_seed).deviation
+    value, spread = float(np.mean(per_seed)), spread or Spread.of(per_seed)
     seeds, images = ours.shape
     clusters = Clusters.of(ours.mean(axis=0) - base.mean(axis=0), groups)
     room = value + margin
@@ -380,7 +381,7 @@ def missing(
     def wanting(factor: float, more: int = 0) -> float:
         more_images = replace(clusters, images=round(images * factor))
         over_images = _score_reach(table * factor, more_images.quantile(one_sided), -1)
-        return math.hypot(over_images, Spread(deviation, seeds + more - 1).reach(seeds + more, one_sided)) - room
+        return math.hypot(over_images, spread.grown(seeds, seeds + more).reach(seeds + more, one_sided)) - room
 
     most = LARGEST_FACTOR
     factor = float(optimize.brentq(wanting, 1, most)) if wanting(1) > 0 >= wanting(most) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -45,6 +45,16 @@ class Spread:
         if len(differences) < 2:
             return cls()
         return cls(float(np.std(differences, ddof=1)), len(differences) - 1)
+
+    def grown(self, trainings: int, more: int) -> Spread:
+        """Return the spread as more trainings would estimate it, if the deviation stays as it is.
+
+        Examples
+        --------
+        >>> Spread.of([0.01, 0.03]).grown(2, 4).freedom
+        3.0
+        """
+        return self if trainings == 1 else replace(self, freedom=self.freedom * (more - 1) / (trainings - 1))
 
     def reach(self, trainings: int, alpha: float) -> float:
         """Return how far the interval of a mean over trainings extends to a side, by Student's t; 0 for one.

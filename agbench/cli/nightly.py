@@ -56,6 +56,8 @@ def _check_options(options: Mapping[str, Any]) -> None:
     """Raise `UserError` for options of a run that a nightly has no use for."""
     if options["sweep_name"] is not None:
         raise UserError("a nightly is named by its date: leave out --name")
+    if options["until_decided"] is not None:
+        raise UserError("a nightly runs the same trials each night: leave out --until-decided")
     if options["dry_run"]:
         raise UserError("a nightly can't be a dry run: for a plan use `agbench run --fresh --dry-run` instead")
 

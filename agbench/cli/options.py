@@ -79,6 +79,21 @@ class Share(click.ParamType[float]):
             self.fail(f"{value!r} is not a share: use 0.01, or 1%", param, ctx)
 
 
+class Duration(click.ParamType[float]):
+    """A duration in seconds: ``90s``, ``10m`` or ``1.5h``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds."""
+        from agbench.core.progress import seconds_of
+
+        try:
+            return seconds_of(str(value))
+        except UserError as error:
+            self.fail(str(error), param, ctx)
+
+
 def images_options(command: F) -> F:
     """Add the options to a command; the command collects their values with `selection_of`."""
     for option in reversed(_OPTIONS):

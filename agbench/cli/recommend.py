@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from agbench.cli.exit import Exit
-from agbench.cli.options import Listed, Share, images_options, selection_of
-from agbench.core.errors import UserError
+from agbench.cli.options import Duration, Listed, Share, images_options, selection_of
 
 if TYPE_CHECKING:
     from agbench.core.workspace import Workspace
-
-
-class _Duration(click.ParamType[float]):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from agbench.core.progress import seconds_of
-
-        try:
-            return seconds_of(str(value))
-        except UserError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -62,9 +48,9 @@ class _Duration(click.ParamType[float]):
 @click.option("--image-size", type=click.IntRange(32), help="Side in pixels that a probe sees.")
 @click.option(
     "--budget",
-    type=_Duration(),
+    type=Duration(),
     metavar="10m",
-    help="Start no trial so long after the start.  [default: no limit]",
+    help="Answer within so long, as well as can be by then.  [default: no limit]",
 )
 @click.option("--confirm", is_flag=True, help="Fine-tune a deep model at the original and at the level found.")
 @click.option("--quick", is_flag=True, help="Confirm with small images and few epochs.")
@@ -97,7 +83,7 @@ def recommend(
     from agbench.core.progress import Progress
     from agbench.runner.config import ExecutionConfig
 
-    started, command = time.monotonic(), shlex.join(["agbench", *sys.argv[1:]])
+    deadline, command = api.deadline_in(budget), shlex.join(["agbench", *sys.argv[1:]])
     selection = selection_of(options, folder)
     selection.spec(workspace.datasets)
     question = api.make_question(
@@ -110,12 +96,12 @@ def recommend(
         quick=quick,
         budget=budget,
     )
-    dataset = api.prepare_images(selection, workspace, Progress())
+    dataset = api.prepare_images(selection, workspace, Progress(), deadline=deadline)
     # MLflow takes seconds to import: what is mistyped is refused before that.
     from agbench.recommendation.search import TrialFailedError
 
     try:
-        answer = api.find_level(dataset, workspace, question, ExecutionConfig(workers, address), started)
+        answer = api.find_level(dataset, workspace, question, ExecutionConfig(workers, address), deadline)
     except TrialFailedError as error:
         click.echo(f"agbench: no answer, as a trial gave no result: {error}", err=True)
         sys.exit(Exit.FAILED_TRIALS)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agbench.cli.exit import Exit
-from agbench.cli.options import Listed, budget_of, budget_options, images_options, selection_of
+from agbench.cli.options import (
+    Duration,
+    Listed,
+    Share,
+    budget_of,
+    budget_options,
+    images_options,
+    selection_of,
+)
 
 if TYPE_CHECKING:
     from agbench.api import PlannedRun
@@ -51,6 +59,15 @@ def _study_help() -> str:
 @click.option("--retries", type=click.IntRange(0), default=1, help="Of a trial that crashed.", show_default=True)
 @click.option("--name", "sweep_name", metavar="NAME", help="Group the trials: for list, compare, report --name.")
 @click.option("--fresh", is_flag=True, help="Reuse no older result; with --name, only those of that name.")
+@click.option(
+    "--until-decided",
+    type=Share(),
+    metavar="0.01",
+    help="Add folds and seeds until it is decided of each level whether it loses so much.",
+)
+@click.option(
+    "--budget", "time_budget", type=Duration(), metavar="2h", help="End within so long, finished or not."
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be run, and what is done already.")
 @click.pass_obj
 def run(
@@ -71,6 +88,8 @@ def run(
     retries: int,
     sweep_name: str | None,
     fresh: bool,
+    until_decided: float | None,
+    time_budget: float | None,
     dry_run: bool,
     **options: Any,
 ) -> None:
@@ -83,7 +102,7 @@ def run(
     from agbench.data.dataset import is_prepared
     from agbench.runner.config import ExecutionConfig
 
-    selection, progress = selection_of(options), Progress()
+    selection, progress, deadline = selection_of(options), Progress(), api.deadline_in(time_budget)
     request = api.RunRequest(
         studies=studies,
         models=models,
@@ -96,17 +115,24 @@ def run(
         config=ExecutionConfig(workers, address, retries, keep_models, per_gpu, loaders),
         name=sweep_name,
         fresh=fresh,
+        until_decided=until_decided,
     )
     name = selection.spec(workspace.datasets).name
     request.conditions(request.chosen(), name, "")  # a mistyped model or codec is refused before a download
     if dry_run and not is_prepared(name, workspace.datasets):
         _print_unprepared(name, request.conditions(request.runnable(progress.say), name, ""))
         return
-    dataset = api.prepare_images(selection, workspace, progress)
+    dataset = api.prepare_images(selection, workspace, progress, deadline=deadline)
     planned = api.plan_run(request, dataset, workspace, progress.say)
     if dry_run:
         _print_plan(planned)
-    elif api.execute(planned, progress.say):
+        return
+    if until_decided is None:
+        failed = api.execute(planned, progress.say, deadline)
+    else:
+        decisions, failed = api.decide(planned, until_decided, progress.say, deadline)
+        click.echo(decisions.text())
+    if failed:
         sys.exit(Exit.FAILED_TRIALS)
 
 
@@ -142,7 +168,14 @@ def _print_plan(planned: PlannedRun) -> None:
         state = "done" if condition.id in done else "again" if condition.id in outdated else "to run"
         click.echo(f"{condition.id}  {state:6}  {condition}: {condition.budget}")
     click.echo(f"{len(planned.conditions)} conditions: {len(plan.done)} done, {len(plan.todo)} to run")
-    for line in _outlook(planned.dataset, planned.conditions):
+    if planned.request.until_decided is None:
+        lines: Iterable[str] = _outlook(planned.dataset, planned.conditions)
+    else:
+        from agbench.recommendation.until import prospects
+
+        found = prospects(planned.dataset, planned.conditions, planned.request.until_decided)
+        lines = [f"{planned.dataset.name}: {line}" for line in found]
+    for line in lines:
         click.echo(line)
     if plan.todo:
         allocated = sweep.allocation(planned.request.config, planned.estimate.gpu_memory(plan.todo))

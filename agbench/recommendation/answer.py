@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from agbench.analysis import intervals
-from agbench.analysis.intervals import in_points
+from agbench.analysis.intervals import Comparison, in_points
 from agbench.analysis.outlook import fewest_images
 from agbench.core import files
 from agbench.core.errors import UserError
@@ -308,17 +308,30 @@ def _measured(test: LevelTest) -> str:
 def _why_not(test: LevelTest) -> str:
     if test.is_harmful:
         return "shown to lose more"
+    return f"not decided{what_would_decide(test.comparison, test.more_images, test.more_seeds)}"
+
+
+def what_would_decide(comparison: Comparison, more_images: int | None, more_seeds: int | None) -> str:
+    """Return what would decide a comparison that is not decided, as the end of a sentence.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The comparison, without a decision.
+    more_images, more_seeds : int, optional
+        As `agbench.analysis.intervals.missing` returns them.
+    """
     ways = []
-    if test.more_images:
-        ways.append(f"about {_rounded(test.more_images):,} more images")
-    if test.more_seeds:
-        ways.append(f"{test.more_seeds} more seed{'s' if test.more_seeds > 1 else ''}")
-    if not ways and test.comparison.difference.value > -test.comparison.margin:
-        return "not decided; the seeds differ too much for so few of them: use one seed, or many more"
+    if more_images:
+        ways.append(f"about {_rounded(more_images):,} more images")
+    if more_seeds:
+        ways.append(f"{more_seeds} more seed{'s' if more_seeds > 1 else ''}")
+    if not ways and comparison.difference.value > -comparison.margin:
+        return "; the seeds differ too much for so few of them: use one seed, or many more"
     if not ways:
-        return "not decided; the best estimate is a loss of the margin or more, so more images would hardly help"
+        return "; the best estimate is a loss of the margin or more, so more images would hardly help"
     said = " (or ".join(ways) + (")" if len(ways) > 1 else "")
-    return f"not decided: {said} would, if the difference stays as it is"
+    return f": {said} would, if the difference stays as it is"
 
 
 def _rounded(count: int) -> int:

@@ -10,11 +10,15 @@ from agbench.analysis.intervals import MARGIN, ONE_SIDED, Comparison, Interval, 
 from agbench.core.arguments import as_float, checked
 from agbench.core.condition import Budget, Preprocessing
 from agbench.core.errors import UserError
+from agbench.data.dataset import Dataset
 from agbench.models import registry
 from agbench.studies import study
 
 LEVELS = study.PAPER_LEVELS[1:]
 """Levels that are bisected, from high to low: the paper's without the original."""
+
+FOLDS = 5
+"""Maximum number of folds; fewer where a class has fewer different images."""
 
 SMALLEST_SIDE = 32
 """Fewest pixels a side of what a backbone sees."""
@@ -65,16 +69,13 @@ class Question:
     confirm_budget: Budget = study.STANDARD
 
     def __post_init__(self) -> None:
-        checked("margin", self.margin, (int, float), "a number")
+        check_margin(self.margin)
         if self.image_size is not None:
             checked("image_size", self.image_size, int, "a whole number of pixels")
             if self.image_size < SMALLEST_SIDE:
                 raise UserError(
                     f"{self.image_size} is too small an image_size: use {SMALLEST_SIDE} or more pixels"
                 )
-        if not 0 < self.margin < 1:
-            margin = as_float(self.margin)
-            raise UserError(f"{margin:g} is not a margin: use a share between 0 and 1, such as 0.01")
         family, _ = registry.find_model(self.model)
         if family.kind is registry.Kind.DEEP or "folds" not in family.reads:
             raise UserError(
@@ -150,6 +151,26 @@ class LevelTest:
     def is_harmful(self) -> bool:
         """Whether a loss of more than the margin is shown."""
         return self.verdict is Verdict.INFERIOR
+
+
+def check_margin(margin: float) -> None:
+    """Raise `UserError` unless a margin is a share above 0 and below 1.
+
+    Examples
+    --------
+    >>> check_margin(2)
+    Traceback (most recent call last):
+    agbench.core.errors.UserError: 2 is not a margin: use a share between 0 and 1, such as 0.01
+    """
+    checked("margin", margin, (int, float), "a number")
+    if not 0 < margin < 1:
+        raise UserError(f"{as_float(margin):g} is not a margin: use a share between 0 and 1, such as 0.01")
+
+
+def most_folds(dataset: Dataset) -> int:
+    """Return the number of folds that a data set's images are predicted in: fewer than 5 for a small class."""
+    smallest = int(dataset.index.groupby("label")["group"].nunique().min())
+    return max(min(FOLDS, smallest), 2)
 
 
 def most_tests(levels: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.models import registry
 from agbench.recommendation.answer import Recommendation
-from agbench.recommendation.question import LEVELS, LevelTest, Question, smallest_safe
+from agbench.recommendation.question import LEVELS, LevelTest, Question, most_folds, smallest_safe
 from agbench.runner import sweep
 from agbench.runner.config import ExecutionConfig
 from agbench.runner.events import Ended, SweepEvent
@@ -28,9 +28,6 @@ from agbench.store.outcome import Failure
 from agbench.store.record import Record
 from agbench.store.store import Store
 from agbench.studies.conditions import located
-
-FOLDS = 5
-"""Maximum number of folds; fewer where a class has fewer different images."""
 
 
 class TrialFailedError(UserError):
@@ -146,24 +143,23 @@ def _trials(
     """
     store = Store(workspace.results)
     end = math.inf if asked.budget is None else time.monotonic() + asked.budget
-    with ExitStack() as stack:
-        running: list[sweep.Running] = []
+    # Each test follows from the one before, and shares its original: one trial a seed at a time.
+    most = len(asked.seeds)
+    with sweep.on_demand(dataset, workspace, store, config, most=most, deadline=end) as running:
 
         def trials(conditions: Sequence[Condition]) -> list[Record]:
             plan = make_plan(conditions, store.records(dataset.name))
             if plan.todo:
-                if not running:
-                    # Each test follows from the one before, and shares its original: one trial a seed at a time.
-                    opened = sweep.opened(dataset, workspace, store, config, most=len(asked.seeds))
-                    running.append(stack.enter_context(opened))
-                with closing(running[0](plan.todo)) as events:  # type: ignore[type-var]
+                if time.monotonic() >= end:
+                    raise _OutOfBudgetError
+                with closing(running(plan.todo)) as events:  # type: ignore[type-var]
                     for event in events:
                         on_event(event)
                         if isinstance(event, Ended) and isinstance(event.outcome, Failure):
                             raise TrialFailedError(f"{event.condition}: {event.outcome.reason}")
-                        if time.monotonic() > end:
-                            raise _OutOfBudgetError
                 plan = make_plan(conditions, store.records(dataset.name))
+                if plan.todo:
+                    raise _OutOfBudgetError
             by_id = {record.condition.id: record for record in plan.done}
             return [by_id[condition.id] for condition in conditions]
 
@@ -171,8 +167,7 @@ def _trials(
 
 
 def _test_level(dataset: Dataset, preprocessing: Preprocessing, asked: Question, trials: _Trials) -> LevelTest:
-    smallest = int(dataset.index.groupby("label")["group"].nunique().min())
-    budget = Budget(folds=max(min(FOLDS, smallest), 2), image_size=asked.image_size)
+    budget = Budget(folds=most_folds(dataset), image_size=asked.image_size)
     return _compared(dataset, preprocessing, asked, asked.model, budget, asked.one_sided, trials)
 
 

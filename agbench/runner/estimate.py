@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from agbench.core.condition import Budget, Condition
@@ -88,11 +89,33 @@ class Estimate:
         Returns
         -------
         float or None
-            Sum of the means of trials with the same model and budget; of all trials, where there are none.
-            ``None`` where no trial has finished.
+            Sum of the means that `like` gives; of all trials, where there are none like it. ``None`` where no
+            trial has finished.
         """
         if not self._seconds:
             return None if conditions else 0.0
         anything = fmean(seconds for like in self._seconds.values() for seconds in like.values())
-        means = {key: fmean(like.values()) for key, like in self._seconds.items()}
-        return sum(means.get((condition.model, condition.budget), anything) for condition in conditions)
+        counts = Counter((one.model, one.budget) for one in conditions)
+        means = {key: self.like(*key) for key in counts}
+        return sum(count * (means[key] or anything) for key, count in counts.items())
+
+    def like(self, model: str, budget: Budget) -> float | None:
+        """Return the mean seconds of trials of a model with a budget.
+
+        Parameters
+        ----------
+        model : str
+            Name of the model.
+        budget : Budget
+            Settings of the model.
+
+        Returns
+        -------
+        float or None
+            Where there are none with so many folds, the mean of trials without folds, times their number.
+            ``None`` where there are none of these either.
+        """
+        if own := self._seconds.get((model, budget)):
+            return fmean(own.values())
+        once = self._seconds.get((model, replace(budget, folds=None)))
+        return budget.folds * fmean(once.values()) if once and budget.folds else None

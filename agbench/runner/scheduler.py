@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import shutil
@@ -191,6 +192,9 @@ class Scheduler:
         Seconds of trials that were stored before.
     clock : callable
         Seconds, as `time.monotonic` gives them.
+    deadline : float
+        Time on that clock when the sweep ends: what is in flight is left to `stop`, and no trial begins that by
+        the estimate would end later.
     """
 
     def __init__(
@@ -206,10 +210,11 @@ class Scheduler:
         before: Mapping[str, float],
         estimate: Estimate,
         clock: Callable[[], float] = time.monotonic,
+        deadline: float = math.inf,
     ) -> None:
         self._dataset, self._store, self._config = dataset, store, config
         self._executor, self._share, self._names = executor, allocated, names
-        self._before, self._estimate, self._clock = before, estimate, clock
+        self._before, self._estimate, self._clock, self._deadline = before, estimate, clock, deadline
         self._home = staging.DriverPaths(staging.host(), workspace.datasets.resolve(), store.folder / "scratch")
         self._software = environment.digest_of_software(environment.software())
         # Another sweep may have had the same process number, and left its scratch on another node.
@@ -227,7 +232,7 @@ class Scheduler:
         self._submit_waiting()
 
     def run(self, check_stop: Callable[[], None] = lambda: None) -> Iterator[SweepEvent]:
-        """Run until all trials have ended.
+        """Run until all trials have ended, or the deadline has come.
 
         Whatever is yielded is stored before: a caller that stops iterating loses nothing that has happened.
 
@@ -239,14 +244,14 @@ class Scheduler:
         Yields
         ------
         SweepEvent
-            `Ended` once for each condition.
+            `Ended` once for each condition that has ended.
 
         Raises
         ------
         NotStoredError
             If an outcome could not be stored for `STORING_PATIENCE`.
         """
-        while self._running or self._completed:
+        while (self._running or self._completed) and self._clock() < self._deadline:
             check_stop()
             done = self._executor.wait(list(self._running), POLL_SECONDS)
             happened = self._handle_events(self._executor.events())
@@ -321,7 +326,14 @@ class Scheduler:
             and len(self._running) < self._share.workers
             and not any(self._waits_for_a_gpu(run) for run in self._running.values())
         ):
-            self._submit(self._waiting.popleft())
+            run = self._waiting.popleft()
+            if self._ends_in_time(run):
+                self._submit(run)
+
+    def _ends_in_time(self, run: TrialRun) -> bool:
+        """Return whether a trial would end before the deadline, as far as trials like it have run before."""
+        seconds = self._estimate.like(run.group[0].model, run.group[0].budget)
+        return self._clock() + (seconds or 0.0) < self._deadline
 
     def _waits_for_a_gpu(self, run: TrialRun) -> bool:
         return run.began is None and run.job.resources.per_gpu < self._share.resources.per_gpu
@@ -402,7 +414,8 @@ class Scheduler:
             return self._ended(run, outcome)
         # What did not fit beside others may fit alone: that is no retry, and its batch is halved only then.
         is_shared = outcome.on_gpu and run.job.resources.per_gpu > 1
-        if outcome.ending not in RETRIED or (not is_shared and run.tries > self._config.retries):
+        is_used_up = not is_shared and run.tries > self._config.retries
+        if outcome.ending not in RETRIED or is_used_up or not self._ends_in_time(run):
             return self._ended(run, [outcome] * len(run.group))
         # Several that ran side by side may fail by the same lack.
         if is_shared and run.job.resources.per_gpu == self._share.resources.per_gpu:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -37,8 +38,11 @@ if TYPE_CHECKING:
 LITTLE_ROOM = 1_000_000_000
 """Bytes below which a disk may be too small: each checkpoint of a network of 90 million weights takes 350 MB."""
 
+OUT_OF_TIME = "the budget of time ended before it"
+"""Why a trial was stopped that was in flight at the deadline."""
+
 Running = Callable[[Sequence[Condition]], Iterator[SweepEvent]]
-"""Runs conditions, and tells what happens: `agbench.runner.events.Ended` once for each of them."""
+"""Runs conditions, and tells what happens: `agbench.runner.events.Ended` once for each that ends in time."""
 
 
 def run(
@@ -48,6 +52,7 @@ def run(
     store: Store,
     config: ExecutionConfig | None = None,
     names: Mapping[str, int] | None = None,
+    deadline: float = math.inf,
 ) -> Generator[SweepEvent, None, None]:
     """Run conditions of a data set.
 
@@ -57,22 +62,45 @@ def run(
     ----------
     todo : sequence of Condition
         Conditions to run.
-    dataset, workspace, store, config, names
+    dataset, workspace, store, config, names, deadline
         As in `opened`.
 
     Yields
     ------
     SweepEvent
-        `Ended` once for each condition.
+        `Ended` once for each condition that ends before the deadline.
 
     Raises
     ------
     UserError
         As `opened` does.
     """
-    yield Preparing("starting workers")
-    with opened(dataset, workspace, store, config, names) as running:
+    with on_demand(dataset, workspace, store, config, names, deadline=deadline) as running:
         yield from running(todo)
+
+
+@contextmanager
+def on_demand(
+    dataset: Dataset,
+    workspace: Workspace,
+    store: Store,
+    config: ExecutionConfig | None = None,
+    names: Mapping[str, int] | None = None,
+    most: int | None = None,
+    deadline: float = math.inf,
+) -> Iterator[Running]:
+    """Yield what `opened` does; workers start with the first round, so that none start for nothing."""
+    with ExitStack() as stack:
+        ready: list[Running] = []
+
+        def running(todo: Sequence[Condition]) -> Iterator[SweepEvent]:
+            if not ready:
+                yield Preparing("starting workers")
+                workers = opened(dataset, workspace, store, config, names, most, deadline)
+                ready.append(stack.enter_context(workers))
+            yield from ready[0](todo)
+
+        yield running
 
 
 @contextmanager
@@ -83,6 +111,7 @@ def opened(
     config: ExecutionConfig | None = None,
     names: Mapping[str, int] | None = None,
     most: int | None = None,
+    deadline: float = math.inf,
 ) -> Iterator[Running]:
     """Start workers for a data set's trials, and keep them warm for as many rounds of these as are wanted.
 
@@ -100,6 +129,8 @@ def opened(
         Names of sweeps that the trials belong to, with their starts in milliseconds since 1970.
     most : int, optional
         Upper bound on concurrent trials, as `agbench.runner.resources.allocate` takes it.
+    deadline : float
+        Time on `time.monotonic` when trials in flight are stopped; none begins that would end later.
 
     Yields
     ------
@@ -140,11 +171,22 @@ def opened(
                 phases = (next(started, 0.0), *(end - begin for begin, end in pairwise(times)))
                 before = dict(zip(SWEEP_PHASES, phases, strict=True))
                 scheduler = Scheduler(
-                    todo, dataset, workspace, store, config, workers, allocated, names or {}, before, estimate
+                    todo,
+                    dataset,
+                    workspace,
+                    store,
+                    config,
+                    workers,
+                    allocated,
+                    names or {},
+                    before,
+                    estimate,
+                    deadline=deadline,
                 )
                 reason = "its sweep ended before it"
                 try:
                     yield from scheduler.run(check_stop)
+                    reason = OUT_OF_TIME
                 except KeyboardInterrupt:
                     reason = "stopped by the user"
                     raise

@@ -37,6 +37,9 @@ NOTE = f"{TAG}note."
 SWEEP = f"{TAG}sweep."
 """A trial of the sweep NAME has the tag ``agbench.sweep.NAME``: when that began, in milliseconds since 1970."""
 
+LOOKS = f"{TAG}looks"
+"""Of a trial that was run until comparisons are decided: at how many points they may be looked at."""
+
 GREEN = f"{TAG}green"
 """The name of the nightly that had nothing to complain about, on all of its trials."""
 
@@ -116,6 +119,12 @@ class Record:
         only one by one (`agbench.store.store.Store.curve`).
     ending : Ending, optional
         How it ended; ``None`` while it runs.
+    sweeps : mapping of str to int
+        Names of the sweeps that it counts to, with their starts in milliseconds since 1970.
+    green : str
+        Name of the green nightly that it is of; empty where it is of none.
+    looks : int
+        Number of points, more trainings at each, at which its comparison may be looked at: all are corrected for.
     """
 
     run_id: str
@@ -132,6 +141,7 @@ class Record:
     ending: Ending | None = None
     sweeps: Mapping[str, int] = field(default_factory=dict)
     green: str = ""
+    looks: int = 1
 
     @property
     def is_finished(self) -> bool:
@@ -289,6 +299,7 @@ def record_of(
         ending=Ending(ended) if ended else None,
         sweeps={name.removeprefix(SWEEP): int(value) for name, value in tags.items() if name.startswith(SWEEP)},
         green=tags.get(GREEN, ""),
+        looks=int(tags.get(LOOKS, 1)),
     )
 
 

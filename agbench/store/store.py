@@ -29,6 +29,7 @@ from agbench.store.record import (
     GREEN,
     LOCKED_FOR,
     LOG,
+    LOOKS,
     NOTE,
     PREDICTIONS,
     PROBABILITIES,
@@ -227,6 +228,11 @@ class Store:
         """Note on the trials of a nightly that it had no failure and no regression."""
         for run_id in run_ids:
             self._client.set_tag(run_id, GREEN, name)
+
+    def plan_looks(self, run_ids: Iterable[str], looks: int) -> None:
+        """Note on trials at how many points, more trainings at each, their comparison may be looked at."""
+        for run_id in run_ids:
+            self._client.set_tag(run_id, LOOKS, str(looks))
 
     def close_abandoned(self, reason: str) -> None:
         """Mark this workspace's trials that nobody runs any more as killed; only while it has no other sweep.

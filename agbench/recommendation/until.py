@@ -1,0 +1,184 @@
+"""Run trials until the comparison of each level with the original is decided."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agbench.analysis.clusters import Clusters
+from agbench.analysis.intervals import ONE_SIDED
+from agbench.analysis.outlook import out_of_reach, outlook
+from agbench.core.condition import Condition
+from agbench.core.workspace import Workspace
+from agbench.data.dataset import Dataset
+from agbench.data.splits import TEST
+from agbench.models import registry
+from agbench.recommendation.looks import MOST_LOOKS, Standing, follow, look
+from agbench.recommendation.question import most_folds
+from agbench.runner import sweep
+from agbench.runner.config import ExecutionConfig
+from agbench.runner.estimate import Estimate
+from agbench.runner.events import Ended, SweepEvent
+from agbench.runner.plan import make_plan
+from agbench.store.outcome import Failure
+from agbench.store.record import Record
+from agbench.store.store import Store
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What was decided of each level, and why no more was run.
+
+    Parameters
+    ----------
+    standings : tuple of Standing
+        What is known of each model, by codec.
+    is_out_of_time : bool
+        Whether the budget of time ended before the looks did.
+    groups : str
+        What is known of groups of the images, in a line; empty where there is nothing to say.
+    """
+
+    standings: tuple[Standing, ...]
+    is_out_of_time: bool
+    groups: str = ""
+
+    def conditions(self) -> list[Condition]:
+        """Return the conditions of all looks that may have been run."""
+        return [condition for one in self.standings for condition in one.followed.all_conditions()]
+
+    def text(self) -> str:
+        """Return the state of each level, and what ended the run, as lines."""
+        lines = [line for one in self.standings for line in one.lines()]
+        levels = sum(len(one.followed.images) for one in self.standings)
+        decided = sum(one.decided for one in self.standings)
+        if decided == levels:
+            why = "nothing is left to decide"
+        elif self.is_out_of_time:
+            why = "the budget of time holds no more: the same command goes on"
+        else:
+            why = "more trainings would probably not decide the others"
+        lines.append(
+            f"{decided} of {levels} levels decided, each by itself and corrected for {MOST_LOOKS} looks; {why}"
+        )
+        is_withheld = any(look.is_withheld for one in self.standings for look in one.looks.values())
+        return "\n".join([*lines, self.groups] if is_withheld else lines)
+
+
+def run_until_decided(
+    dataset: Dataset,
+    workspace: Workspace,
+    store: Store,
+    conditions: Sequence[Condition],
+    margin: float,
+    stored: Callable[[], list[Record]],
+    config: ExecutionConfig | None = None,
+    names: Mapping[str, int] | None = None,
+    deadline: float = math.inf,
+    on_event: Callable[[SweepEvent], None] = lambda event: None,
+) -> Decisions:
+    """Run conditions, and then more trainings for those levels that these will probably decide.
+
+    Which trainings, `agbench.recommendation.looks` tells. First come those that take the fewest seconds for each
+    level. The same call again runs nothing, and an interrupted one goes on.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Prepared images.
+    workspace : Workspace
+        Workspace of the data set.
+    store : Store
+        Store of the workspace.
+    conditions : sequence of Condition
+        What is run first.
+    margin : float
+        Smallest loss of accuracy that counts, 0 to 1.
+    stored : callable
+        Returns the stored trials that may be used, the oldest first.
+    config, names, deadline
+        As in `agbench.runner.sweep.opened`.
+    on_event : callable
+        Called with each event of the sweep.
+
+    Returns
+    -------
+    Decisions
+
+    Raises
+    ------
+    UserError
+        If a model can't work on this machine.
+    """
+    models = follow(conditions, most_folds(dataset))
+    wanted = list(dict.fromkeys([*conditions, *(one for model in models for one in model.all_conditions())]))
+    failed: set[str] = set()
+    too_long: set[str] = set()
+    known: dict[str, Record] = {}
+    todo = make_plan(conditions, stored()).todo
+    with sweep.on_demand(dataset, workspace, store, config, names, deadline=deadline) as running:
+        while True:
+            if todo:
+                ended = set()
+                with closing(running(todo)) as events:  # type: ignore[type-var]
+                    for event in events:
+                        on_event(event)
+                        if isinstance(event, Ended):
+                            ended.add(event.condition.id)
+                            if isinstance(event.outcome, Failure):
+                                failed.add(event.condition.id)
+                too_long |= {one.id for one in todo} - ended
+            for record in make_plan(wanted, stored()).done:
+                if record.condition.id not in known:
+                    known[record.condition.id] = replace(record, looks=MOST_LOOKS)
+                    _note(store, record, names or {})
+            standings = [
+                look(model, known, failed, margin, len(dataset.index), dataset.is_withheld) for model in models
+            ]
+            steps = [one.step for one in standings if one.step is not None]
+            possible = [step for step in steps if too_long.isdisjoint(one.id for one in step.todo)]
+            if not possible or time.monotonic() >= deadline:
+                return Decisions(tuple(standings), bool(steps or too_long), dataset.groups_text())
+            estimate = Estimate(store.records(dataset.name))
+            todo = min(possible, key=lambda step: step.seconds_each(estimate)).todo
+
+
+def prospects(dataset: Dataset, conditions: Iterable[Condition], margin: float) -> Iterator[str]:
+    """Yield how levels will be looked at until they are decided, and what the images can show, a line each.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Prepared images.
+    conditions : iterable of Condition
+        What is run first.
+    margin : float
+        Smallest loss of accuracy that counts, 0 to 1.
+    """
+    one_sided = ONE_SIDED / MOST_LOOKS
+    yield (
+        f"at most {MOST_LOOKS} looks at a level, each with more trainings; each is one-sided at "
+        f"{100 * one_sided:g} %, so that all together keep {100 * ONE_SIDED:g} %"
+    )
+    parts = {"as test images": (dataset.index["split"] == TEST).to_numpy()}
+    if any("folds" in registry.find_model(one.model)[0].reads for one in conditions):
+        parts["in folds"] = np.full(len(dataset.index), True)
+    for where, chosen in parts.items():
+        clusters = Clusters.of_groups(int(chosen.sum()), dataset.group_numbers[chosen])
+        yield f"{where}, {outlook(clusters, one_sided)}"
+        if said := out_of_reach(margin, clusters, one_sided):
+            yield f"{where}, {said}"
+
+
+def _note(store: Store, record: Record, names: Mapping[str, int]) -> None:
+    """Note on a trial, before it is looked at, that others may follow it, and that it counts to named sweeps."""
+    if record.looks < MOST_LOOKS:
+        store.plan_looks([record.run_id], MOST_LOOKS)
+    for name, started in names.items():
+        if name not in record.sweeps:
+            store.name([record.run_id], name, started)
