@@ -325,6 +325,11 @@ class Evidence:
         return next((int(value) for value in found if value is not None), None)
 
     @property
+    def looks(self) -> int:
+        """Maximum number of looks at a comparison that was run until it is decided; 1 where none was."""
+        return max((record.looks for record in self.records), default=1)
+
+    @property
     def tiny(self) -> bool | None:
         """Whether the median image is as small as those that the paper calls tiny; ``None`` where unknown."""
         return max(self.facts["pixels"]) <= TINY if "pixels" in self.facts else None

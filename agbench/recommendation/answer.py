@@ -136,6 +136,8 @@ def _lines(answer: Recommendation) -> Iterator[str]:
     """Yield the answer and its evidence, line by line."""
     asked = answer.question
     margin = f"{in_points(asked.margin)} of accuracy"
+    if not answer.is_complete:
+        yield _so_far(answer)
     if answer.tests:
         rests = answer.tests[0].comparison
         side = answer.tests[0].image_size
@@ -145,8 +147,6 @@ def _lines(answer: Recommendation) -> Iterator[str]:
             f"{answer.dataset}: {rests.images:,} images{groups}, each predicted out of fold by {asked.model}{seen}"
             f", {rests.trainings}; intervals of {_percent(1 - 2 * asked.one_sided)}"
         )
-    if not answer.is_complete:
-        yield f"Time ran out after {len(answer.tests)} of at most {asked.tests} levels; the same command goes on"
     chosen = answer.chosen
     if answer.is_at_chance:
         yield (
@@ -203,6 +203,19 @@ def _lines(answer: Recommendation) -> Iterator[str]:
             verdict += f" ({intervals.THIS_TRAINING})"
         yield f"{asked.confirm}, fine-tuned, on {one.comparison.images:,} test images: {verdict}"
         yield f"  {_measured(one)}"
+
+
+def _so_far(answer: Recommendation) -> str:
+    """Return what is known where the budget of time ended before all was tested."""
+    known = "no level is shown to be safe yet"
+    if answer.chosen is not None:
+        known = f"{answer.chosen.preprocessing} is safe so far"
+        if answer.question.confirm is not None:
+            known += f", and not confirmed by {answer.question.confirm}"
+    elif answer.withheld is not None:
+        known = f"{answer.withheld.preprocessing} would be safe so far, if images were independent"
+    tested = f"{len(answer.tests)} of at most {answer.question.tests} levels"
+    return f"The budget of time ended after {tested}: {known}; the same command goes on"
 
 
 def _curve(answer: Recommendation) -> Iterator[str]:

@@ -159,7 +159,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Step:
+class NextLook:
     """Trials that a next look needs.
 
     Parameters
@@ -191,13 +191,13 @@ class Standing:
         Model and levels.
     looks : mapping of Preprocessing to Look
         Newest look at each level; a level without a result has none.
-    step : Step, optional
+    next : NextLook, optional
         What is to be run for the next look; ``None`` where all is decided, or no look would decide more.
     """
 
     followed: Followed
     looks: Mapping[Preprocessing, Look]
-    step: Step | None
+    next: NextLook | None
 
     @property
     def decided(self) -> int:
@@ -209,8 +209,8 @@ class Standing:
         found = []
         for images in self.followed.images:
             line = f"{self.followed.original.model} {images}: {self.looks.get(images, 'no result')}"
-            is_next = self.step is not None and images in self.step.images
-            found.append(f"{line}; next: {self.step.trainings}" if self.step and is_next else line)
+            is_next = self.next is not None and images in self.next.images
+            found.append(f"{line}; next: {self.next.trainings}" if self.next is not None and is_next else line)
         return found
 
 
@@ -286,7 +286,7 @@ def look(
         wanted = followed.conditions(trainings, undecided)
         todo = tuple(one for one in wanted if one.id not in records and one.id not in failed)
         if todo:
-            return Standing(followed, looks, Step(trainings, tuple(undecided), todo))
+            return Standing(followed, looks, NextLook(trainings, tuple(undecided), todo))
         lacking = {one.train for one in wanted if one.id not in records}
         if followed.original.train in lacking:
             break

@@ -42,7 +42,7 @@ class Question:
     image_size : int, optional
         Side in pixels to which a probe scales images, 32 or more; by default its backbone's own.
     budget : float, optional
-        Seconds after which no further trial is started; by default there is no limit.
+        Seconds after which trials in flight are stopped; by default there is no limit.
     confirm : str, optional
         Name of a deep model that is fine-tuned at the original and at the level found.
     confirm_budget : Budget

@@ -13,6 +13,7 @@ import numpy as np
 
 from agbench.analysis import intervals
 from agbench.analysis.intervals import ONE_SIDED, Verdict
+from agbench.analysis.spread import pooled
 from agbench.core.condition import Budget, Condition, Preprocessing
 from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
@@ -82,10 +83,11 @@ def search(
     tests: list[LevelTest] = []
     confirmed, is_complete, is_at_chance = None, True, False
     guessed = float(dataset.index["label"].value_counts(normalize=True).max())
+    differences: dict[str, dict[float, list[float]]] = {codec: {} for codec in asked.codecs}
     with _trials(dataset, workspace, asked, config or ExecutionConfig(), on_event) as trials:
 
         def is_safe(codec: str, level: float) -> bool:
-            tests.append(_test_level(dataset, Preprocessing.at(level, codec), asked, trials))
+            tests.append(_test_level(dataset, Preprocessing.at(level, codec), asked, trials, differences[codec]))
             if tests[-1].base.low <= guessed:
                 raise _AtChanceError
             return tests[-1].is_passed
@@ -150,8 +152,6 @@ def _trials(
         def trials(conditions: Sequence[Condition]) -> list[Record]:
             plan = make_plan(conditions, store.records(dataset.name))
             if plan.todo:
-                if time.monotonic() >= end:
-                    raise _OutOfBudgetError
                 with closing(running(plan.todo)) as events:  # type: ignore[type-var]
                     for event in events:
                         on_event(event)
@@ -166,15 +166,21 @@ def _trials(
         yield trials
 
 
-def _test_level(dataset: Dataset, preprocessing: Preprocessing, asked: Question, trials: _Trials) -> LevelTest:
+def _test_level(
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    asked: Question,
+    trials: _Trials,
+    differences: dict[float, list[float]],
+) -> LevelTest:
     budget = Budget(folds=most_folds(dataset), image_size=asked.image_size)
-    return _compared(dataset, preprocessing, asked, asked.model, budget, asked.one_sided, trials)
+    return _compared(dataset, preprocessing, asked, asked.model, budget, asked.one_sided, trials, differences)
 
 
 def _confirm(
     dataset: Dataset, preprocessing: Preprocessing, asked: Question, model: str, trials: _Trials
 ) -> LevelTest:
-    return _compared(dataset, preprocessing, asked, model, asked.confirm_budget, ONE_SIDED, trials)
+    return _compared(dataset, preprocessing, asked, model, asked.confirm_budget, ONE_SIDED, trials, {})
 
 
 def _compared(
@@ -185,8 +191,13 @@ def _compared(
     budget: Budget,
     one_sided: float,
     trials: _Trials,
+    differences: dict[float, list[float]],
 ) -> LevelTest:
-    """Return the comparison of a level with the original, over all seeds of one model."""
+    """Return the comparison of a level with the original, over all seeds of one model.
+
+    The spread over seeds is estimated from `differences`, those of the levels that were tested before, by level,
+    and of this one, which is added to them.
+    """
     family, _ = registry.find_model(model)
     name, checkpoint = located(model)
     own = budget.only(family.reads)
@@ -201,11 +212,13 @@ def _compared(
         for part in (records[: len(asked.seeds)], records[len(asked.seeds) :])
     )
     groups = records[0].correctness.groups
-    compared = intervals.compare(ours, base, asked.margin, one_sided, groups, dataset.is_withheld)
+    differences[preprocessing.level] = intervals.differences(ours, base)
+    spread = pooled(differences)[preprocessing.level]
+    compared = intervals.compare(ours, base, asked.margin, one_sided, groups, dataset.is_withheld, spread)
     verdict = intervals.decide(compared.p_not_inferior, compared.p_inferior, one_sided, compared.is_withheld)
     more: tuple[int | None, int | None] = (None, None)
     if verdict is Verdict.NOT_DECIDED:
-        more = intervals.missing(ours, base, asked.margin, one_sided, groups)
+        more = intervals.missing(ours, base, asked.margin, one_sided, groups, spread)
     return LevelTest(
         preprocessing=preprocessing,
         base=intervals.accuracy(base, groups),

@@ -140,7 +140,7 @@ def run_until_decided(
             standings = [
                 look(model, known, failed, margin, len(dataset.index), dataset.is_withheld) for model in models
             ]
-            steps = [one.step for one in standings if one.step is not None]
+            steps = [one.next for one in standings if one.next is not None]
             possible = [step for step in steps if too_long.isdisjoint(one.id for one in step.todo)]
             if not possible or time.monotonic() >= deadline:
                 return Decisions(tuple(standings), bool(steps or too_long), dataset.groups_text())

@@ -370,6 +370,8 @@ class Scheduler:
         """Return how a job ended."""
         outcome = job_result.outcome
         if not isinstance(outcome, Failure):
+            for result in outcome:
+                self._estimate.add(result.condition, job_result.usage.seconds)
             return Completed(run, outcome, job_result.usage, job_result.log)
         if run.overdue:
             outcome = Failure(run.overdue, Ending.TIMED_OUT)
@@ -440,7 +442,6 @@ class Scheduler:
             else:
                 result = outcome[run.stored]
                 self._store.finish(run_id, result, completed.usage, completed.log, self._before)
-                self._estimate.add(result.condition, completed.usage.seconds)
             run.stored += 1
         scratch = self._home.scratch / run.job.number
         if self._config.keep_models and not isinstance(outcome, Failure):

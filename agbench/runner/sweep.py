@@ -89,11 +89,16 @@ def on_demand(
     most: int | None = None,
     deadline: float = math.inf,
 ) -> Iterator[Running]:
-    """Yield what `opened` does; workers start with the first round, so that none start for nothing."""
+    """Yield what `opened` does; workers start with the first round, so that none start for nothing.
+
+    After the deadline a round does nothing.
+    """
     with ExitStack() as stack:
         ready: list[Running] = []
 
         def running(todo: Sequence[Condition]) -> Iterator[SweepEvent]:
+            if time.monotonic() >= deadline:
+                return
             if not ready:
                 yield Preparing("starting workers")
                 workers = opened(dataset, workspace, store, config, names, most, deadline)

@@ -74,3 +74,14 @@ def test_a_table_of_features_takes_none_of_a_gpu_where_it_took_none():
 def test_seconds_are_those_that_passed_where_they_are_known():
     assert Estimate([stored("a", wall=7)]).left([condition("a")]) == 7
     assert Estimate([stored("a")]).left([condition("a")]) == 100
+
+
+def test_folds_take_as_many_times_what_one_training_does_until_they_are_measured():
+    estimate = Estimate([])
+    estimate.add(condition("a"), 10)
+    folds = replace(condition("a"), budget=Budget(folds=5))
+    assert estimate.like("a", folds.budget) == estimate.left([folds]) == pytest.approx(50)
+    assert estimate.like("b", folds.budget) is None
+    estimate.add(folds, 20)
+    assert estimate.like("a", folds.budget) == pytest.approx(20)
+    assert estimate.like("a", Budget(epochs=3)) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -195,7 +196,9 @@ def condition(model, limit=None, level=1.0, test=None):
     return Condition("birds", "f", Preprocessing.at(level), model, Budget(time_limit=limit), test=test)
 
 
-def make_scheduler(folder, todo, attempts, workers=2, retries=1, refusals=(), per_gpu=1, **executor):
+def make_scheduler(
+    folder, todo, attempts, workers=2, retries=1, refusals=(), per_gpu=1, deadline=math.inf, **executor
+):
     """Return a scheduler, and the executor and the store that are made up for it."""
     images = pd.DataFrame({"image_id": ["a", "b"]})
     card = Card(title="Birds", layout="class-folders")
@@ -204,7 +207,8 @@ def make_scheduler(folder, todo, attempts, workers=2, retries=1, refusals=(), pe
     config, resources = ExecutionConfig(retries=retries), Resources(1, int(per_gpu > 1), per_gpu)
     allocated = Allocation(workers, resources, "")
     workspace, estimate = Workspace(folder), Estimate([])
-    scheduler = Scheduler(todo, dataset, workspace, store, config, made, allocated, {}, {}, estimate, made.clock)
+    known = (allocated, {}, {}, estimate, made.clock, deadline)
+    scheduler = Scheduler(todo, dataset, workspace, store, config, made, *known)
     return scheduler, made, store
 
 
@@ -521,3 +525,35 @@ def test_each_condition_ends_once_in_any_case(
         assert set(ended) == set(todo)
         most = retries + 1 + (per_gpu > 1)
         assert all(len(endings) <= most for endings in store.by_model().values())
+
+
+def test_at_the_deadline_what_is_in_flight_is_left_to_be_stopped(schedule):
+    todo = [condition(name) for name in "abc"]
+    attempts = {"a": [Attempt(seconds=5)], "b": [Attempt(seconds=1e6)]}
+    scheduler, executor, store = schedule(todo, attempts, workers=1, deadline=20.0)
+    events = list(scheduler.run())
+    scheduler.stop("out of time")
+    assert [event.condition.model for event in events if isinstance(event, Ended)] == ["a"]
+    assert 20 <= executor.now < 21
+    assert store.by_model() == {"a": ["finished"], "b": ["stopped"]}
+
+
+def test_no_trial_begins_that_like_ones_took_too_long_for(schedule):
+    todo = [condition("a"), condition("a", level=0.5), condition("b"), condition("a", level=0.3)]
+    attempts = {"a": [Attempt(seconds=12)], "b": [Attempt(seconds=1)]}
+    scheduler, executor, store = schedule(todo, attempts, workers=1, deadline=20.0)
+    events = list(scheduler.run())
+    ended = [event.condition for event in events if isinstance(event, Ended)]
+    assert ended == [todo[0], todo[2]], "a shorter one may begin"
+    assert len(executor.jobs) == 2
+    assert executor.now < 20
+    assert store.by_model() == {"a": ["finished"], "b": ["finished"]}
+
+
+def test_what_crashed_is_not_tried_again_where_there_is_no_time_for_it(schedule):
+    todo = [condition("a"), condition("a", level=0.5)]
+    attempts = {"a": [Attempt(seconds=12), Attempt(Ending.CRASHED, seconds=2), Attempt()]}
+    scheduler, _, store = schedule(todo, attempts, workers=1, retries=3, deadline=25.0)
+    events = list(scheduler.run())
+    assert Retried not in kinds(events)
+    assert store.by_model() == {"a": ["finished", "crashed"]}

@@ -103,7 +103,8 @@ def _of(cell: Cell, seeds: list[int]) -> tuple[Record, ...]:
 def classes_table(found: Payers | None) -> Table:
     """Return each class's accuracies and their difference, those that certainly lose first.
 
-    Intervals are corrected for the number of classes (Bonferroni).
+    Intervals are corrected for the number of classes, and of looks where levels were run until they are decided
+    (Bonferroni).
     """
     columns = (
         Column("class"),
@@ -133,9 +134,9 @@ def _by_class(found: Payers) -> Iterator[tuple[str, Comparison]]:
     cell = Cell(found.base)
     folds, groups = cell.folds(cell.seeds), cell.groups
     classes = sorted(set(found.labels))
+    one_sided = ONE_SIDED / len(classes) / max(record.looks for record in (*found.base, *found.ours))
     for label in classes:
         here = found.labels == label
-        one_sided = ONE_SIDED / len(classes)
         yield (
             label,
             intervals.compare(
