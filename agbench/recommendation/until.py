@@ -14,6 +14,7 @@ from agbench.analysis.clusters import Clusters
 from agbench.analysis.intervals import ONE_SIDED
 from agbench.analysis.outlook import out_of_reach, outlook
 from agbench.core.condition import Condition
+from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.data.splits import TEST
@@ -113,9 +114,13 @@ def run_until_decided(
     Raises
     ------
     UserError
-        If a model can't work on this machine.
+        If no condition has a level to decide, or a model can't work on this machine.
     """
     models = follow(conditions, most_folds(dataset))
+    if not models:
+        raise UserError(
+            "there is nothing to decide: name levels below 1.0, or a study that has such without noise"
+        )
     wanted = list(dict.fromkeys([*conditions, *(one for model in models for one in model.all_conditions())]))
     failed: set[str] = set()
     too_long: set[str] = set()

@@ -609,6 +609,25 @@ def test_every_number_is_that_of_the_stored_predictions(reported):
         CHECKS[name](rows, stored)
 
 
+def test_what_is_looked_at_several_times_is_corrected_for_that(tmp_path):
+    looks, model = 4, "tabular:dct"
+    conditions = [made.condition("birds", model, level, seed) for level in (1.0, 0.9, 0.3) for seed in (0, 1)]
+    store = made.fill(tmp_path / "results", conditions)
+    store.plan_looks([record.run_id for record in store.records()], looks)
+    folder, stored = report(Workspace(tmp_path), "md", "csv"), Stored(tmp_path / "results")
+    with (folder / "tables" / "differences.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    base, spreads = stored.right(model, 1.0), pooled(stored, model)
+    levels = {float(row["level"]): stored.right(model, float(row["level"])) for row in rows}
+    p_values = [min(looks * p_not_inferior(ours, base, spreads[level]), 1) for level, ours in levels.items()]
+    expected = multipletests(p_values, method="holm")[1]
+    for row, (level, ours), p_value in zip(rows, levels.items(), expected, strict=True):
+        value, low, high = interval(ours, base, 0.025 / looks, spreads[level])
+        check(row, "difference", (value, max(low, -1), min(high, 1)))
+        assert float(row["non-inferiority p (Holm)"]) == pytest.approx(p_value, abs=1e-9)
+    assert "with at most 4 looks at each" in (folder / "report.md").read_text()
+
+
 def test_the_page_shows_what_the_files_hold(reported):
     folder, _ = reported
     page = (folder / "report.md").read_text()
