@@ -355,24 +355,27 @@ def missing(
     one_sided: float = ONE_SIDED,
     groups: Groups | None = None,
     spread: Spread | None = None,
+    folds: Folds | None = None,
 ) -> tuple[int | None, int | None]:
     """Return about how much more evidence of the same kind would exclude a loss of the margin.
 
     Parameters
     ----------
-    ours, base, margin, one_sided, groups, spread
+    ours, base, margin, one_sided, groups, spread, folds
         As in `compare`, where that does not show it.
 
     Returns
     -------
     tuple of (int or None, int or None)
         More images, in groups like those that there are, with these seeds; more seeds, with these images.
-        ``None`` where no number of them would, as far as the difference that was found is the true one.
+        ``None`` where no number of them would, as far as the difference that was found is the true one. The spread
+        over folds is taken to stay as it is, though more images would make it smaller.
     """
     table = np.mean([_table(*pair) for pair in zip(ours, base, strict=True)], axis=0)
-    per_seed = differences(ours, base)
-    value, spread = float(np.mean(per_seed)), spread or Spread.of(per_seed)
+    per_training = differences(ours, base, folds)
+    value, spread = float(np.mean(per_training)), spread or Spread.of(per_training)
     seeds, images = ours.shape
+    each = len(per_training) // seeds
     clusters = Clusters.of(ours.mean(axis=0) - base.mean(axis=0), groups)
     room = value + margin
     if room <= 0:
@@ -381,12 +384,15 @@ def missing(
     def wanting(factor: float, more: int = 0) -> float:
         more_images = replace(clusters, images=round(images * factor))
         over_images = _score_reach(table * factor, more_images.quantile(one_sided), -1)
-        return math.hypot(over_images, spread.grown(seeds, seeds + more).reach(seeds + more, one_sided)) - room
+        trainings = each * (seeds + more)
+        over_trainings = spread.grown(len(per_training), trainings).reach(trainings, one_sided)
+        join = math.hypot if folds is None or seeds + more > 1 else max
+        return join(over_images, over_trainings) - room
 
     most = LARGEST_FACTOR
     factor = float(optimize.brentq(wanting, 1, most)) if wanting(1) > 0 >= wanting(most) else None
     enough = (more for more in range(1, int(most)) if wanting(1, more) < 0)
-    more_seeds = next(enough, None) if seeds > 1 else None
+    more_seeds = next(enough, None) if len(per_training) > 1 else None
     return None if factor is None else math.ceil(images * (factor - 1)), more_seeds
 
 

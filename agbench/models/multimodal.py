@@ -24,10 +24,16 @@ from agbench.models.autogluon_internals import (
     VALIDATION_ACCURACY,
     preset_backbone,
 )
-from agbench.models.registry import IMAGE, LABEL, Fitted, ModelError, OutOfTimeError, Task, predictions
-
-FEWEST_FOLDS = 3
-"""One that is predicted, one that validates, and one that trains."""
+from agbench.models.registry import (
+    FEWEST_FOLDS,
+    IMAGE,
+    LABEL,
+    Fitted,
+    ModelError,
+    OutOfTimeError,
+    Task,
+    predictions,
+)
 
 
 class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning

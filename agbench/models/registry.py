@@ -27,6 +27,10 @@ FOLD = "fold"
 """Column of a table with the number of each image's fold, where it has folds."""
 
 
+FEWEST_FOLDS = 3
+"""Of a network: one that is predicted, one that validates, and one that trains."""
+
+
 class ModelError(Exception):
     """A model deviated from its condition, as the message explains."""
 

@@ -126,16 +126,19 @@ class Look:
         ours, base, groups = self.ours.right(seeds), self.base.right(seeds), self.ours.groups
         times = len(then.seeds) // len(seeds)
         parts = images // ours.shape[1] if then.budget != self.trainings.budget else 1
-        # One seed has no spread: what it decides, more of them may.
-        spread = self.ours.over_seeds or Spread.of(intervals.differences(ours, base))
+        # One training has no spread: what it decides, more of them may.
+        spread = self.ours.over_trainings or Spread.of(intervals.differences(ours, base, self.ours.folds(seeds)))
         one_sided = ONE_SIDED / MOST_LOOKS
+        later = np.tile(ours, (times, parts))
+        each = then.budget.folds if self.ours.is_network else None
         found = intervals.compare(
-            np.tile(ours, (times, parts)),
+            later,
             np.tile(base, (times, parts)),
             self.comparison.margin,
             one_sided,
             np.concatenate([groups + part * (groups.max() + 1) for part in range(parts)]),
-            spread=spread.grown(len(seeds), times * len(seeds)),
+            spread=spread.grown(self.comparison.seeds * self.comparison.folds, len(later) * (each or 1)),
+            folds=None if each is None else np.tile(np.arange(later.shape[1]) % each, (len(later), 1)),
         )
         return intervals.decide(found.p_not_inferior, found.p_inferior, one_sided) is not Verdict.NOT_DECIDED
 
@@ -152,7 +155,8 @@ class Look:
             self.comparison.margin,
             ONE_SIDED / MOST_LOOKS,
             self.ours.groups,
-            self.ours.over_seeds,
+            self.ours.over_trainings,
+            self.ours.folds(seeds),
         )
         excluded = in_points(self.comparison.excluded_loss, is_bound=True)
         return f"{said}{what_would_decide(self.comparison, *more)}; a margin of {excluded} is decided now"
@@ -234,7 +238,8 @@ def follow(conditions: Iterable[Condition], folds: int) -> list[Followed]:
         seeds = next(iter(by_images.values()))
         first = Trainings(original.budget, tuple(seeds))
         family, _ = registry.find_model(original.model)
-        looks = _looks(first, folds if "folds" in family.reads else None)
+        fewest = registry.FEWEST_FOLDS if family.kind is registry.Kind.DEEP else 2
+        looks = _looks(first, folds if "folds" in family.reads and folds >= fewest else None)
         followed.append(Followed(replace(original, seed=seeds[0]), tuple(by_images), looks))
     return followed
 
