@@ -22,6 +22,7 @@ from agbench.core import environment, files
 from agbench.core.arguments import as_float, as_path, checked, filled, integers, is_path, numbers, texts
 from agbench.core.condition import Budget, Condition
 from agbench.core.errors import UserError
+from agbench.core.metric import ACCURACY, find_metric
 from agbench.core.progress import Progress, seconds_of
 from agbench.core.step import OnProgress, Step
 from agbench.core.workspace import Workspace
@@ -279,6 +280,7 @@ def recommend(
     margin: float = 0.01,
     codecs: str | Sequence[str] = "jpeg",
     *,
+    metric: str = "accuracy",
     seeds: int | Sequence[int] = 0,
     model: str = study.PROBE,
     image_size: int | None = None,
@@ -289,16 +291,19 @@ def recommend(
     address: str | None = None,
     workspace: AnyPath | None = None,
 ) -> Recommendation:
-    """Return the smallest level at which a data set is shown to lose less than a margin of accuracy.
+    """Return the smallest level at which a data set is shown to lose less than a margin of accuracy or another metric.
 
     Parameters
     ----------
     dataset : Dataset, str or Path
         Data set, its name, a folder of class folders, or a table of images and labels.
     margin : float
-        Smallest loss of accuracy that matters, above 0 and below 1; 0.01 is one point.
+        Smallest loss of the metric that matters, in its unit: a share below 1, where 0.01 is one point, or nats.
     codecs : str or sequence of str
         Names of the codecs to try.
+    metric : str
+        What decides: ``"accuracy"``, ``"balanced_accuracy"``, ``"f1_macro"``, ``"log_loss"``, ``"top_5_accuracy"``,
+        ``"roc_auc"`` or ``"calibration_error"``; of log loss and calibration error a rise is a loss.
     seeds : int or sequence of int
         Seeds, one trial a level each.
     model : str
@@ -333,6 +338,7 @@ def recommend(
     deadline = deadline_in(_seconds(budget))
     question = make_question(
         margin=margin,
+        metric=filled("metric", metric),
         codecs=texts("codecs", codecs) or (),
         seeds=integers("seeds", seeds) or (),
         model=filled("model", model),
@@ -477,6 +483,7 @@ def report(
     *,
     formats: str | Sequence[str] = FORMATS,
     name: str | None = None,
+    metric: str = "accuracy",
     workspace: AnyPath | None = None,
 ) -> Report:
     """Write a data set's report from the stored results; nothing is run.
@@ -489,6 +496,8 @@ def report(
         ``"md"``, ``"html"``, ``"latex"`` or ``"csv"``, one or several.
     name : str, optional
         Name of the sweep whose trials alone are used.
+    metric : str
+        What decides what a level costs, as in `recommend`; the paper's claims and tables stay those of accuracy.
     workspace : str or Path, optional
         As in `run`.
 
@@ -500,7 +509,7 @@ def report(
     Raises
     ------
     UserError
-        If there are no results, or a format is unknown.
+        If there are no results, or a format or the metric is unknown.
 
     Examples
     --------
@@ -514,7 +523,9 @@ def report(
     if not isinstance(dataset, (Dataset, str)):
         raise UserError(f"dataset should be a Dataset or the name of one, got {dataset!r}")
     dataset_name = dataset.name if isinstance(dataset, Dataset) else filled("dataset", dataset)
-    (written,) = write_reports(_workspace_of(dataset, workspace), [dataset_name], wanted, name)
+    (written,) = write_reports(
+        _workspace_of(dataset, workspace), [dataset_name], wanted, name, filled("metric", metric)
+    )
     return written
 
 
@@ -536,7 +547,8 @@ def results(
     -------
     DataFrame
         One row per trial, the oldest first: ``condition`` (its id) and its parts, ``status``, ``ending``,
-        ``reason``, ``started``, and every metric. A trial without a result has a row too, and no accuracy.
+        ``reason``, ``started``, and every metric; those of predictions have the names that `recommend` takes, and
+        ``images_groups`` is the number of groups. A trial without a result has a row too, and no accuracy.
 
     Raises
     ------
@@ -888,6 +900,7 @@ def deadline_in(seconds: float | None) -> float:
 def make_question(
     *,
     margin: float,
+    metric: str,
     codecs: tuple[str, ...],
     seeds: tuple[int, ...],
     model: str,
@@ -912,6 +925,7 @@ def make_question(
     return Question(
         margin=margin,
         codecs=codecs,
+        metric=find_metric(metric),
         seeds=seeds,
         model=model,
         image_size=image_size,
@@ -953,14 +967,18 @@ def find_level(
         outlook(clusters, question.one_sided),
         out_of_reach(question.margin, clusters, question.one_sided),
     ):
-        if line:
+        if line and question.metric is ACCURACY:
             Progress().say(f"{dataset.name}: {line}")
     with Display(None) as display:
         return search(dataset, workspace, question, config, display.show)
 
 
 def write_reports(
-    workspace: Workspace, datasets: Sequence[str], formats: Sequence[str], name: str | None
+    workspace: Workspace,
+    datasets: Sequence[str],
+    formats: Sequence[str],
+    name: str | None,
+    metric: str = ACCURACY.name,
 ) -> Iterator[Report]:
     """Write reports of data sets, and the index of all that have results.
 
@@ -974,6 +992,8 @@ def write_reports(
         Formats of the report.
     name : str, optional
         Name of the sweep whose trials alone are used.
+    metric : str
+        Name of the metric that decides what a level costs.
 
     Yields
     ------
@@ -982,11 +1002,12 @@ def write_reports(
     Raises
     ------
     UserError
-        If there are no results, or a format or the sweep is unknown.
+        If there are no results, or a format, the sweep or the metric is unknown.
     """
     from agbench.reporting import build
 
     build.check_formats(formats)
+    decisive = find_metric(metric)
     records = read_records(workspace.results)
     own = records if name is None else named(records, filled("name", name))
     known = sorted({record.condition.dataset for record in own})
@@ -996,7 +1017,8 @@ def write_reports(
         others = f"; there are results of {', '.join(known)}" if known else ""
         command = f"agbench run --dataset {missing[0] if missing else 'NAME'}"
         raise UserError(f"no results of {wanted}: run `{command}` first{others}")
-    yield from build.write_reports(records, workspace, [one.lower() for one in datasets] or known, formats, name)
+    names = [one.lower() for one in datasets] or known
+    yield from build.write_reports(records, workspace, names, formats, name, decisive)
 
 
 def _prepared(

@@ -9,11 +9,12 @@ from functools import cached_property
 
 import numpy as np
 
-from agbench.analysis import intervals
+from agbench.analysis import influence, intervals
 from agbench.analysis.clusters import Groups
 from agbench.analysis.intervals import MARGIN, ONE_SIDED, Bools, Comparison, Folds, Interval
 from agbench.analysis.spread import Spread, pooled
 from agbench.core.condition import ORIGINAL_LEVEL
+from agbench.core.metric import ACCURACY, Metric, Score
 from agbench.models.registry import Kind, kind_of
 from agbench.store.record import Record
 
@@ -32,12 +33,15 @@ class Cell:
         Cell of the original in its series.
     over_trainings : Spread, optional
         Spread over trainings of the difference to `base`, estimated over all levels of the series.
+    metric : Metric
+        What its predictions are measured by. Trials that don't give it are not among its records.
     """
 
     records: tuple[Record, ...]
     is_withheld: bool = False
     base: Cell | None = None
     over_trainings: Spread | None = None
+    metric: Metric = ACCURACY
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -46,8 +50,10 @@ class Cell:
 
     @cached_property
     def interval(self) -> Interval:
-        """Mean accuracy over seeds, with the interval over test images."""
-        return intervals.accuracy(self.right(self.seeds), self.groups)
+        """Mean over seeds of accuracy, or another metric, with the interval over test images."""
+        if self.metric is ACCURACY:
+            return intervals.accuracy(self.right(self.seeds), self.groups)
+        return influence.interval(self.metric, self.scores(self.seeds), self.groups)
 
     @property
     def groups(self) -> Groups:
@@ -79,11 +85,22 @@ class Cell:
         known = [folds for folds in found if folds is not None]
         return np.stack(known) if self.is_network and known and len(known) == len(found) else None
 
+    def scores(self, seeds: Iterable[int]) -> list[Score]:
+        """Return the score of each seed by the metric."""
+        wanted = set(seeds)
+        return [one.scores[self.metric.name] for one in self.records if one.condition.seed in wanted]
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Value of the metric of each seed."""
+        if self.metric is ACCURACY:
+            return tuple(float(row.mean()) for row in self.right(self.seeds))
+        return tuple(score.value for score in self.scores(self.seeds))
+
     @property
     def spread(self) -> float | None:
-        """Standard deviation of the accuracy over seeds; ``None`` with one seed."""
-        accuracies = [float(record.correctness.right.mean()) for record in self.records]
-        return plain.stdev(accuracies) if len(accuracies) > 1 else None
+        """Standard deviation of the values over seeds; ``None`` with one seed."""
+        return plain.stdev(self.values) if len(self.records) > 1 else None
 
     @property
     def bytes(self) -> int:
@@ -118,11 +135,7 @@ def with_spreads(cells: Mapping[float, Cell]) -> dict[float, Cell]:
     if base is None:
         return dict(cells)
     shared = {level: shared_seeds(cell, base) for level, cell in cells.items() if level != ORIGINAL_LEVEL}
-    differences = {
-        level: intervals.differences(cells[level].right(seeds), base.right(seeds), base.folds(seeds))
-        for level, seeds in shared.items()
-        if seeds
-    }
+    differences = {level: _differences(cells[level], base, seeds) for level, seeds in shared.items() if seeds}
     spreads = pooled(differences)
     return {
         level: replace(cell, base=base, over_trainings=spreads[level]) if level in spreads else cell
@@ -130,11 +143,26 @@ def with_spreads(cells: Mapping[float, Cell]) -> dict[float, Cell]:
     }
 
 
-def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comparison | None:
-    """Compare two cells image by image, with the seeds that both have; ``None`` where there are none.
+def _differences(ours: Cell, base: Cell, seeds: list[int]) -> list[float]:
+    if ours.metric is ACCURACY:
+        return intervals.differences(ours.right(seeds), base.right(seeds), base.folds(seeds))
+    return influence.differences(ours.scores(seeds), base.scores(seeds), base.folds(seeds))
+
+
+def paired(
+    ours: Cell | None, base: Cell | None, margin: float = MARGIN, one_sided: float = ONE_SIDED
+) -> Comparison | None:
+    """Compare two cells of one metric image by image, with the seeds that both have; ``None`` without any.
 
     Where a comparison is looked at several times while trainings are added, its interval and one-sided p-values
     are corrected for all of these looks (Bonferroni).
+
+    Parameters
+    ----------
+    ours, base : Cell, optional
+        What is compared.
+    margin, one_sided : float
+        As in `agbench.analysis.intervals.compare`.
     """
     if ours is None or base is None:
         return None
@@ -144,20 +172,18 @@ def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comp
     images = {record.correctness.images for cell in (ours, base) for record in cell.records}
     if len(images) > 1:
         raise ValueError("a paired comparison needs the same test images with the same labels")
-    is_withheld = ours.is_withheld or base.is_withheld
-    spread = ours.over_trainings if ours.base is not None and ours.base.records == base.records else None
-    # Folds follow from the seed and their number, so two cells have the same.
-    folds = ours.folds(seeds) if ours.is_network else base.folds(seeds)
     looks = max(ours.looks, base.looks)
-    found = intervals.compare(
-        ours.right(seeds),
-        base.right(seeds),
-        margin,
-        ONE_SIDED / looks,
-        groups=ours.groups,
-        is_withheld=is_withheld,
-        spread=spread,
-        folds=folds,
+    one_sided /= looks
+    more = {
+        "groups": ours.groups,
+        "is_withheld": ours.is_withheld or base.is_withheld,
+        "spread": _spread(ours, base),
+        "folds": _folds(ours, base, seeds),
+    }
+    found = (
+        intervals.compare(ours.right(seeds), base.right(seeds), margin, one_sided, **more)
+        if ours.metric is ACCURACY
+        else influence.compare(ours.metric, ours.scores(seeds), base.scores(seeds), margin, one_sided, **more)
     )
     return replace(
         found,
@@ -165,6 +191,27 @@ def paired(ours: Cell | None, base: Cell | None, margin: float = MARGIN) -> Comp
         p_inferior=min(found.p_inferior * looks, 1.0),
         is_one_training=found.seeds * found.folds == 1 and (ours.is_network or base.is_network),
     )
+
+
+def missing(
+    ours: Cell, base: Cell, margin: float = MARGIN, one_sided: float = ONE_SIDED
+) -> tuple[int | None, int | None]:
+    """Return about how much more evidence would exclude a loss of the margin: as of `intervals.missing`."""
+    seeds = shared_seeds(ours, base)
+    more = {"groups": ours.groups, "spread": _spread(ours, base), "folds": _folds(ours, base, seeds)}
+    if ours.metric is ACCURACY:
+        return intervals.missing(ours.right(seeds), base.right(seeds), margin, one_sided, **more)
+    return influence.missing(ours.metric, ours.scores(seeds), base.scores(seeds), margin, one_sided, **more)
+
+
+def _spread(ours: Cell, base: Cell) -> Spread | None:
+    """Return the spread over trainings, where it is that of the difference to this base."""
+    return ours.over_trainings if ours.base is not None and ours.base.records == base.records else None
+
+
+def _folds(ours: Cell, base: Cell, seeds: list[int]) -> Folds | None:
+    # Folds follow from the seed and their number, so two cells have the same.
+    return ours.folds(seeds) if ours.is_network else base.folds(seeds)
 
 
 def common(ours: Cell, base: Cell) -> tuple[float, float] | None:

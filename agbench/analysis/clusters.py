@@ -54,7 +54,7 @@ class Clusters:
         """
         if self.size == 1:
             return -float(special.ndtri(alpha))
-        return -float(special.stdtrit(self._freedom, alpha)) * math.sqrt(self.effect)
+        return -float(special.stdtrit(self.freedom, alpha)) * math.sqrt(self.effect)
 
     def tail(self, score: float) -> float:
         """Return the one-sided p-value of a score that was computed as if images were independent.
@@ -66,10 +66,11 @@ class Clusters:
         """
         if self.size == 1:
             return float(special.ndtr(-score))
-        return float(special.stdtr(self._freedom, -score / math.sqrt(self.effect)))
+        return float(special.stdtr(self.freedom, -score / math.sqrt(self.effect)))
 
     @property
-    def _freedom(self) -> float:
+    def freedom(self) -> float:
+        """Degrees of freedom of Student's t: as many groups as there would be of the average image's, less one."""
         return max(self.images / self.size - 1, 1.0)
 
     @classmethod

@@ -13,6 +13,7 @@ from agbench.analysis.cell import Cell, paired
 from agbench.analysis.intervals import Comparison
 from agbench.analysis.tolerance import Tolerance
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget, Condition
+from agbench.core.metric import ACCURACY, Metric
 from agbench.models.registry import Kind, kind_of
 from agbench.store.metrics import COUNT
 from agbench.store.record import Record
@@ -226,6 +227,8 @@ class Evidence:
     is_withheld : bool, optional
         Whether nothing is called not inferior, as images seem to be related and their groups are not named;
         ``None`` where related images have not been looked for.
+    metric : Metric
+        What predictions are measured by.
     """
 
     dataset: str
@@ -238,6 +241,7 @@ class Evidence:
     left_out: int
     facts: dict[str, Any] = field(default_factory=dict)
     is_withheld: bool | None = None
+    metric: Metric = ACCURACY
 
     @property
     def codecs(self) -> list[str]:

@@ -10,6 +10,7 @@ from agbench.analysis.cell import Cell, with_spreads
 from agbench.analysis.evidence import CrossedSeries, Evidence, NoisySeries, Series, codec_of
 from agbench.core.codec import codecs
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, Budget
+from agbench.core.metric import ACCURACY, Metric
 from agbench.models.registry import FAMILIES, Kind, kind_of
 from agbench.store.outcome import Status
 from agbench.store.record import Record, latest
@@ -18,7 +19,10 @@ K = TypeVar("K")
 
 
 def gather(
-    dataset: str, records: list[Record], are_related: Callable[[str], bool | None] = lambda fingerprint: None
+    dataset: str,
+    records: list[Record],
+    are_related: Callable[[str], bool | None] = lambda fingerprint: None,
+    metric: Metric = ACCURACY,
 ) -> Evidence:
     """Arrange a data set's trials.
 
@@ -31,6 +35,8 @@ def gather(
     are_related : callable
         Takes a fingerprint, and returns whether its images seem to be related and their groups are not named, as
         far as that is known now; ``None`` where only the results tell.
+    metric : Metric
+        What predictions are measured by. A trial that does not give it counts as one without a result.
 
     Returns
     -------
@@ -38,7 +44,7 @@ def gather(
         Of the images that the newest trial was run on.
     """
     fingerprint = records[-1].condition.fingerprint
-    records = [_whole(record) for record in records]
+    records = [_whole(record, metric) for record in records]
     finished = latest(records)
     chosen = {name: record for name, record in finished.items() if record.condition.fingerprint == fingerprint}
     last = {record.condition.id: record for record in records if record.condition.fingerprint == fingerprint}
@@ -58,9 +64,9 @@ def gather(
     for key, own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
         model, budget, _ = key
         label = _name(key, list(groups))
-        series += _series(label, model, budget, own, _codecs(clean), bool(is_withheld))
-        noisy += _noisy(label, model, budget, own, bool(is_withheld))
-        crossed += _crossed(label, model, budget, own, bool(is_withheld))
+        series += _series(label, model, budget, own, _codecs(clean), bool(is_withheld), metric)
+        noisy += _noisy(label, model, budget, own, bool(is_withheld), metric)
+        crossed += _crossed(label, model, budget, own, bool(is_withheld), metric)
     return Evidence(
         dataset=dataset,
         fingerprint=fingerprint,
@@ -72,6 +78,7 @@ def gather(
         left_out=len({record.condition.id for record in records} - set(last)),
         facts=facts,
         is_withheld=is_withheld,
+        metric=metric,
     )
 
 
@@ -82,30 +89,33 @@ def _series(
     own: list[Record],
     codecs: Iterable[str],
     is_withheld: bool,
+    metric: Metric,
 ) -> Iterator[Series]:
     """Return a model's series of each codec that any model was run with, so that what it lacks is seen."""
     clean = [record for record in own if _is_plain(record, noise=None)]
     for codec in codecs if clean else ():
         placed = [(_level(record), record) for record in _of(codec, clean)]
-        cells = with_spreads(_cells(placed, is_withheld))
+        cells = with_spreads(_cells(placed, is_withheld, metric))
         yield Series(label, model, budget, codec, cells, _failed(placed, cells))
 
 
-def _noisy(label: str, model: str, budget: Budget, own: list[Record], is_withheld: bool) -> Iterator[NoisySeries]:
+def _noisy(
+    label: str, model: str, budget: Budget, own: list[Record], is_withheld: bool, metric: Metric
+) -> Iterator[NoisySeries]:
     placed_clean = ((_level(record), record) for record in own if _is_plain(record, noise=None))
-    clean = _cells(placed_clean, is_withheld)
+    clean = _cells(placed_clean, is_withheld, metric)
     noises = {record.condition.train.noise for record in own if record.condition.test is None}
     for noise in sorted(noise for noise in noises if noise is not None):
         noisy = [record for record in own if _is_plain(record, noise)]
         for codec in _codecs(noisy):
             placed = [(_level(record), record) for record in _of(codec, noisy)]
-            cells = _cells(placed, is_withheld)
+            cells = _cells(placed, is_withheld, metric)
             original = clean.get(ORIGINAL_LEVEL)
             yield NoisySeries(label, model, budget, codec, noise, original, cells, _failed(placed, cells))
 
 
 def _crossed(
-    label: str, model: str, budget: Budget, own: list[Record], is_withheld: bool
+    label: str, model: str, budget: Budget, own: list[Record], is_withheld: bool, metric: Metric
 ) -> Iterator[CrossedSeries]:
     tested = [record for record in own if record.condition.test is not None]
     for noise in sorted({record.condition.train.noise for record in tested}, key=lambda noise: noise or 0):
@@ -118,7 +128,7 @@ def _crossed(
                 ((_level(record), record.condition.test_preprocessing.level), record)
                 for record in _of(codec, alike)
             ]
-            cells = _cells(placed, is_withheld)
+            cells = _cells(placed, is_withheld, metric)
             full = label if noise is None else f"{label}, noise {noise:g}"
             yield CrossedSeries(full, model, budget, codec, noise, cells, _failed(placed, cells))
 
@@ -141,9 +151,11 @@ def _of(codec: str, records: Iterable[Record]) -> list[Record]:
     return [record for record in records if codec_of(record.condition) in (None, codec)]
 
 
-def _whole(record: Record) -> Record:
-    """Return a record, as a failed one where a finished trial's files are damaged."""
+def _whole(record: Record, metric: Metric) -> Record:
+    """Return a record, as a failed one where a finished trial's files are damaged, or don't give the metric."""
     damage = record.damage() if record.is_finished else ""
+    if record.is_finished and not damage and metric is not ACCURACY and metric.name not in record.scores:
+        damage = f"it has not kept what {metric.label} needs: `agbench run --fresh` runs it again"
     return replace(record, status=Status.FAILED, reason=damage) if damage else record
 
 
@@ -169,13 +181,13 @@ def _level(record: Record) -> float:
     return record.condition.train.level
 
 
-def _cells(placed: Iterable[tuple[K, Record]], is_withheld: bool) -> dict[K, Cell]:
+def _cells(placed: Iterable[tuple[K, Record]], is_withheld: bool, metric: Metric) -> dict[K, Cell]:
     found: dict[K, list[Record]] = {}
     for place, record in placed:
         if record.is_finished:
             found.setdefault(place, []).append(record)
     return {
-        place: Cell(tuple(sorted(records, key=lambda record: record.condition.seed)), is_withheld)
+        place: Cell(tuple(sorted(records, key=lambda record: record.condition.seed)), is_withheld, metric=metric)
         for place, records in found.items()
     }
 

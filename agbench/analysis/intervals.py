@@ -17,6 +17,7 @@ from scipy import optimize, special
 from agbench.analysis.clusters import Clusters, Floats, Groups
 from agbench.analysis.spread import Spread
 from agbench.core.enums import StrEnum
+from agbench.core.metric import ACCURACY, Metric
 
 CONFIDENCE = 0.95
 ONE_SIDED = (1 - CONFIDENCE) / 2
@@ -36,6 +37,9 @@ SMALLEST = 1e-12
 
 Bools = npt.NDArray[np.bool_]
 Folds = npt.NDArray[np.int64]
+
+in_points = ACCURACY.amount
+"""Returns a difference of accuracy in points, as `agbench.core.metric.Metric.amount` does."""
 
 
 class Verdict(StrEnum):
@@ -72,15 +76,15 @@ class Comparison:
     Parameters
     ----------
     difference : Interval
-        Accuracy of the one minus accuracy of the base, -1 to 1; a mean over seeds.
+        Value of the one minus value of the base, -1 to 1 of accuracy; a mean over seeds.
     p_values : tuple of float
-        Of the test that the two are equally accurate, one a seed: McNemar's exact one, or where images are in
-        groups its score with their design effect.
+        Of the test that the two are equally good, one a seed: of accuracy McNemar's exact one, or where images are
+        in groups its score with their design effect; of another metric by the interval's own method.
     p_not_inferior, p_inferior : float
         One-sided: that the loss is the margin or more, and that it is less, by the interval's own method. For the
         latter one loss fewer is counted, or one group's, as the score test calls rare losses too often certain.
     margin : float
-        The loss that counts.
+        The loss that counts, in the unit of the metric.
     images, groups, seeds : int
         Numbers of test images, of groups of them, and of seeds.
     folds : int
@@ -91,6 +95,8 @@ class Comparison:
         Whether images seem to be related and their groups are not known, so that "not inferior" is not said.
     is_one_training : bool
         Whether it is of one training of a network, which another training of it may contradict.
+    metric : Metric
+        What is compared.
     """
 
     difference: Interval
@@ -105,6 +111,12 @@ class Comparison:
     group_size: float = 1.0
     is_withheld: bool = False
     is_one_training: bool = False
+    metric: Metric = ACCURACY
+
+    @property
+    def gain(self) -> float:
+        """How much better the one is than the base; negative where it is worse."""
+        return self.metric.gain(self.difference.value)
 
     @property
     def trainings(self) -> str:
@@ -116,8 +128,8 @@ class Comparison:
 
     @property
     def excluded_loss(self) -> float:
-        """The largest loss that is excluded: each larger one is, at the interval's level; 0 to 1."""
-        return max(-self.difference.low, 0.0)
+        """The largest loss that is excluded: each larger one is, at the interval's level; 0 or more."""
+        return max(-min(map(self.metric.gain, (self.difference.low, self.difference.high))), 0.0)
 
     @property
     def verdict(self) -> Verdict:
@@ -136,28 +148,6 @@ def in_words(verdict: Verdict, comparison: Comparison) -> str:
     """
     is_decided = verdict in (Verdict.NOT_INFERIOR, Verdict.INFERIOR)
     return f"{verdict} ({THIS_TRAINING})" if is_decided and comparison.is_one_training else str(verdict)
-
-
-def in_points(value: float, sign: str = "", is_bound: bool = False) -> str:
-    """Return a difference of accuracy in points.
-
-    Parameters
-    ----------
-    value : float
-        Difference as a share, -1 to 1.
-    sign : str
-        ``"+"`` where a sign stands before what is positive, too.
-    is_bound : bool
-        Whether it is the end of what is excluded, which must not become smaller by rounding.
-
-    Examples
-    --------
-    >>> in_points(0.0412), in_points(0.01), in_points(0.005, "+"), in_points(0.010049, is_bound=True)
-    ('4.12 points', '1 point', '+0.5 points', '1.01 points')
-    """
-    points = math.ceil(1e4 * value - 1e-6) / 100 if is_bound else 100 * value
-    text = f"{points:{sign}.2f}".rstrip("0").rstrip(".")
-    return text + (" point" if text.lstrip("+-") == "1" else " points")
 
 
 def decide(
@@ -298,12 +288,12 @@ def compare(
 
     # The end that lies between the estimate and the margin meets it at one level; the other test mirrors it.
     if value > -margin:
-        p_not_inferior = _root(lambda alpha: margin + end(alpha, -1))
+        p_not_inferior = crossing(lambda alpha: margin + end(alpha, -1))
         p_inferior = 1 - p_not_inferior
     else:
-        p_not_inferior = 1 - _root(lambda alpha: -margin - end(alpha, 1))
+        p_not_inferior = 1 - crossing(lambda alpha: -margin - end(alpha, 1))
         fewer, at = _with_fewer_lost(table, clusters.unit)
-        p_inferior = _root(lambda alpha: -margin - end(alpha, 1, at, fewer)) if at < -margin else 0.5
+        p_inferior = crossing(lambda alpha: -margin - end(alpha, 1, at, fewer)) if at < -margin else 0.5
     return Comparison(
         difference=Interval(value, max(end(one_sided, -1), -1.0), min(end(one_sided, 1), 1.0)),
         p_values=tuple(_mcnemar(gained, lost, clusters) for _, gained, lost, _ in counts),
@@ -343,9 +333,28 @@ def differences(ours: Bools, base: Bools, folds: Folds | None = None) -> list[fl
     if folds is None:
         found: list[float] = by_seed.tolist()
         return found
-    value, off = float(by_seed.mean()), ours.astype(float) - base - by_seed.mean()
-    sums = [np.bincount(fold, of_seed)[np.unique(fold)] for fold, of_seed in zip(folds, off, strict=True)]
-    return [value + len(of_seed) * float(part) / ours.shape[1] for of_seed in sums for part in of_seed]
+    return by_fold(float(by_seed.mean()), ours.astype(float) - base - by_seed.mean(), folds)
+
+
+def by_fold(value: float, deviations: Floats, folds: Folds) -> list[float]:
+    """Return one value for each fold of each seed, from how much each image deviates from the value of all.
+
+    Parameters
+    ----------
+    value : float
+        Mean over all of them.
+    deviations : ndarray of float, shape (seeds, images)
+        Deviation of each image, with a mean of 0.
+    folds : ndarray of int, shape (seeds, images)
+        Fold of each image.
+
+    Examples
+    --------
+    >>> by_fold(0.5, np.array([[-0.5, 0.5, 0.5, -0.5]]), np.array([[0, 0, 1, 1]]))
+    [0.5, 0.5]
+    """
+    sums = [np.bincount(fold, of_seed)[np.unique(fold)] for fold, of_seed in zip(folds, deviations, strict=True)]
+    return [value + len(of_seed) * float(part) / folds.shape[1] for of_seed in sums for part in of_seed]
 
 
 def missing(
@@ -378,10 +387,8 @@ def missing(
     each = len(per_training) // seeds
     clusters = Clusters.of(ours.mean(axis=0) - base.mean(axis=0), groups)
     room = value + margin
-    if room <= 0:
-        return None, None
 
-    def wanting(factor: float, more: int = 0) -> float:
+    def wanting(factor: float, more: int) -> float:
         more_images = replace(clusters, images=round(images * factor))
         over_images = _score_reach(table * factor, more_images.quantile(one_sided), -1)
         trainings = each * (seeds + more)
@@ -389,10 +396,36 @@ def missing(
         join = math.hypot if folds is None or seeds + more > 1 else max
         return join(over_images, over_trainings) - room
 
+    return more_evidence(wanting, images, len(per_training)) if room > 0 else (None, None)
+
+
+def more_evidence(
+    wanting: Callable[[float, int], float], images: int, trainings: int
+) -> tuple[int | None, int | None]:
+    """Return about how many more images, or seeds, are enough.
+
+    Parameters
+    ----------
+    wanting : callable
+        Takes how many times the images there are, and how many more seeds; returns what is wanting, below zero
+        where that is enough.
+    images, trainings : int
+        How many there are. The spread over trainings is not known from one.
+
+    Returns
+    -------
+    tuple of (int or None, int or None)
+        As of `missing`.
+
+    Examples
+    --------
+    >>> more_evidence(lambda factor, more: 3 - factor, 100, 1)
+    (200, None)
+    """
     most = LARGEST_FACTOR
-    factor = float(optimize.brentq(wanting, 1, most)) if wanting(1) > 0 >= wanting(most) else None
+    factor = float(optimize.brentq(wanting, 1, most, args=(0,))) if wanting(1, 0) > 0 >= wanting(most, 0) else None
     enough = (more for more in range(1, int(most)) if wanting(1, more) < 0)
-    more_seeds = next(enough, None) if len(per_training) > 1 else None
+    more_seeds = next(enough, None) if trainings > 1 else None
     return None if factor is None else math.ceil(images * (factor - 1)), more_seeds
 
 
@@ -471,8 +504,14 @@ def _score_reach(table: Floats, z: float, side: int) -> float:
     return most if excess(most) <= 0 else float(optimize.brentq(excess, 0, most, xtol=1e-12))
 
 
-def _root(excess: Callable[[float], float]) -> float:
-    """Find where a function of a one-sided level, negative at small ones, is zero."""
+def crossing(excess: Callable[[float], float]) -> float:
+    """Return the one-sided level, up to 0.5, at which a function of it is zero that is negative at small ones.
+
+    Examples
+    --------
+    >>> round(crossing(lambda alpha: alpha - 0.1), 6)
+    0.1
+    """
     if excess(SMALLEST) >= 0:
         return SMALLEST
     if excess(0.5) <= 0:

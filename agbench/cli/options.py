@@ -94,6 +94,18 @@ class Duration(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
+def _metric_help() -> str:
+    from agbench.core.metric import METRICS
+
+    return f"What decides: {', '.join(METRICS)}. A margin is in its unit: a share, or nats of log_loss."
+
+
+def metric_option(command: F) -> F:
+    """Add the option ``--metric`` to a command."""
+    option = click.option("--metric", default="accuracy", show_default=True, metavar="NAME", help=_metric_help())
+    return option(command)
+
+
 def images_options(command: F) -> F:
     """Add the options to a command; the command collects their values with `selection_of`."""
     for option in reversed(_OPTIONS):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agbench.cli.exit import Exit
-from agbench.cli.options import Duration, Listed, Share, images_options, selection_of
+from agbench.cli.options import Duration, Listed, Share, images_options, metric_option, selection_of
 
 if TYPE_CHECKING:
     from agbench.core.workspace import Workspace
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     type=Share(),
     default=0.01,
     show_default=True,
-    help="Loss of accuracy that counts: 0.01, or 1%.",
+    help="Loss of accuracy, or of --metric, that counts: 0.01, or 1%.",
 )
+@metric_option
 @click.option(
     "--codec",
     "codecs",
@@ -62,6 +63,7 @@ def recommend(
     /,
     folder: str | None,
     margin: float,
+    metric: str,
     codecs: tuple[str, ...],
     seeds: tuple[int, ...],
     model: str,
@@ -88,6 +90,7 @@ def recommend(
     selection.spec(workspace.datasets)
     question = api.make_question(
         margin=margin,
+        metric=metric,
         codecs=codecs,
         seeds=seeds,
         model=model,

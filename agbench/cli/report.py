@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agbench.cli.options import Listed
+from agbench.cli.options import Listed, metric_option
 
 if TYPE_CHECKING:
     from agbench.core.workspace import Workspace
@@ -23,13 +23,19 @@ if TYPE_CHECKING:
     help="What is written; figures come with md and html.  [default: md,html,csv]",
 )
 @click.option("--name", "sweep_name", metavar="NAME", help="Only of the trials of that named sweep.")
+@metric_option
 @click.option("--show", is_flag=True, help="Print the report's main table too.")
 @click.pass_obj
 def report(
-    workspace: Workspace, names: tuple[str, ...], formats: tuple[str, ...], sweep_name: str | None, show: bool
+    workspace: Workspace,
+    names: tuple[str, ...],
+    formats: tuple[str, ...],
+    sweep_name: str | None,
+    metric: str,
+    show: bool,
 ) -> None:
     """Make reports from the stored results, and an index of them; nothing is run."""
     from agbench import api
 
-    for written in api.write_reports(workspace, names, formats, sweep_name):
+    for written in api.write_reports(workspace, names, formats, sweep_name, metric):
         click.echo(written.text() if show else written.path)

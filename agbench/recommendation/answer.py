@@ -13,6 +13,7 @@ from agbench.analysis.intervals import Comparison, in_points
 from agbench.analysis.outlook import fewest_images
 from agbench.core import files
 from agbench.core.errors import UserError
+from agbench.core.metric import ACCURACY
 from agbench.recommendation.question import LevelTest, Question
 from agbench.reporting.figures.charts import Chart, Line
 from agbench.reporting.pages import markdown
@@ -135,7 +136,7 @@ class Recommendation:
 def _lines(answer: Recommendation) -> Iterator[str]:
     """Yield the answer and its evidence, line by line."""
     asked = answer.question
-    margin = f"{in_points(asked.margin)} of accuracy"
+    margin = f"{asked.metric.amount(asked.margin)} of {asked.metric.label}"
     if not answer.is_complete:
         yield _so_far(answer)
     if answer.tests:
@@ -150,8 +151,8 @@ def _lines(answer: Recommendation) -> Iterator[str]:
     chosen = answer.chosen
     if answer.is_at_chance:
         yield (
-            f"No answer: at the original the accuracy is {table.accuracy(answer.tests[0].base)}, no better than "
-            "always predicting the largest class. A model at chance can't show a loss; try another --model"
+            f"No answer: at the original the accuracy is {table.accuracy(answer.tests[0].accuracy)}, no better "
+            "than always predicting the largest class. A model at chance can't show a loss; try another --model"
         )
         return
     if chosen is not None and answer.is_contradicted:
@@ -186,7 +187,7 @@ def _lines(answer: Recommendation) -> Iterator[str]:
     if answer.next is not None:
         yield f"{answer.next.preprocessing}: {_why_not(answer.next)}"
         yield f"  {_measured(answer.next)}"
-    if answer.tests and chosen is None and answer.withheld is None:
+    if answer.tests and chosen is None and answer.withheld is None and asked.metric is ACCURACY:
         fewest = fewest_images(asked.margin, asked.one_sided, answer.tests[0].comparison.group_size)
         if answer.tests[0].comparison.images < fewest:
             shown = in_points(asked.margin)
@@ -223,9 +224,10 @@ def _curve(answer: Recommendation) -> Iterator[str]:
     tests = _by_bytes(answer)
     if not tests or answer.is_at_chance:
         return
-    margin = answer.question.margin
-    low = min(-2 * margin, *(test.comparison.difference.low for test in tests))
-    high = max(margin, *(test.comparison.difference.high for test in tests))
+    metric = answer.question.metric
+    margin = metric.gain(-answer.question.margin)
+    low = min(2 * margin, -margin, *(test.comparison.difference.low for test in tests))
+    high = max(2 * margin, -margin, *(test.comparison.difference.high for test in tests))
 
     def place(value: float) -> int:
         return round((value - low) / (high - low) * (AXIS_WIDTH - 1))
@@ -236,11 +238,11 @@ def _curve(answer: Recommendation) -> Iterator[str]:
         letters = [" "] * AXIS_WIDTH
         found = test.comparison.difference
         letters[place(found.low) : place(found.high) + 1] = "-" * (place(found.high) - place(found.low) + 1)
-        letters[place(-margin)], letters[place(0)] = "|", ":"
+        letters[place(margin)], letters[place(0)] = "|", ":"
         letters[place(found.value)] = "o"
         yield f"{name.ljust(widest)} {1 - test.saved:7.1%} {''.join(letters)} {test.verdict}"
     yield (
-        f"{'':{widest}} {'bytes':>7} difference of accuracy, {in_points(low)} to {in_points(high)}; "
+        f"{'':{widest}} {'bytes':>7} difference of {metric.label}, {metric.amount(low)} to {metric.amount(high)}; "
         f"|: the margin, ':': none"
     )
 
@@ -261,12 +263,13 @@ def _chart(answer: Recommendation) -> Chart:
                 high=(0.0, *(one.high for one in differences)),
             )
         )
-    margin, ends = -answer.question.margin, (0.0, max(100.0, *(x for line in drawn for x in line.x)))
+    metric = answer.question.metric
+    margin, ends = metric.gain(-answer.question.margin), (0.0, max(100.0, *(x for line in drawn for x in line.x)))
     drawn.append(Line("the margin", ends, (margin, margin), (margin, margin), (margin, margin)))
     values = [value for line in drawn for value in (*line.low, *line.high)]
     return Chart(
         name=CURVE_FIGURE,
-        title=f"{answer.dataset}: accuracy minus that of the original",
+        title=f"{answer.dataset}: {metric.label} minus that of the original",
         x_label="achieved size, % of the original's bytes (100: the original)",
         y_label=f"difference, with {_percent(1 - 2 * answer.question.one_sided)} interval",
         lines=tuple(drawn),
@@ -280,6 +283,7 @@ def _chart(answer: Recommendation) -> Chart:
 
 def _tests_table(answer: Recommendation) -> Table:
     """Return the levels that were tested, one row each, from many bytes to few."""
+    label = answer.question.metric.label
     rows = tuple(
         (
             str(test.preprocessing),
@@ -296,8 +300,8 @@ def _tests_table(answer: Recommendation) -> Table:
         Column("images"),
         Column("bytes", table.size),
         Column("of original", table.share),
-        Column("accuracy, original", table.accuracy),
-        Column("accuracy", table.accuracy),
+        Column(f"{label}, original", table.accuracy),
+        Column(label, table.accuracy),
         Column("difference", table.difference),
         Column("verdict"),
     )
@@ -309,12 +313,13 @@ def _by_bytes(answer: Recommendation) -> list[LevelTest]:
 
 
 def _measured(test: LevelTest) -> str:
-    found = test.comparison.difference
+    found, metric = test.comparison.difference, test.comparison.metric
     excluded = "would be excluded" if test.comparison.is_withheld else "is excluded"
+    value, low, high = (metric.amount(one, "+") for one in (found.value, found.low, found.high))
     return (
-        f"accuracy {test.base.value:.4f} at the original, {test.ours.value:.4f} there: "
-        f"{in_points(found.value, '+')} ({in_points(found.low, '+')} to {in_points(found.high, '+')}); "
-        f"a loss of more than {in_points(test.comparison.excluded_loss, is_bound=True)} {excluded}"
+        f"{metric.label} {test.base.value:.4f} at the original, {test.ours.value:.4f} there: "
+        f"{value} ({low} to {high}); "
+        f"a loss of more than {metric.amount(test.comparison.excluded_loss, is_bound=True)} {excluded}"
     )
 
 
@@ -339,7 +344,7 @@ def what_would_decide(comparison: Comparison, more_images: int | None, more_seed
         ways.append(f"about {_rounded(more_images):,} more images")
     if more_seeds:
         ways.append(f"{more_seeds} more seed{'s' if more_seeds > 1 else ''}")
-    if not ways and comparison.difference.value > -comparison.margin:
+    if not ways and comparison.gain > -comparison.margin:
         return "; the seeds differ too much for so few of them: use one seed, or many more"
     if not ways:
         return "; the best estimate is a loss of the margin or more, so more images would hardly help"

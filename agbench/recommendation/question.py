@@ -10,6 +10,7 @@ from agbench.analysis.intervals import MARGIN, ONE_SIDED, Comparison, Interval, 
 from agbench.core.arguments import as_float, checked
 from agbench.core.condition import Budget, Preprocessing
 from agbench.core.errors import UserError
+from agbench.core.metric import ACCURACY, Metric
 from agbench.data.dataset import Dataset
 from agbench.models import registry
 from agbench.studies import study
@@ -31,7 +32,7 @@ class Question:
     Parameters
     ----------
     margin : float
-        Smallest loss of accuracy that matters, above 0 and below 1; 0.01 is one point.
+        Smallest loss of the metric that matters, above 0 and below the most that there is; 0.01 is one point.
     codecs : tuple of str
         Names of the codecs to try.
     seeds : tuple of int
@@ -47,6 +48,8 @@ class Question:
         Name of a deep model that is fine-tuned at the original and at the level found.
     confirm_budget : Budget
         Budget of that deep model.
+    metric : Metric
+        What decides.
 
     Raises
     ------
@@ -67,9 +70,10 @@ class Question:
     budget: float | None = None
     confirm: str | None = None
     confirm_budget: Budget = study.STANDARD
+    metric: Metric = ACCURACY
 
     def __post_init__(self) -> None:
-        check_margin(self.margin)
+        check_margin(self.margin, self.metric)
         if self.image_size is not None:
             checked("image_size", self.image_size, int, "a whole number of pixels")
             if self.image_size < SMALLEST_SIDE:
@@ -107,7 +111,7 @@ class LevelTest:
     preprocessing : Preprocessing
         Codec and level.
     base, ours : Interval
-        Accuracy at the original and at this level, 0 to 1.
+        Value of the question's metric at the original and at this level.
     comparison : Comparison
         Difference of the two, level minus original, with an interval at the question's significance level.
     bytes, bytes_original : int
@@ -116,6 +120,8 @@ class LevelTest:
         What is decided, at the question's significance level.
     image_size : int, optional
         Side in pixels of what the model saw of each image; ``None`` where it does not say.
+    accuracy : Interval
+        Accuracy at the original, 0 to 1, whatever the metric: a model at chance shows no loss.
     more_images, more_seeds : int, optional
         Estimated number of further images, or seeds, that would exclude such a loss if the difference stays as it
         is; ``None`` where the level is safe, or no number would.
@@ -128,6 +134,7 @@ class LevelTest:
     bytes: int
     bytes_original: int
     verdict: Verdict
+    accuracy: Interval
     image_size: int | None = None
     more_images: int | None = None
     more_seeds: int | None = None
@@ -153,8 +160,8 @@ class LevelTest:
         return self.verdict is Verdict.INFERIOR
 
 
-def check_margin(margin: float) -> None:
-    """Raise `UserError` unless a margin is a share above 0 and below 1.
+def check_margin(margin: float, metric: Metric = ACCURACY) -> None:
+    """Raise `UserError` unless a margin is above 0 and below the most that a metric can lose.
 
     Examples
     --------
@@ -163,8 +170,11 @@ def check_margin(margin: float) -> None:
     agbench.core.errors.UserError: 2 is not a margin: use a share between 0 and 1, such as 0.01
     """
     checked("margin", margin, (int, float), "a number")
-    if not 0 < margin < 1:
-        raise UserError(f"{as_float(margin):g} is not a margin: use a share between 0 and 1, such as 0.01")
+    if not 0 < margin < metric.most:
+        unit = "a share" if metric.unit == "points" else metric.unit
+        raise UserError(
+            f"{as_float(margin):g} is not a margin: use {unit} between 0 and {metric.most:.2g}, such as 0.01"
+        )
 
 
 def most_folds(dataset: Dataset) -> int:

@@ -6,16 +6,16 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from agbench.analysis import intervals
+from agbench.analysis.cell import Cell, missing, paired, with_spreads
 from agbench.analysis.intervals import ONE_SIDED, Verdict
-from agbench.analysis.spread import pooled
-from agbench.core.condition import Budget, Condition, Preprocessing
+from agbench.core.condition import ORIGINAL_LEVEL, Budget, Condition, Preprocessing
 from agbench.core.errors import UserError
+from agbench.core.metric import ACCURACY
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.models import registry
@@ -83,12 +83,12 @@ def search(
     tests: list[LevelTest] = []
     confirmed, is_complete, is_at_chance = None, True, False
     guessed = float(dataset.index["label"].value_counts(normalize=True).max())
-    differences: dict[str, dict[float, list[float]]] = {codec: {} for codec in asked.codecs}
+    cells: dict[str, dict[float, Cell]] = {codec: {} for codec in asked.codecs}
     with _trials(dataset, workspace, asked, config or ExecutionConfig(), on_event) as trials:
 
         def is_safe(codec: str, level: float) -> bool:
-            tests.append(_test_level(dataset, Preprocessing.at(level, codec), asked, trials, differences[codec]))
-            if tests[-1].base.low <= guessed:
+            tests.append(_test_level(dataset, Preprocessing.at(level, codec), asked, trials, cells[codec]))
+            if tests[-1].accuracy.low <= guessed:
                 raise _AtChanceError
             return tests[-1].is_passed
 
@@ -171,10 +171,10 @@ def _test_level(
     preprocessing: Preprocessing,
     asked: Question,
     trials: _Trials,
-    differences: dict[float, list[float]],
+    cells: dict[float, Cell],
 ) -> LevelTest:
     budget = Budget(folds=most_folds(dataset), image_size=asked.image_size)
-    return _compared(dataset, preprocessing, asked, asked.model, budget, asked.one_sided, trials, differences)
+    return _compared(dataset, preprocessing, asked, asked.model, budget, asked.one_sided, trials, cells)
 
 
 def _confirm(
@@ -191,7 +191,7 @@ def _compared(
     budget: Budget,
     one_sided: float,
     trials: _Trials,
-    differences: dict[float, list[float]],
+    cells: dict[float, Cell],
 ) -> LevelTest:
     """Return the comparison of a level with the original, over all seeds of one model.
 
@@ -207,22 +207,30 @@ def _compared(
         for seed in asked.seeds
     ]
     records = trials(conditions)
+    if any(asked.metric.name not in record.scores for record in records):
+        raise UserError(
+            f"{asked.metric.label} says nothing of these classes, or an older trial has not kept what it needs: "
+            "`agbench run --fresh` runs it again"
+        )
     base, ours = (
-        np.stack([record.correctness.right for record in part])
+        Cell(tuple(part), bool(dataset.is_withheld), metric=asked.metric)
         for part in (records[: len(asked.seeds)], records[len(asked.seeds) :])
     )
-    groups = records[0].correctness.groups
-    differences[preprocessing.level] = intervals.differences(ours, base)
-    spread = pooled(differences)[preprocessing.level]
-    compared = intervals.compare(ours, base, asked.margin, one_sided, groups, dataset.is_withheld, spread)
+    cells.update({ORIGINAL_LEVEL: base, preprocessing.level: ours})
+    placed = with_spreads(cells)
+    ours, base = placed[preprocessing.level], placed[ORIGINAL_LEVEL]
+    compared = paired(ours, base, asked.margin, one_sided)
+    if compared is None:
+        raise ValueError("trials with the same seeds can be compared")
     verdict = intervals.decide(compared.p_not_inferior, compared.p_inferior, one_sided, compared.is_withheld)
     more: tuple[int | None, int | None] = (None, None)
     if verdict is Verdict.NOT_DECIDED:
-        more = intervals.missing(ours, base, asked.margin, one_sided, groups, spread)
+        more = missing(ours, base, asked.margin, one_sided)
     return LevelTest(
         preprocessing=preprocessing,
-        base=intervals.accuracy(base, groups),
-        ours=intervals.accuracy(ours, groups),
+        base=base.interval,
+        ours=ours.interval,
+        accuracy=replace(base, metric=ACCURACY).interval,
         comparison=compared,
         verdict=verdict,
         bytes=int(records[-1].metrics["bytes"]),

@@ -18,12 +18,13 @@ from agbench.analysis.gather import gather
 from agbench.core import files
 from agbench.core.condition import JPEG
 from agbench.core.errors import UserError, look_up
+from agbench.core.metric import ACCURACY, Metric
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import are_related
 from agbench.reporting import commands
 from agbench.reporting.figures import charts
 from agbench.reporting.pages import html_page, index, markdown
-from agbench.reporting.tables import claims, details, measures, per_class, per_codec, phases, tables
+from agbench.reporting.tables import claims, details, measures, per_class, per_codec, per_metric, phases, tables
 from agbench.reporting.tables.study import study_table
 from agbench.reporting.tables.table import Table
 from agbench.store.record import Record
@@ -48,7 +49,7 @@ class Report:
     path : Path
         Path of its page; its folder where it has none.
     main_table : str
-        Accuracy over level, in Markdown.
+        Accuracy, or the metric that decides, over level, in Markdown.
     """
 
     path: Path
@@ -92,6 +93,7 @@ def write_reports(
     names: Sequence[str],
     formats: Iterable[str] = DEFAULT_FORMATS,
     sweep: str | None = None,
+    metric: Metric = ACCURACY,
 ) -> Iterator[Report]:
     """Write the reports of data sets, and the index of all that have results.
 
@@ -107,25 +109,31 @@ def write_reports(
         Of `REPORT_FORMATS`.
     sweep : str, optional
         Use only this named sweep's trials. Its reports have a folder of their own, ``reports/sweeps/<sweep>/``.
+    metric : Metric
+        What decides what a level costs. The paper's claims and tables stay those of accuracy.
 
     Yields
     ------
     Report
+
+    Raises
+    ------
+    UserError
+        If no trial of a data set gives the metric.
     """
     if sweep is not None:
         records = named([*records], sweep)
     root = _root(workspace, sweep)
     known = sorted({record.condition.dataset for record in records})
-    evidences = {
-        name: gather(
-            name,
-            [record for record in records if record.condition.dataset == name],
-            partial(are_related, name, datasets=workspace.datasets),
-        )
-        for name in known
-    }
+
+    def gathered(name: str, metric: Metric = ACCURACY) -> Evidence:
+        own = [record for record in records if record.condition.dataset == name]
+        return gather(name, own, partial(are_related, name, datasets=workspace.datasets), metric)
+
+    evidences = {name: gathered(name) for name in known}
     for name in names:
-        yield write_report(evidences[name], workspace, formats, sweep)
+        decisive = evidences[name] if metric is ACCURACY else gathered(name, metric)
+        yield write_report(evidences[name], workspace, formats, sweep, decisive)
     pages = {
         name: f"{name}/{file}" for file in (HTML, REPORT_PAGE) for name in known if (root / name / file).is_file()
     }
@@ -137,6 +145,7 @@ def write_report(
     workspace: Workspace,
     formats: Iterable[str] = DEFAULT_FORMATS,
     sweep: str | None = None,
+    decisive: Evidence | None = None,
 ) -> Report:
     """Write a data set's report, ``reports/<dataset>/``; a named sweep's, ``reports/sweeps/<sweep>/<dataset>/``.
 
@@ -152,17 +161,30 @@ def write_report(
         Of `REPORT_FORMATS`.
     sweep : str, optional
         The named sweep whose trials alone are in the evidence.
+    decisive : Evidence, optional
+        The same results by the metric that decides what a level costs; by default accuracy does.
 
     Returns
     -------
     Report
+
+    Raises
+    ------
+    UserError
+        If no trial gives that metric.
     """
+    decisive = decisive or evidence
+    if evidence.records and not decisive.records:
+        raise UserError(
+            f"no trial of {evidence.dataset} has kept what {decisive.metric.label} needs: "
+            "`agbench run --fresh` runs them again"
+        )
     wanted = set(formats)
     folder = _root(workspace, sweep) / evidence.dataset
     facts = evidence.facts or _card(evidence, workspace)
-    paying = per_class.payers(evidence)
-    made = _tables(evidence, facts, paying)
-    drawn = charts.charts(evidence)
+    paying = per_class.payers(decisive)
+    made = _tables(evidence, decisive, facts, paying)
+    drawn = charts.charts(decisive)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{evidence.dataset}.lock"):  # one report after the other, each whole
         with files.atomic_dir(folder / FIGURES, replacing=True) as half_made:
@@ -173,7 +195,7 @@ def write_report(
                     (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
             if "latex" in wanted:
                 _write_latex(evidence, made, half_made)
-        text = _page(evidence, facts, made, paying, [chart.name for chart in drawn], strip, sweep)
+        text = _page(evidence, decisive, facts, made, paying, [chart.name for chart in drawn], strip, sweep)
         if "html" in wanted:
             files.write(
                 folder / HTML, html_page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench")
@@ -185,7 +207,7 @@ def write_report(
         else:
             (folder / REPORT_PAGE).unlink(missing_ok=True)
     written = folder / REPORT_PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
-    return Report(written, made["accuracy"].markdown())
+    return Report(written, made[decisive.metric.name].markdown())
 
 
 def _root(workspace: Workspace, sweep: str | None) -> Path:
@@ -201,17 +223,20 @@ def _draw(evidence: Evidence, drawn: list[charts.Chart], folder: Path) -> bool:
     return static.draw_examples(evidence, folder)
 
 
-def _tables(evidence: Evidence, facts: dict[str, Any], paying: per_class.Payers | None) -> dict[str, Table]:
+def _tables(
+    evidence: Evidence, decisive: Evidence, facts: dict[str, Any], paying: per_class.Payers | None
+) -> dict[str, Table]:
     made = [
         claims.claims_table(evidence),
-        tables.accuracy_table(evidence),
-        tables.spread_table(evidence),
-        tables.tolerance_table(evidence),
-        tables.margins_table(evidence),
-        tables.difference_table(evidence),
+        tables.accuracy_table(decisive),
+        tables.spread_table(decisive),
+        tables.tolerance_table(decisive),
+        tables.margins_table(decisive),
+        tables.difference_table(decisive),
         per_class.classes_table(paying),
         per_class.confusions_table(paying),
         per_class.flips_table(paying),
+        per_metric.metrics_table(evidence),
         tables.size_table(evidence),
         tables.size_difference_table(evidence),
         measures.storage_table(evidence),
@@ -220,17 +245,17 @@ def _tables(evidence: Evidence, facts: dict[str, Any], paying: per_class.Payers 
         tables.noise_table(evidence),
         tables.noise_difference_table(evidence),
         measures.convergence_table(evidence),
-        tables.tabular_table(evidence),
-        tables.transfer_table(evidence),
-        *(study_table(evidence, name) for name in sections()),
+        tables.tabular_table(decisive),
+        tables.transfer_table(decisive),
+        *(study_table(decisive, name) for name in sections()),
         details.published_table(evidence),
         details.settings_table(evidence),
         details.quarantine_table(facts["quarantined"]),
         phases.phases_table(evidence),
         details.trials_table(evidence),
-        details.failures_table(evidence),
+        details.failures_table(decisive),
     ]
-    return {table.name: table for table in made if table.rows or table.name == "accuracy"}
+    return {table.name: table for table in made if table.rows or table.name == decisive.metric.name}
 
 
 def _write_latex(evidence: Evidence, made: dict[str, Table], folder: Path) -> None:
@@ -244,6 +269,7 @@ def _write_latex(evidence: Evidence, made: dict[str, Table], folder: Path) -> No
 
 def _page(
     evidence: Evidence,
+    decisive: Evidence,
     facts: dict[str, Any],
     made: dict[str, Table],
     paying: per_class.Payers | None,
@@ -256,16 +282,19 @@ def _page(
     environments = {json.dumps(environment, sort_keys=True): environment for environment in known}
     return markdown.render(
         f"{REPORT_PAGE}.j2",
-        evidence=evidence,
+        evidence=decisive,
+        metric=decisive.metric,
+        by_accuracy=decisive.metric is ACCURACY,
+        without_probabilities=per_metric.without_probabilities(evidence),
         sweep=sweep,
         tables={name: table.markdown() for name, table in made.items() if table.rows},
         metrics=records[0].metrics,
         facts=facts,
         payers=paying,
-        measured=any(series.cells for series in evidence.series),
+        measured=any(series.cells for series in decisive.series),
         strip=strip,
         drawn=drawn,
-        by_codec=[name for name in drawn if name.startswith(charts.BY_CODEC)],
+        by_codec=[name for name in drawn if charts.BY_CODEC in name],
         jpeg_alone=evidence.codecs == [JPEG],
         folded=bool(evidence.folded),
         once=len(evidence.folded) < len(evidence.deep) or not evidence.deep,

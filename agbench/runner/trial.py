@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from agbench.core import metric
 from agbench.core.condition import Condition
 from agbench.core.errors import UserError
 from agbench.data.dataset import Dataset
@@ -175,6 +177,7 @@ def run_trials(
         predictions[GROUP] = predictions["image_id"].map(group_of)
         if fold is not None:
             predictions[registry.FOLD] = fold
+        probabilities = predicted.probabilities.rename(columns=labels_of)
         seconds = {**shared, "predict": predicted.seconds}
         results.append(
             Result(
@@ -188,6 +191,7 @@ def run_trials(
                     **dataset.parts,
                     "quarantined": len(dataset.quarantined),
                     "predicted": len(predictions),
+                    "groups": predictions[GROUP].nunique(),
                 },
                 bytes=train.bytes,
                 bytes_original=int(dataset.index["bytes"].sum()),
@@ -200,10 +204,19 @@ def run_trials(
                 reading=measured,
                 writing=train.writing(),
                 examples=examples(dataset, train) if one.test is None else None,
-                probabilities=predicted.probabilities.rename(columns=labels_of),
+                probabilities=probabilities,
+                scores=_scores(predictions, probabilities),
             )
         )
     return results
+
+
+def _scores(predictions: pd.DataFrame, probabilities: pd.DataFrame) -> dict[str, float]:
+    """Return the value of each metric of predictions, by name, from probabilities as the store keeps them."""
+    codes = (probabilities.columns.get_indexer(pd.Index(predictions[name])) for name in ("label", "predicted"))
+    shares = metric.normalised(probabilities.to_numpy(np.float16))
+    scores = metric.scores_of(metric.Predicted(*codes, shares))
+    return {name: score.value for name, score in scores.items()}
 
 
 def examples(dataset: Dataset, variant: Variant) -> pd.DataFrame:

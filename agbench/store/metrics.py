@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypedDict, cast
 
+from agbench.core.metric import METRICS
+
 if TYPE_CHECKING:
     from agbench.store.outcome import Result, Usage
 
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
 class Metrics(TypedDict, total=False):
     """Metrics of a trial by name; one that was not measured is missing.
 
-    Phases that a family of another package names on its own are kept too, as ``seconds_PHASE``.
+    Phases that a family of another package names on its own are kept too, as ``seconds_PHASE``; and the metrics of
+    predictions, `agbench.core.metric.METRICS`, by their names.
     """
 
     accuracy: float
@@ -43,6 +46,8 @@ class Metrics(TypedDict, total=False):
     """Number of images that can't be read, and are left out."""
     images_predicted: float
     """Number of images that were predicted: the test images, or all of them with folds."""
+    images_groups: float
+    """Number of groups that these are in; of independent images as many."""
 
     reading_images: float
     """Number of training images whose files were read and decoded to measure the time."""
@@ -101,7 +106,7 @@ def check_name(name: str) -> str:
     ...
     KeyError: "no metric is called 'acuracy': see agbench.store.metrics.Metrics"
     """
-    if name not in Metrics.__annotations__ and not name.startswith(PHASE):
+    if name not in Metrics.__annotations__ and name not in METRICS and not name.startswith(PHASE):
         raise KeyError(f"no metric is called {name!r}: see agbench.store.metrics.Metrics")
     return name
 
@@ -136,6 +141,7 @@ def of_result(result: Result, usage: Usage, sweep: Mapping[str, float]) -> Metri
     """
     return as_metrics(
         {
+            **result.scores,
             "accuracy": result.accuracy,
             "bytes": result.bytes,
             "bytes_original": result.bytes_original,

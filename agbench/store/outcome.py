@@ -119,6 +119,8 @@ class Result:
         A few test images' files, as `agbench.runner.trial.examples` gives them.
     probabilities : DataFrame, optional
         Predicted probabilities, one row a test image in the order of `predictions`, one column a class.
+    scores : dict of str to float
+        Value of each metric of `agbench.core.metric.METRICS`, by name.
     """
 
     condition: Condition
@@ -135,3 +137,4 @@ class Result:
     writing: dict[str, float] = field(default_factory=dict)
     examples: pd.DataFrame | None = None
     probabilities: pd.DataFrame | None = None
+    scores: dict[str, float] = field(default_factory=dict)

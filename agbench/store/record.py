@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from agbench.core.condition import Condition
+from agbench.core.metric import Predicted, Score, normalised, scores_of
 from agbench.models.registry import FOLD, IMAGE_SIZE
 from agbench.store.metrics import Metrics, check_name
 from agbench.store.outcome import Ending, Status
@@ -218,6 +220,30 @@ class Record:
     def outcomes(self) -> tuple[npt.NDArray[np.object_], ...]:
         """Return ids, labels and predicted classes of the test images, three arrays of str in the order of ids."""
         return _texts(self._tested())
+
+    @cached_property
+    def scores(self) -> dict[str, Score]:
+        """Its score by each metric of `agbench.core.metric.METRICS` that its predictions give, by name."""
+        ids, labels, predicted = self.outcomes()
+        kept = self._kept_probabilities(len(ids))
+        if kept is None:
+            _, codes = np.unique([*labels, *predicted], return_inverse=True)
+            return scores_of(Predicted(codes[: len(ids)], codes[len(ids) :]))
+        shares, classes = kept
+        number = {name: place for place, name in enumerate(classes)}
+        coded = (np.array([number[name] for name in names]) for names in (labels, predicted))
+        return scores_of(Predicted(*coded, shares))
+
+    def _kept_probabilities(self, images: int) -> tuple[npt.NDArray[np.float64], list[str]] | None:
+        """Return probabilities in the order of ids, and their classes; ``None`` where they can't be read."""
+        try:
+            # Without pandas, whose import takes a second.
+            with np.load(self.folder / PROBABILITIES, allow_pickle=False) as kept:
+                shares, classes = normalised(kept["values"]), kept["classes"].tolist()
+        except (OSError, ValueError, KeyError, BadZipFile):
+            return None
+        ids = _columns(self.folder / PREDICTIONS, ["image_id"]).column(0).to_numpy()
+        return (shares[np.argsort(ids, kind="stable")], classes) if len(shares) == images else None
 
     def _tested(self) -> pyarrow.Table:
         return _columns(self.folder / PREDICTIONS, ["image_id", "label", "predicted", GROUP, FOLD]).sort_by(

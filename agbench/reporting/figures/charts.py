@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from agbench.analysis import paper as published
 from agbench.analysis.evidence import Evidence, Series
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
+from agbench.core.metric import ACCURACY, Metric
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's, which colour-blind readers can tell apart."""
 
 ORIGINAL_SIZE = 100.0
-BY_CODEC = "accuracy-by-codec"
+BY_CODEC = "-by-codec-"
 STRIP = (1.0, 0.5, 0.3, 0.1)
 """The levels of the example images."""
 
@@ -96,24 +97,24 @@ def charts(evidence: Evidence) -> list[Chart]:
 
 
 def over_level(evidence: Evidence) -> Chart:
-    """Figure 2 for every model: accuracy over level of JPEG."""
+    """Figure 2 for every model: accuracy, or another metric, over level of JPEG."""
     all_series = [series for series in evidence.jpeg.series if series.cells]
     lines = [_line(series, {level: level for level in series.cells}) for series in all_series]
     paper = published.TABLE_3.get(evidence.dataset)
-    if paper is not None:
+    if paper is not None and evidence.metric is ACCURACY:
         lines.append(_published(paper, (ORIGINAL_LEVEL, PAPER_LEVEL)))
     sizes = {level: cell.byte_ratio for series in all_series for level, cell in series.cells.items()}
     return Chart(
-        name="accuracy-over-level",
-        title=f"{evidence.dataset}: accuracy over level",
+        name=f"{evidence.metric.name}-over-level",
+        title=f"{evidence.dataset}: {evidence.metric.label} over level",
         x_label="level (the paper's compression ratio r: JPEG quality 100 r; 1 is the original)",
-        y_label=_accuracy_label(all_series),
+        y_label=_value_label(evidence.metric, all_series),
         lines=tuple(lines),
         ticks={level: f"{level:g}" for level in sorted(sizes)},
         above={level: f"{sizes[level]:.0%}" for level in sorted(sizes)},
         above_label="achieved size, of the original's bytes",
         falling=True,
-        y_range=_range(lines),
+        y_range=_range(lines, evidence.metric),
     )
 
 
@@ -122,10 +123,11 @@ def over_bytes(evidence: Evidence) -> Chart:
     all_series = [series for series in evidence.jpeg.series if series.cells]
     lines = [_line(series, _sizes(series)) for series in all_series]
     paper = published.TABLE_3.get(evidence.dataset)
-    if paper is not None:
+    if paper is not None and evidence.metric is ACCURACY:
         lines.append(_published(paper, (ORIGINAL_SIZE, 100 * paper.relative_size)))
-    title = f"{evidence.dataset}: accuracy over achieved size"
-    return _over_sizes("accuracy-over-bytes", title, lines, all_series)
+    metric = evidence.metric
+    title = f"{evidence.dataset}: {metric.label} over achieved size"
+    return _over_sizes(f"{metric.name}-over-bytes", title, lines, metric, all_series)
 
 
 def by_codec(evidence: Evidence) -> list[Chart]:
@@ -140,30 +142,33 @@ def by_codec(evidence: Evidence) -> list[Chart]:
         if any(series.codec != JPEG for series in compressed):
             title = f"{evidence.dataset}: {label} over achieved size"
             lines = [_line(series, _sizes(series), series.codec) for series in compressed]
-            found.append(_over_sizes(f"{BY_CODEC}-{len(found) + 1}", title, lines, compressed))
+            name = f"{evidence.metric.name}{BY_CODEC}{len(found) + 1}"
+            found.append(_over_sizes(name, title, lines, evidence.metric, compressed))
     return found
 
 
-def _accuracy_label(all_series: Iterable[Series]) -> str:
+def _value_label(metric: Metric, all_series: Iterable[Series]) -> str:
     is_folded = any(series.is_folded for series in all_series)
     tested = "test images (networks with folds: on all, out of fold)" if is_folded else "test images"
-    return f"accuracy on {tested}, with 95 % interval"
+    return f"{metric.label} on {tested}, with 95 % interval"
 
 
-def _over_sizes(name: str, title: str, lines: list[Line], all_series: Iterable[Series]) -> Chart:
+def _over_sizes(
+    name: str, title: str, lines: list[Line], metric: Metric, all_series: Iterable[Series]
+) -> Chart:
     grown = min((one for line in lines for one in line.x), default=0) >= ORIGINAL_SIZE
     return Chart(
         name=name,
         title=title,
         x_label="achieved size, % of the original's bytes (100: the original)",
-        y_label=_accuracy_label(all_series),
+        y_label=_value_label(metric, all_series),
         lines=tuple(lines),
         ticks={},
         above={},
         above_label="",
         # The original is on the left, also where all levels take more than it.
         falling=not grown,
-        y_range=_range(lines),
+        y_range=_range(lines, metric),
     )
 
 
@@ -189,12 +194,14 @@ def over_epochs(evidence: Evidence, series: Series) -> Chart:
         above={},
         above_label="",
         falling=False,
-        y_range=_range(lines),
+        y_range=_range(lines, ACCURACY),
     )
 
 
-def _range(lines: list[Line]) -> tuple[float, float]:
-    """Return a range of accuracies that holds all points and intervals, from a whole tenth to 1."""
+def _range(lines: list[Line], metric: Metric) -> tuple[float, float]:
+    """Return a range that holds all points and intervals: up to 1, or from 0 where lower is better."""
+    if not metric.is_higher_better:
+        return 0.0, 1.02 * max(value for line in lines for value in (*line.y, *line.high))
     lowest = min((value for line in lines for value in (*line.y, *line.low)), default=0.0)
     return max(min(math.floor(10 * lowest) / 10, 0.8), 0.0), 1.02
 

@@ -22,6 +22,17 @@ def parser() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
+def capitalised(text: str) -> str:
+    """Return a text that begins a sentence, with its other capitals as they are.
+
+    Examples
+    --------
+    >>> capitalised("macro F1"), capitalised("AUC")
+    ('Macro F1', 'AUC')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def render(template: str, **values: Any) -> str:
     """Fill a template of Markdown.
 
@@ -47,4 +58,5 @@ def render(template: str, **values: Any) -> str:
     )
     pages.filters["md"] = escape_markdown
     pages.filters["size"] = size
+    pages.filters["capitalised"] = capitalised
     return re.sub(r"\n{3,}", "\n\n", pages.get_template(template).render(**values))

@@ -13,7 +13,7 @@ from agbench.studies.study import STUDIES
 
 
 def study_table(evidence: Evidence, name: str) -> Table:
-    """Return one row per model and preprocessing of a study: accuracy, difference to the original, bytes.
+    """Return one row per model and preprocessing of a study: value, difference to the original, bytes.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def study_table(evidence: Evidence, name: str) -> Table:
     known = {_trials(cell): cell for series in evidence.series for cell in series.cells.values()}
     cells = {}
     for key, own in groups.items():
-        cell = Cell(tuple(sorted(own, key=lambda record: record.condition.seed)))
+        cell = Cell(tuple(sorted(own, key=lambda record: record.condition.seed)), metric=evidence.metric)
         cells[key] = known.get(_trials(cell), cell)
     rows = []
     for (model, budget, train, test), cell in cells.items():
@@ -55,7 +55,7 @@ def study_table(evidence: Evidence, name: str) -> Table:
     columns = (
         Column("model"),
         Column("images"),
-        Column("accuracy", table.accuracy),
+        Column(evidence.metric.label, table.accuracy),
         Column("difference to the original", table.difference),
         Column("bytes", table.size),
         Column("of original", table.share),

@@ -9,9 +9,10 @@ from typing import Any, Protocol, TypeVar
 from agbench.analysis.cell import Cell, paired
 from agbench.analysis.corrected import correct, judged_levels
 from agbench.analysis.evidence import Evidence, Series
-from agbench.analysis.intervals import THIS_TRAINING, Comparison, Interval, Verdict, in_points
+from agbench.analysis.intervals import THIS_TRAINING, Comparison, Interval, Verdict
 from agbench.analysis.tolerance import reached
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
+from agbench.core.metric import ACCURACY, Metric
 from agbench.reporting.tables import table
 from agbench.reporting.tables.per_codec import table_by_place
 from agbench.reporting.tables.table import Column, Remarked, Table
@@ -20,26 +21,26 @@ K = TypeVar("K")
 
 
 def accuracy_table(evidence: Evidence) -> Table:
-    """Figure 2 in numbers: accuracy of each model at each level."""
+    """Figure 2 in numbers: accuracy, or another metric, of each model at each level."""
     rows = []
     for codec, level in evidence.places:
         all_series = evidence.written_by(codec).series
         cells = [series.cells[level] for series in all_series if level in series.cells]
         sizes = (cells[0].bytes, cells[0].byte_ratio) if cells else (None, None)
-        rows.append((codec, level, *sizes, *(_accuracy(series, level) for series in all_series)))
+        rows.append((codec, level, *sizes, *(_value(series, level) for series in all_series)))
     columns = (Column("level", table.level), Column("bytes", table.size), Column("of original", table.share))
     models = (Column(series.label, table.accuracy) for series in evidence.jpeg.series)
-    return table_by_place(evidence, "accuracy", (*columns, *models), rows)
+    return table_by_place(evidence, evidence.metric.name, (*columns, *models), rows)
 
 
 def spread_table(evidence: Evidence) -> Table:
-    """Return the seeds of each accuracy and the spread over them, where there are several anywhere."""
+    """Return the seeds of each value and the spread over them, where there are several anywhere."""
     rows = [
         (
             series.name,
             level,
             cell.seeds,
-            tuple(float(row.mean()) for row in cell.right(cell.seeds)),
+            cell.values,
             "one seed" if cell.spread is None else cell.spread,
         )
         for series in evidence.series
@@ -50,7 +51,7 @@ def spread_table(evidence: Evidence) -> Table:
         Column("model"),
         Column("level", table.level),
         Column("seeds", table.each(str)),
-        Column("accuracy of each", table.each(table.number())),
+        Column(f"{evidence.metric.label} of each", table.each(table.number())),
         Column("SD over seeds", table.number()),
     )
     return Table("seeds", columns, tuple(rows))
@@ -61,7 +62,8 @@ def difference_table(evidence: Evidence) -> Table:
     rows: list[tuple[Any, ...]] = []
     for series in evidence.series:
         rows += _judged([((series.name, level), one) for level, one in series.compared.items()])
-    return Table("differences", (Column("model"), Column("level", table.level), *_JUDGED), tuple(rows))
+    columns = (Column("model"), Column("level", table.level), *_judged_columns(evidence.metric))
+    return Table("differences", columns, tuple(rows))
 
 
 def tolerance_table(evidence: Evidence) -> Table:
@@ -89,7 +91,7 @@ def tolerance_table(evidence: Evidence) -> Table:
 
 
 MARGINS = (0.01, 0.02, 0.05, 0.1)
-"""Losses for which the lowest level is told that excludes them."""
+"""Losses for which the lowest level is told that excludes them, in the unit of the metric."""
 
 
 def margins_table(evidence: Evidence) -> Table:
@@ -105,8 +107,8 @@ def margins_table(evidence: Evidence) -> Table:
             for margin in MARGINS
         ]
         rows.append((series.name, *found, str(Verdict.WITHHELD) if is_withheld else _trainings(series)))
-    columns = (Column("model"), *(Column(in_points(margin), table.level) for margin in MARGINS), Column("of"))
-    return Table("margins", columns, tuple(rows))
+    losses = (Column(evidence.metric.amount(margin), table.level) for margin in MARGINS)
+    return Table("margins", (Column("model"), *losses, Column("of")), tuple(rows))
 
 
 def _trainings(series: Series) -> str:
@@ -134,11 +136,11 @@ def size_table(evidence: Evidence) -> Table:
         rows.append(
             (
                 small.name,
-                _accuracy(small, ORIGINAL_LEVEL),
-                _accuracy(small, PAPER_LEVEL),
+                _value(small, ORIGINAL_LEVEL),
+                _value(small, PAPER_LEVEL),
                 _difference(paired(compressed, small.original)),
                 large.name,
-                _accuracy(large, ORIGINAL_LEVEL),
+                _value(large, ORIGINAL_LEVEL),
                 _difference(paired(large.original, small.original)),
                 _difference(paired(compressed, large.original)),
             )
@@ -171,7 +173,8 @@ def size_difference_table(evidence: Evidence) -> Table:
             one = paired(cell, base)
             if one is not None:
                 compared.append(((name, base_name), one))
-    return Table("model-size-differences", (Column("accuracy of"), Column("minus"), *_JUDGED), _judged(compared))
+    columns = (Column("accuracy of"), Column("minus"), *_judged_columns(evidence.metric))
+    return Table("model-size-differences", columns, _judged(compared))
 
 
 def noise_table(evidence: Evidence) -> Table:
@@ -182,8 +185,8 @@ def noise_table(evidence: Evidence) -> Table:
             series.noise,
             level,
             _marked(series.clean, series.seeds),
-            _accuracy(series, ORIGINAL_LEVEL),
-            _accuracy(series, level),
+            _value(series, ORIGINAL_LEVEL),
+            _value(series, level),
         )
         for series in evidence.noisy
         for level in sorted({*series.cells, *series.failed} - {ORIGINAL_LEVEL}, reverse=True)
@@ -210,7 +213,7 @@ def noise_difference_table(evidence: Evidence) -> Table:
         Column("accuracy on"),
         Column("minus"),
     )
-    return Table("noise-differences", (*columns, *_JUDGED), tuple(rows))
+    return Table("noise-differences", (*columns, *_judged_columns(evidence.metric)), tuple(rows))
 
 
 def _noise_differences(evidence: Evidence) -> Iterator[tuple[tuple[Any, ...], Comparison]]:
@@ -243,16 +246,16 @@ def tabular_table(evidence: Evidence) -> Table:
         rows += _beside(
             ((series.name, deep.name, level, *accuracies), series.cells.get(level), deep.cells.get(level))
             for deep, series, level in opposed
-            if None not in (accuracies := (_accuracy(series, level), _accuracy(deep, level)))
+            if None not in (accuracies := (_value(series, level), _value(deep, level)))
         )
     columns = (
         Column("model"),
         Column("deep"),
         Column("level", table.level),
-        Column("accuracy", table.accuracy),
-        Column("accuracy of deep", table.accuracy),
+        Column(evidence.metric.label, table.accuracy),
+        Column(f"{evidence.metric.label} of deep", table.accuracy),
     )
-    return Table("tabular", (*columns, *_JUDGED), tuple(rows))
+    return Table("tabular", (*columns, *_judged_columns(evidence.metric)), tuple(rows))
 
 
 def transfer_table(evidence: Evidence) -> Table:
@@ -261,7 +264,7 @@ def transfer_table(evidence: Evidence) -> Table:
     for codec in evidence.codecs:
         rows += _beside(
             (
-                (series.name, train, test, _accuracy(series, (train, test))),
+                (series.name, train, test, _value(series, (train, test))),
                 series.cells.get((train, test)),
                 series.cells.get((train, train)),
             )
@@ -273,9 +276,9 @@ def transfer_table(evidence: Evidence) -> Table:
         Column("model"),
         Column("trained at", table.level),
         Column("tested at", table.level),
-        Column("accuracy", table.accuracy),
+        Column(evidence.metric.label, table.accuracy),
     )
-    return Table("transfer", (*columns, *_JUDGED), tuple(rows))
+    return Table("transfer", (*columns, *_judged_columns(evidence.metric)), tuple(rows))
 
 
 def _beside(found: Iterable[tuple[tuple[Any, ...], Cell | None, Cell | None]]) -> list[tuple[Any, ...]]:
@@ -284,24 +287,28 @@ def _beside(found: Iterable[tuple[tuple[Any, ...], Cell | None, Cell | None]]) -
     for row, ours, base in found:
         one = paired(ours, base)
         if one is None:
-            failed.append((*row, *[None] * len(_JUDGED)))
+            failed.append((*row, *[None] * len(_judged_columns(ACCURACY))))
         else:
             compared.append((row, one))
     return [*_judged(compared), *failed]
 
 
-_JUDGED = (
-    Column("difference", table.difference),
-    Column("largest loss not excluded", partial(in_points, is_bound=True)),
-    Column("McNemar p (Holm)", table.each(table.p_value)),
-    Column("non-inferiority p (Holm)", table.p_value),
-    Column("verdict"),
-    Column("seeds"),
-)
+def _judged_columns(metric: Metric) -> tuple[Column, ...]:
+    """Return the columns of `_judged`."""
+    return (
+        Column("difference", table.difference),
+        Column("largest loss not excluded", partial(metric.amount, is_bound=True)),
+        Column("McNemar p (Holm)" if metric is ACCURACY else "p (Holm)", table.each(table.p_value)),
+        Column("non-inferiority p (Holm)", table.p_value),
+        Column("verdict"),
+        Column("seeds"),
+        Column("images"),
+        Column("groups"),
+    )
 
 
 def _judged(compared: list[tuple[tuple[Any, ...], Comparison]]) -> tuple[tuple[Any, ...], ...]:
-    """Return rows with their comparisons, corrected for the number of all of them, in the columns `_JUDGED`."""
+    """Return rows with their comparisons, corrected for the number of all of them: `_judged_columns`."""
     return tuple(
         (
             *one.key,
@@ -311,6 +318,8 @@ def _judged(compared: list[tuple[tuple[Any, ...], Comparison]]) -> tuple[tuple[A
             one.p_not_inferior,
             str(one),
             one.comparison.seeds if one.comparison.folds == 1 else one.comparison.trainings,
+            one.comparison.images,
+            one.comparison.groups,
         )
         for one in correct(compared)
     )
@@ -327,14 +336,14 @@ class _Measured(Protocol[K]):
     def failed(self) -> dict[K, str]: ...
 
 
-def _accuracy(measured: _Measured[K], place: K) -> Interval | str | None:
-    """Return an accuracy, or what became of the trials that should have found it."""
+def _value(measured: _Measured[K], place: K) -> Interval | str | None:
+    """Return a value with its interval, or what became of the trials that should have found it."""
     cell = measured.cells.get(place)
     return measured.failed.get(place) if cell is None else _marked(cell, measured.seeds)
 
 
 def _marked(cell: Cell | None, seeds: tuple[int, ...]) -> Interval | None:
-    """Return a cell's accuracy, and say so where it lacks seeds that others of its model have."""
+    """Return a cell's value, and say so where it lacks seeds that others of its model have."""
     if cell is None or len(cell.seeds) == len(seeds):
         return None if cell is None else cell.interval
     found = cell.interval
