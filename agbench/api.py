@@ -291,7 +291,7 @@ def recommend(
     address: str | None = None,
     workspace: AnyPath | None = None,
 ) -> Recommendation:
-    """Return the smallest level at which a data set is shown to lose less than a margin of accuracy or another metric.
+    """Return the smallest level at which a data set is shown to lose less than a margin.
 
     Parameters
     ----------
@@ -302,8 +302,9 @@ def recommend(
     codecs : str or sequence of str
         Names of the codecs to try.
     metric : str
-        What decides: ``"accuracy"``, ``"balanced_accuracy"``, ``"f1_macro"``, ``"log_loss"``, ``"top_5_accuracy"``,
-        ``"roc_auc"`` or ``"calibration_error"``; of log loss and calibration error a rise is a loss.
+        What decides: ``"accuracy"``, ``"balanced_accuracy"``, ``"f1_macro"``, ``"log_loss"``,
+        ``"top_5_accuracy"``, ``"roc_auc"`` or ``"calibration_error"``; of log loss and calibration error a rise is
+        a loss.
     seeds : int or sequence of int
         Seeds, one trial a level each.
     model : str

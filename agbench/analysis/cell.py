@@ -174,17 +174,15 @@ def paired(
         raise ValueError("a paired comparison needs the same test images with the same labels")
     looks = max(ours.looks, base.looks)
     one_sided /= looks
-    more = {
-        "groups": ours.groups,
-        "is_withheld": ours.is_withheld or base.is_withheld,
-        "spread": _spread(ours, base),
-        "folds": _folds(ours, base, seeds),
-    }
-    found = (
-        intervals.compare(ours.right(seeds), base.right(seeds), margin, one_sided, **more)
-        if ours.metric is ACCURACY
-        else influence.compare(ours.metric, ours.scores(seeds), base.scores(seeds), margin, one_sided, **more)
-    )
+    is_withheld = ours.is_withheld or base.is_withheld
+    groups, spread, folds = ours.groups, _spread(ours, base), _folds(ours, base, seeds)
+    if ours.metric is ACCURACY:
+        found = intervals.compare(
+            ours.right(seeds), base.right(seeds), margin, one_sided, groups, is_withheld, spread, folds
+        )
+    else:
+        scores = ours.scores(seeds), base.scores(seeds)
+        found = influence.compare(ours.metric, *scores, groups, margin, one_sided, is_withheld, spread, folds)
     return replace(
         found,
         p_not_inferior=min(found.p_not_inferior * looks, 1.0),
@@ -198,10 +196,11 @@ def missing(
 ) -> tuple[int | None, int | None]:
     """Return about how much more evidence would exclude a loss of the margin: as of `intervals.missing`."""
     seeds = shared_seeds(ours, base)
-    more = {"groups": ours.groups, "spread": _spread(ours, base), "folds": _folds(ours, base, seeds)}
+    groups, spread, folds = ours.groups, _spread(ours, base), _folds(ours, base, seeds)
     if ours.metric is ACCURACY:
-        return intervals.missing(ours.right(seeds), base.right(seeds), margin, one_sided, **more)
-    return influence.missing(ours.metric, ours.scores(seeds), base.scores(seeds), margin, one_sided, **more)
+        return intervals.missing(ours.right(seeds), base.right(seeds), margin, one_sided, groups, spread, folds)
+    scores = ours.scores(seeds), base.scores(seeds)
+    return influence.missing(ours.metric, *scores, groups, margin, one_sided, spread, folds)
 
 
 def _spread(ours: Cell, base: Cell) -> Spread | None:

@@ -83,7 +83,11 @@ class Influences:
             self.below_squares * factor,
             self.above_squares * factor,
             self.largest,
-            replace(self.clusters, images=round(self.clusters.images * factor)),
+            replace(
+                self.clusters,
+                images=round(self.clusters.images * factor),
+                count=round(self.clusters.count * factor),
+            ),
         )
 
     def reach(self, alpha: float, side: int) -> float:
@@ -143,10 +147,9 @@ def compare(
     metric: Metric,
     ours: Sequence[Score],
     base: Sequence[Score],
+    groups: Groups,
     margin: float = MARGIN,
     one_sided: float = ONE_SIDED,
-    *,
-    groups: Groups,
     is_withheld: bool = False,
     spread: Spread | None = None,
     folds: Folds | None = None,
@@ -159,9 +162,11 @@ def compare(
         What is measured.
     ours, base : sequence of Score
         One a seed, of the same images.
+    groups : ndarray of int, shape (images,)
+        Group of each image.
     margin : float
         The loss that counts, in the metric's unit.
-    one_sided, groups, is_withheld, spread, folds
+    one_sided, is_withheld, spread, folds
         As in `agbench.analysis.intervals.compare`.
 
     Returns
@@ -177,27 +182,19 @@ def compare(
     >>> balanced, labels = METRICS["balanced_accuracy"], np.arange(1000) % 2
     >>> base = balanced.score(Predicted(labels, labels))
     >>> worse = balanced.score(Predicted(labels, np.where(np.arange(1000) < 100, 0, labels)))
-    >>> found = compare(balanced, [worse], [base], groups=np.arange(1000))
+    >>> found = compare(balanced, [worse], [base], np.arange(1000))
     >>> round(found.difference.value, 3), str(found.verdict)
     (-0.05, 'inferior')
     """
-    pair = _Pair.of(metric, ours, base, groups, folds)
-    value, over_trainings = pair.gain, spread or pair.spread
-
-    def end(alpha: float, side: int) -> float:
-        return value + side * pair.reach(alpha, side, over_trainings.reach(pair.trainings, alpha))
-
-    if value > -margin:
-        p_not_inferior = crossing(lambda alpha: margin + end(alpha, -1))
+    pair = _Pair.of(metric, ours, base, groups, spread, folds)
+    if pair.gain > -margin:
+        p_not_inferior = crossing(lambda alpha: margin + pair.end(alpha, -1))
         p_inferior = 1 - p_not_inferior
     else:
-        p_inferior = crossing(lambda alpha: -margin - end(alpha, 1))
+        p_inferior = crossing(lambda alpha: -margin - pair.end(alpha, 1))
         p_not_inferior = 1 - p_inferior
-    low, high = max(end(one_sided, -1), -metric.most), min(end(one_sided, 1), metric.most)
-    if not metric.is_higher_better:
-        low, high = -high, -low
     return Comparison(
-        difference=Interval(metric.gain(value), low, high),
+        difference=difference(metric, ours, base, groups, one_sided, spread, folds),
         p_values=tuple(
             _Pair.of(metric, [one], [other], groups).p_value() for one, other in zip(ours, base, strict=True)
         ),
@@ -207,11 +204,30 @@ def compare(
         images=len(groups),
         seeds=len(ours),
         groups=pair.sums.clusters.count,
-        folds=pair.trainings // len(ours),
+        folds=pair.trainings // pair.seeds,
         group_size=pair.sums.clusters.size,
         is_withheld=is_withheld,
         metric=metric,
     )
+
+
+def difference(
+    metric: Metric,
+    ours: Sequence[Score],
+    base: Sequence[Score],
+    groups: Groups,
+    one_sided: float = ONE_SIDED,
+    spread: Spread | None = None,
+    folds: Folds | None = None,
+) -> Interval:
+    """Return the difference of two conditions by a metric, ours minus base, with its interval.
+
+    Parameters are those of `compare`, of which this is a part.
+    """
+    pair = _Pair.of(metric, ours, base, groups, spread, folds)
+    ends = (metric.gain(pair.end(one_sided, side)) for side in (-1, 1))
+    low, high = sorted(min(max(end, -metric.most), metric.most) for end in ends)
+    return Interval(metric.gain(pair.gain), low, high)
 
 
 def differences(ours: Sequence[Score], base: Sequence[Score], folds: Folds | None = None) -> list[float]:
@@ -227,10 +243,9 @@ def missing(
     metric: Metric,
     ours: Sequence[Score],
     base: Sequence[Score],
+    groups: Groups,
     margin: float = MARGIN,
     one_sided: float = ONE_SIDED,
-    *,
-    groups: Groups,
     spread: Spread | None = None,
     folds: Folds | None = None,
 ) -> tuple[int | None, int | None]:
@@ -238,7 +253,7 @@ def missing(
 
     Parameters
     ----------
-    metric, ours, base, margin, one_sided, groups, spread, folds
+    metric, ours, base, groups, margin, one_sided, spread, folds
         As in `compare`, where that does not show it.
 
     Returns
@@ -246,14 +261,11 @@ def missing(
     tuple of (int or None, int or None)
         As of `agbench.analysis.intervals.missing`.
     """
-    pair = _Pair.of(metric, ours, base, groups, folds)
-    spread, room, each = spread or pair.spread, pair.gain + margin, pair.trainings // len(ours)
+    pair = _Pair.of(metric, ours, base, groups, spread, folds)
+    room = pair.gain + margin
 
     def wanting(factor: float, more: int) -> float:
-        trainings = pair.trainings + each * more
-        over_trainings = spread.grown(pair.trainings, trainings).reach(trainings, one_sided)
-        later = replace(pair, is_folded_once=pair.is_folded_once and not more)
-        return later.reach(one_sided, -1, over_trainings, factor) - room
+        return pair.times(factor).with_more_seeds(more).reach(one_sided, -1) - room
 
     return more_evidence(wanting, len(groups), pair.trainings) if room > 0 else (None, None)
 
@@ -270,20 +282,18 @@ class _Pair:
         Influences on it.
     excess : tuple of float
         How much less, and how much more, the gain may be, as values exceed the truth.
+    seeds, trainings : int
+        Numbers of seeds, and of trainings: with folds, several for each seed.
     spread : Spread
-        Spread of the gain over these trainings.
-    trainings : int
-        Number of them.
-    is_folded_once : bool
-        Whether each image was predicted once, by the training of its fold.
+        Spread of the gain over trainings.
     """
 
     gain: float
     sums: Influences
     excess: tuple[float, float]
-    spread: Spread
+    seeds: int
     trainings: int
-    is_folded_once: bool
+    spread: Spread
 
     @classmethod
     def of(
@@ -292,6 +302,7 @@ class _Pair:
         ours: Sequence[Score],
         base: Sequence[Score],
         groups: Groups,
+        spread: Spread | None = None,
         folds: Folds | None = None,
     ) -> _Pair:
         per_training = differences(ours, base, folds)
@@ -299,27 +310,36 @@ class _Pair:
         largest = max(score.largest for score in (*ours, *base))
         sums = Influences.of(influence if metric.is_higher_better else -influence, largest, groups)
         # What exceeds the truth at the base looks like a gain where lower is better, and at ours like a loss.
-        excess = _excess(base, sums.clusters), _excess(ours, sums.clusters)
+        low, high = _excess(base, sums.clusters), _excess(ours, sums.clusters)
+        excess = (high, low) if metric.is_higher_better else (low, high)
         gain = metric.gain(float(np.mean(per_training)))
-        return cls(
-            gain,
-            sums,
-            excess if not metric.is_higher_better else excess[::-1],
-            Spread.of(per_training),
-            len(per_training),
-            is_folded_once=folds is not None and len(ours) == 1,
-        )
+        return cls(gain, sums, excess, len(ours), len(per_training), spread or Spread.of(per_training))
 
-    def reach(self, alpha: float, side: int, over_trainings: float, factor: float = 1.0) -> float:
-        """Return how far the interval extends to a side, with so many times the images."""
-        excess = self.excess[side > 0] / math.sqrt(factor)
-        join = max if self.is_folded_once else math.hypot
-        return excess + join(self.sums.times(factor).reach(alpha, side), over_trainings)
+    def reach(self, alpha: float, side: int) -> float:
+        """Return how far the interval extends to a side."""
+        over_trainings = self.spread.reach(self.trainings, alpha)
+        # With one seed in folds, each training is measured on images of its own.
+        join = max if self.trainings > self.seeds == 1 else math.hypot
+        return self.excess[side > 0] + join(self.sums.reach(alpha, side), over_trainings)
+
+    def end(self, alpha: float, side: int) -> float:
+        return self.gain + side * self.reach(alpha, side)
+
+    def times(self, factor: float) -> _Pair:
+        """Return what so many times the images, of the same kind, would have."""
+        low, high = (one / math.sqrt(factor) for one in self.excess)
+        return replace(self, sums=self.sums.times(factor), excess=(low, high))
+
+    def with_more_seeds(self, more: int) -> _Pair:
+        """Return what so many more seeds would have, if the deviation stays as it is."""
+        trainings = self.trainings + more * self.trainings // self.seeds
+        spread = self.spread.grown(self.trainings, trainings)
+        return replace(self, seeds=self.seeds + more, trainings=trainings, spread=spread)
 
     def p_value(self) -> float:
-        """Return the two-sided p-value of no difference, of one seed."""
+        """Return the two-sided p-value of no difference."""
         side = 1 if self.gain < 0 else -1
-        return 2 * crossing(lambda alpha: self.reach(alpha, side, 0.0) - abs(self.gain)) if self.gain else 1.0
+        return 2 * crossing(lambda alpha: abs(self.gain) - self.reach(alpha, side)) if self.gain else 1.0
 
 
 def _mean(scores: Sequence[Score]) -> Floats:

@@ -56,8 +56,8 @@ class Score:
     value : float
         Value of the metric.
     influence : ndarray of float, shape (images,)
-        Influence of each image on the value, with a mean of 0: images that are drawn anew change the value by about
-        the mean of theirs.
+        Influence of each image on the value, with a mean of 0: images that are drawn anew change the value by
+        about the mean of theirs.
     largest : float
         How much the influence of one image may change where it was predicted well and is not any more.
     excess : float

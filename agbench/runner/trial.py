@@ -213,9 +213,11 @@ def run_trials(
 
 def _scores(predictions: pd.DataFrame, probabilities: pd.DataFrame) -> dict[str, float]:
     """Return the value of each metric of predictions, by name, from probabilities as the store keeps them."""
-    codes = (probabilities.columns.get_indexer(pd.Index(predictions[name])) for name in ("label", "predicted"))
+    labels, chosen = (
+        probabilities.columns.get_indexer(pd.Index(predictions[name])) for name in ("label", "predicted")
+    )
     shares = metric.normalised(probabilities.to_numpy(np.float16))
-    scores = metric.scores_of(metric.Predicted(*codes, shares))
+    scores = metric.scores_of(metric.Predicted(labels, chosen, shares))
     return {name: score.value for name, score in scores.items()}
 
 

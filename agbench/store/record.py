@@ -231,8 +231,8 @@ class Record:
             return scores_of(Predicted(codes[: len(ids)], codes[len(ids) :]))
         shares, classes = kept
         number = {name: place for place, name in enumerate(classes)}
-        coded = (np.array([number[name] for name in names]) for names in (labels, predicted))
-        return scores_of(Predicted(*coded, shares))
+        true, chosen = (np.array([number[name] for name in names]) for names in (labels, predicted))
+        return scores_of(Predicted(true, chosen, shares))
 
     def _kept_probabilities(self, images: int) -> tuple[npt.NDArray[np.float64], list[str]] | None:
         """Return probabilities in the order of ids, and their classes; ``None`` where they can't be read."""

@@ -234,6 +234,7 @@ def look(losses=0, images=60):
         bytes=30,
         bytes_original=100,
         verdict=Verdict.NOT_DECIDED,
+        accuracy=intervals.accuracy(base),
         more_images=intervals.missing(ours, base, question.margin, question.one_sided)[0],
     )
 
