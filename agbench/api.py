@@ -505,7 +505,7 @@ def report(
     Returns
     -------
     Report
-        Path of the page, which a report can be used as, and the main table.
+        Path of the page, which a report can be used as, and its tables: ``table("differences")`` is a DataFrame.
 
     Raises
     ------

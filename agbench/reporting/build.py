@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from html import escape
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
@@ -31,6 +32,9 @@ from agbench.store.record import Record
 from agbench.store.sweeps import named
 from agbench.studies.study import STUDIES, sections
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 REPORT_FORMATS = ("md", "html", "latex", "csv")
 DEFAULT_FORMATS = ("md", "html", "csv")
 REPORT_PAGE, HTML = "report.md", "report.html"
@@ -50,10 +54,13 @@ class Report:
         Path of its page; its folder where it has none.
     main_table : str
         Accuracy, or the metric that decides, over level, in Markdown.
+    tables : mapping of str to Table
+        All of its tables, by name.
     """
 
     path: Path
     main_table: str
+    tables: Mapping[str, Table] = field(default_factory=dict, repr=False)
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -64,6 +71,29 @@ class Report:
     def text(self) -> str:
         """Return what ``agbench report --show`` prints: the main table and the path of the page."""
         return f"{self.main_table}\n\n{self.path}"
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table of the report to work with, as its CSV file has it.
+
+        Parameters
+        ----------
+        name : str
+            Name of the table, such as ``"differences"``, ``"margins"``, ``"classes"`` or ``"more-than-accuracy"``;
+            of the main table that of the metric that decides, ``"accuracy"``.
+
+        Returns
+        -------
+        DataFrame
+            Its values, unrounded; the ends of an interval are columns of their own.
+
+        Raises
+        ------
+        UserError
+            If the report has no such table.
+        """
+        import pandas as pd
+
+        return pd.read_csv(StringIO(look_up("table", name, self.tables).csv()))
 
     def _repr_html_(self) -> str:
         """Return the report for a notebook: its main table, and a link to the page."""
@@ -207,7 +237,7 @@ def write_report(
         else:
             (folder / REPORT_PAGE).unlink(missing_ok=True)
     written = folder / REPORT_PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
-    return Report(written, made[decisive.metric.name].markdown())
+    return Report(written, made[decisive.metric.name].markdown(), made)
 
 
 def _root(workspace: Workspace, sweep: str | None) -> Path:

@@ -12,10 +12,11 @@ from PIL import Image
 from scipy import stats
 from scipy.fft import idctn
 
-from agbench.analysis import intervals
+from agbench.analysis import influence, intervals
 from agbench.analysis.intervals import Verdict
 from agbench.core.condition import Preprocessing
 from agbench.core.errors import UserError
+from agbench.core.metric import METRICS, Predicted
 from agbench.recommendation.answer import Recommendation
 from agbench.recommendation.question import LEVELS, LevelTest, Question, most_tests, smallest_safe
 
@@ -144,6 +145,10 @@ def test_a_known_tolerance_is_found(on_cluster, tmp_path, make, expected, seed):
     again = on_cluster("--workspace", tmp_path / "w", *command)
     assert again.stdout == done.stdout
     assert "begins" not in again.stderr, "nothing is run twice"
+    if make is coarse:
+        by_class = on_cluster("--workspace", tmp_path / "w", *command, "--metric", "balanced_accuracy")
+        assert " points of balanced accuracy, and saves " in by_class.stdout.splitlines()[1]
+        assert "balanced accuracy 1.0000 at the original" in by_class.stdout
     page = (tmp_path / "w" / "reports" / "photos" / "recommendation.md").read_text()
     assert "not inferior" in page
     assert (tmp_path / "w" / "reports" / "photos" / "recommendation.png").is_file()
@@ -248,6 +253,26 @@ def test_what_is_not_decided_says_what_would_decide_it():
     worse = look(losses=6)
     said = Recommendation("photos", Question(), (worse,), None, worse).text()
     assert "more images would hardly help" in said
+
+
+def test_a_metric_of_which_a_rise_is_a_loss_has_its_margin_above():
+    metric, images = METRICS["log_loss"], np.arange(400)
+    question = Question(margin=0.1, metric=metric)
+    labels = images % 2
+
+    def score(sure):
+        shares = np.where(np.eye(2)[labels] == 1, sure, 1 - sure)
+        return metric.score(Predicted(labels, labels, shares))
+
+    compared = influence.compare(metric, [score(0.6)], [score(0.9)], images, question.margin)
+    one = replace(look(), comparison=compared, verdict=compared.verdict)
+    said = Recommendation("photos", question, (one,), None, one).text()
+    assert "No level is shown to lose less than 0.1 nats of log loss" in said
+    assert "jpeg 0.5: shown to lose more" in said
+    assert "+0.4055 nats (+0.3" in said
+    curve = said.splitlines()[-2]
+    assert curve.index(":") < curve.index("|") < curve.index("o"), "none, the margin, and what was found"
+    assert "difference of log loss" in said
 
 
 def test_a_level_that_the_deep_model_contradicts_is_not_called_safe():

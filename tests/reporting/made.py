@@ -69,7 +69,14 @@ def all_studies(dataset: str, seeds: Iterable[int]) -> Iterator[Condition]:
             yield crossed(condition(dataset, small, train, seed), test)
 
 
-def result(of: Condition, share: float, images: int = 200, title: str = "Made up", pixels: int = 64) -> Result:
+def result(
+    of: Condition,
+    share: float,
+    images: int = 200,
+    title: str = "Made up",
+    pixels: int = 64,
+    has_probabilities: bool = True,
+) -> Result:
     """A result whose predictions are right for about such a share of the images."""
     generator = np.random.default_rng(int(of.id, 16))
     # Some images are harder than others, whatever the condition: pairs agree more than chance.
@@ -82,12 +89,12 @@ def result(of: Condition, share: float, images: int = 200, title: str = "Made up
     encoded = {"writing_images": 5.0 * images, "writing_seconds_encode": 0.01 * images * of.train.level}
     folds = {} if of.budget.folds is None else {FOLD: np.arange(images) % of.budget.folds}
     unreadable = [{"image_id": HOSTILE, "problem": HOSTILE}]
+    columns = {"image_id": ids, "label": labels, "predicted": predicted, "probability": 0.5, **folds}
+    predictions = pd.DataFrame(columns).sample(frac=1, random_state=1)
     return Result(
         condition=of,
         accuracy=float(right.mean()),
-        predictions=pd.DataFrame(
-            {"image_id": ids, "label": labels, "predicted": predicted, "probability": 0.5, **folds}
-        ).sample(frac=1, random_state=1),
+        predictions=predictions,
         curve=tuple(share * (1 - 0.5 ** (epoch + generator.uniform())) for epoch in range(1, 7))
         if of.model.startswith("automm")
         else (),
@@ -113,7 +120,17 @@ def result(of: Condition, share: float, images: int = 200, title: str = "Made up
             "reading_header_share": 0.25,
         },
         writing={} if of.train.codec is None else encoded,
+        probabilities=probabilities(predictions, int(of.id, 16) + 1) if has_probabilities else None,
     )
+
+
+def probabilities(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Probabilities of ten classes and of a wrong one, the largest that of the predicted class."""
+    classes = [*(f"class {number}" for number in range(10)), "class X"]
+    powers = np.random.default_rng(seed).exponential(size=(len(predictions), len(classes)))
+    places = [classes.index(one) for one in predictions["predicted"]]
+    powers[range(len(places)), places] += powers.max(axis=1)
+    return pd.DataFrame(powers / powers.sum(axis=1, keepdims=True), columns=classes)
 
 
 def share_of(of: Condition) -> float:

@@ -13,6 +13,8 @@ import pytest
 from agbench.analysis.cell import paired
 from agbench.analysis.gather import gather
 from agbench.core.condition import ORIGINAL_LEVEL
+from agbench.core.errors import UserError
+from agbench.core.metric import METRICS
 from agbench.core.workspace import Workspace
 from agbench.reporting.build import write_reports
 from agbench.reporting.tables import details
@@ -85,6 +87,85 @@ def test_formats_that_are_not_asked_for_are_not_left_over(all_studies, tmp_path)
     assert (folder / "report.html").is_file()
     assert not (folder / "report.md").exists()
     assert not list((folder / "tables").iterdir())
+
+
+@pytest.fixture(scope="module")
+def two_kinds(tmp_path_factory):
+    """A workspace with two models at two levels, and a third model whose trials kept no probabilities."""
+    workspace = Workspace(tmp_path_factory.mktemp("kinds"))
+    conditions = [
+        made.condition("mine", model, level) for model in (made.SIZES[0], "tabular:dct") for level in (1.0, 0.3)
+    ]
+    store = made.fill(workspace.results, conditions)
+    older = [made.condition("mine", "tabular:pixels", level) for level in (1.0, 0.3)]
+    made.sweep(store, "older", [made.result(one, 0.6, has_probabilities=False) for one in older])
+    return workspace
+
+
+def decided_by(workspace, folder, name, *formats):
+    own = Workspace(folder)
+    own.results.symlink_to(workspace.results, target_is_directory=True)
+    records = read_records(own.results)
+    (written,) = write_reports(records, own, ["mine"], formats or ("md", "csv"), metric=METRICS[name])
+    return written
+
+
+@pytest.fixture(scope="module")
+def by_accuracy(two_kinds, tmp_path_factory):
+    return decided_by(two_kinds, tmp_path_factory.mktemp("plain"), "accuracy")
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "log_loss"])
+def test_the_metric_that_decides_is_named_where_it_does(two_kinds, by_accuracy, tmp_path, name):
+    written, metric = decided_by(two_kinds, tmp_path, name), METRICS[name]
+    page, tables = written.path.read_text(), written.path.parent / "tables"
+    title = metric.label[0].upper() + metric.label[1:]
+    assert f"**{title} decides here:**" in page
+    assert f"## {title} over level (figure 2)" in page
+    assert "## Accuracy over level" not in page
+    assert f"of {metric.label} or more is excluded" in page
+    assert ("0.01 nats" in page) == (metric.unit == "nats")
+    compared = gather("mine", read_records(two_kinds.results), metric=metric).series[0].compared[0.3]
+    row = pd.read_csv(tables / "differences.csv").iloc[0]
+    assert compared.metric is metric
+    assert row["difference"] == pytest.approx(compared.difference.value)
+    assert row["largest loss not excluded"] == pytest.approx(compared.excluded_loss)
+    assert pd.read_csv(tables / f"{name}.csv")[made.SIZES[0]].notna().all()
+    assert not (tables / "accuracy.csv").exists()
+    assert (written.path.parent / "figures" / f"{name}-over-level.png").is_file()
+    claims = by_accuracy.path.parent / "tables" / "claims.csv"
+    assert (tables / "claims.csv").read_text() == claims.read_text(), "they are of accuracy"
+    # The predicted classes alone are enough for some metrics.
+    without = 2 if metric.needs_probabilities else 0
+    assert page.count(f"has not kept what {metric.label} needs") == without
+    assert ("**2 trials have no result:**" in page) == bool(without)
+
+
+def test_tables_can_be_worked_with(by_accuracy):
+    found = by_accuracy.table("differences")
+    assert found["groups"].tolist() == found["images"].tolist() == [200] * 3
+    assert (found["largest loss not excluded"] == (-found["difference, low"]).clip(0)).all()
+    assert "log loss, difference, high" in by_accuracy.table("more-than-accuracy")
+    assert {"class", "groups", "difference, low"} <= {*by_accuracy.table("classes")}
+    with pytest.raises(UserError, match="no table called 'difference': did you mean 'differences'"):
+        by_accuracy.table("difference")
+
+
+def test_metrics_that_a_trial_does_not_give_are_told(by_accuracy):
+    page = by_accuracy.path.read_text()
+    assert "2 of the trials kept no probabilities" in page
+    table = next(part for part in page.split("\n\n") if "calibration error, difference" in part)
+    assert table.count("not kept") == 8
+
+
+def test_a_metric_that_no_trial_gives_is_a_users_error(tmp_path):
+    workspace = Workspace(tmp_path)
+    older = made.result(made.condition("mine", "tabular:dct", 1.0), 0.6, has_probabilities=False)
+    made.sweep(Store(workspace.results), "older", [older])
+    with pytest.raises(UserError, match="no trial of mine has kept what AUC needs: `agbench run --fresh`"):
+        list(
+            write_reports(read_records(workspace.results), workspace, ["mine"], ("md",), metric=METRICS["roc_auc"])
+        )
 
 
 def test_two_reports_at_once_are_both_whole(tmp_path):

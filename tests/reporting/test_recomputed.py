@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import bisect, brentq
-from scipy.stats import norm, t
+from scipy.stats import gamma, norm, t
+from sklearn import metrics as sklearn
 from sklearn.isotonic import IsotonicRegression
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
@@ -47,7 +48,7 @@ class Stored:
     def __init__(self, results: Path) -> None:
         client = mlflow.MlflowClient(f"sqlite:///{results / 'agbench.db'}")
         runs = [run for one in client.search_experiments() for run in client.search_runs([one.experiment_id])]
-        self.trials, self.predictions = [], {}
+        self.trials, self.predictions, self.shares = [], {}, {}
         self.artifacts = results / "artifacts"
         for run in runs:
             if run.info.status == "FINISHED":
@@ -59,6 +60,9 @@ class Stored:
                 right = (predictions.label == predictions.predicted).to_numpy()
                 self.trials.append((condition, right, curve, run))
                 self.predictions[run.info.run_id] = predictions
+                kept = np.load(results / "artifacts" / run.info.run_id / "artifacts" / "probabilities.npz")
+                shares = pd.DataFrame(kept["values"].astype(float), columns=kept["classes"]).loc[predictions.index]
+                self.shares[run.info.run_id] = shares.div(shares.sum(axis=1), axis=0)
 
     def find(self, model, train, test=None, noise=None):
         """Trials of a cell, as (right, curve, run), in the order of seeds."""
@@ -98,12 +102,18 @@ def pooled(stored, model):
     levels = [level for level in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1) if stored.right(model, level).size]
     if len(base) < 2:
         return dict.fromkeys(levels)
-    found = [np.var((stored.right(model, level).mean(axis=1) - base.mean(axis=1)), ddof=1) for level in levels]
+    return spreads_of({level: stored.right(model, level).mean(axis=1) - base.mean(axis=1) for level in levels})
+
+
+def spreads_of(differences):
+    """Variance and degrees of freedom of differences over seeds, by level from high to low."""
+    levels, seeds = [*differences], len(next(iter(differences.values())))
+    found = [np.var(one, ddof=1) for one in differences.values()]
     rising = IsotonicRegression().fit_transform(range(len(found)), found)
     spreads = {}
     for level, own in zip(levels, rising, strict=True):
         alike = int(np.isclose(rising, own, rtol=1e-9, atol=0).sum()) if own > np.mean(found) else len(levels)
-        spreads[level] = max(np.mean(found), own), (len(base) - 1) * alike / (1 + 0.25 * (alike - 1))
+        spreads[level] = max(np.mean(found), own), (seeds - 1) * alike / (1 + 0.25 * (alike - 1))
     return spreads
 
 
@@ -197,6 +207,7 @@ def judged(rows, pairs, spreads=None):
         if "this training" in row["verdict"]:
             assert len(pair[0]) == 1
         assert int(row["seeds"]) == len(pair[0])
+        assert int(row["images"]) == int(row["groups"]) == pair[0].shape[1]
 
 
 def check(row, name, expected):
@@ -307,7 +318,7 @@ def check_classes(rows, stored):
     for row in rows:
         here = labels == row["class"]
         right = [one[:, here] == row["class"] for one in (ours, base)]
-        assert int(row["images"]) == here.sum()
+        assert int(row["images"]) == int(row["groups"]) == here.sum()
         assert float(row["accuracy at the original"]) == pytest.approx(right[1].mean())
         assert float(row["accuracy at the level"]) == pytest.approx(right[0].mean())
         value, low, high = interval(right[0], right[1], 0.025 / len(names))
@@ -347,6 +358,140 @@ def check_flips(rows, stored):
         assert float(row["right at the level"]) == pytest.approx(shares.ours[row["image"]])
         for name, predicted in (("original", base), ("level", ours)):
             assert row[f"predicted at the {name}"] in predicted[:, list(ids).index(row["image"])]
+
+
+def balanced(labels, predicted, _):
+    present = np.unique(labels)
+    return sklearn.recall_score(labels, predicted, average="macro", labels=present, zero_division=0)
+
+
+def f1(labels, predicted, _):
+    present = np.unique(labels)
+    return sklearn.f1_score(labels, predicted, average="macro", labels=present, zero_division=0)
+
+
+def log_loss(labels, _, shares):
+    return -np.log(np.maximum(shares[range(len(labels)), labels], 2**-10)).mean()
+
+
+def top_5(labels, _, shares):
+    # Of two that are as probable the one behind counts first, as in scikit-learn.
+    return (np.argsort(shares, axis=1, kind="stable")[:, -5:] == labels[:, None]).any(axis=1).mean()
+
+
+def auc(labels, _, shares):
+    areas = []
+    for one in np.unique(labels) if shares.shape[1] > 2 else [1]:
+        above = shares[labels == one, one][:, None] - shares[labels != one, one][None, :]
+        areas.append(((above > 0) + (above == 0) / 2).mean())
+    return np.mean(areas)
+
+
+def gaps(labels, predicted, shares):
+    """What confidence is off in each bin that has images: lists of numbers."""
+    confidence = shares[range(len(labels)), predicted]
+    bins = np.ceil(confidence * 15)
+    return [(labels == predicted)[bins == one] - confidence[bins == one] for one in np.unique(bins)]
+
+
+def calibration(*of):
+    return sum(abs(one.sum()) for one in gaps(*of)) / len(of[0])
+
+
+METRICS = {
+    "balanced accuracy": (balanced, 1),
+    "macro F1": (f1, 1),
+    "log loss": (log_loss, -1),
+    "top-5 accuracy": (top_5, 1),
+    "AUC": (auc, 1),
+    "calibration error": (calibration, -1),
+}
+
+
+def largest(name, labels, both):
+    """How much one image may change of a value, times the number of images."""
+    counts = np.bincount(labels)[np.unique(labels)]
+    if name == "balanced accuracy":
+        return len(labels) / len(counts) / counts.min()
+    if name == "macro F1":
+        taken = [np.bincount(predicted, minlength=labels.max() + 1)[np.unique(labels)] for _, predicted, _ in both]
+        return 2 * len(labels) / len(counts) / min((counts + one).min() for one in taken)
+    if name == "AUC":
+        binary = both[0][2].shape[1] == 2
+        return len(labels) / min(*counts, *(len(labels) - counts)) / (1 if binary else len(counts))
+    return 10 * math.log(2) if name == "log loss" else 1.0
+
+
+def outcomes(stored, model, level):
+    """Numbers of labels and predicted classes, and probabilities, of each seed."""
+    found = []
+    for *_, run in stored.find(model, level):
+        shares, predictions = stored.shares[run.info.run_id], stored.predictions[run.info.run_id]
+        codes = (shares.columns.get_indexer(predictions[name]) for name in ("label", "predicted"))
+        found.append((*codes, shares.to_numpy()))
+    return found
+
+
+def jackknifed(name, ours, base, spread):
+    """Fay and Feuer's limits, joined with Student's over seeds, from leaving out each image in turn."""
+    value_of, side = METRICS[name]
+    images, seeds = len(ours[0][0]), len(ours)
+    per_seed = [side * (value_of(*one) - value_of(*other)) for one, other in zip(ours, base, strict=True)]
+    left_out = []
+    for image in range(images):
+        rest = np.arange(images) != image
+        pairs = zip(ours, base, strict=True)
+        parts = [(tuple(x[rest] for x in one), tuple(x[rest] for x in other)) for one, other in pairs]
+        left_out.append(np.mean([side * (value_of(*one) - value_of(*other)) for one, other in parts]))
+    changes = (np.mean(per_seed) - np.array(left_out)) * (images - 1)
+    changes -= changes.mean()
+    most = max(largest(name, ours[0][0], pair) for pair in zip(ours, base, strict=True))
+    level = norm.cdf(t.ppf(0.025, images - 1))
+    reaches = []
+    for sign in (-1, 1):
+        grown, shrunk = (np.maximum(sign * way * changes, 0) for way in (1, -1))
+        total, squares = grown.sum() + most, (grown**2).sum() + most**2
+        upper = gamma.isf(level, total**2 / squares, scale=squares / total) - grown.sum()
+        total, squares = shrunk.sum(), (shrunk**2).sum()
+        lower = total - gamma.ppf(level, total**2 / squares, scale=squares / total) if total else 0.0
+        over_images = math.hypot(upper, lower) * math.sqrt(images / (images - 1)) / images
+        variance, freedom = spread or (0.0, 1.0)
+        over_seeds = t.isf(0.025, freedom) * math.sqrt(variance / seeds)
+        excess = 0.0
+        if name == "calibration error":
+            of = base if sign < 0 else ours
+            sums = np.mean([sum(math.sqrt((gap**2).sum()) for gap in gaps(*one)) for one in of])
+            excess = math.sqrt(2 / math.pi) * float(sums) / images
+        reaches.append(math.hypot(over_images, over_seeds) + excess)
+    value = np.mean(per_seed)
+    ends = sorted(side * end for end in (value - reaches[0], value + reaches[1]))
+    return side * value, *ends
+
+
+def check_metrics(rows, stored):
+    shown_metrics = [name for name in METRICS if name in rows[0]]
+    few = all(shares.shape[1] <= 5 for shares in stored.shares.values())
+    assert set(METRICS) - set(shown_metrics) == ({"top-5 accuracy"} if few else set())
+    for row in rows:
+        level = float(row["level"])
+        ours, base = outcomes(stored, row["model"], level), outcomes(stored, row["model"], 1.0)
+        for name in shown_metrics:
+            value_of, _ = METRICS[name]
+            assert float(row[name]) == pytest.approx(np.mean([value_of(*one) for one in ours]))
+            if level < 1:
+                difference = np.mean([value_of(*one) for one in ours]) - np.mean([value_of(*one) for one in base])
+                assert float(row[f"{name}, difference"]) == pytest.approx(difference)
+    row = next(row for row in rows if float(row["level"]) == 0.3)
+    levels = sorted({float(one["level"]) for one in rows if one["model"] == row["model"]} - {1.0}, reverse=True)
+    cells = {level: outcomes(stored, row["model"], level) for level in (1.0, *levels)}
+    for name in shown_metrics:
+        value_of, _ = METRICS[name]
+        values = {level: np.array([value_of(*one) for one in cells[level]]) for level in cells}
+        several = len(cells[1.0]) > 1
+        spread = spreads_of({level: values[level] - values[1.0] for level in levels})[0.3] if several else None
+        expected = jackknifed(name, cells[0.3], cells[1.0], spread)
+        found = [float(row[f"{name}, difference{end}"]) for end in ("", ", low", ", high")]
+        assert found == pytest.approx(expected, abs=0.02 * (expected[2] - expected[1])), name
 
 
 def check_sizes(rows, stored):
@@ -579,6 +724,7 @@ CHECKS = {
     "classes": check_classes,
     "confusions": check_confusions,
     "flips": check_flips,
+    "more-than-accuracy": check_metrics,
     "model-size": check_sizes,
     "model-size-differences": check_size_differences,
     "storage": check_storage,

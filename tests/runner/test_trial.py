@@ -2,11 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from agbench.core.codec import CODECS
 from agbench.core.condition import Budget, Preprocessing
 from agbench.core.errors import UserError
+from agbench.core.metric import METRICS
 from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import load_prepared
 from agbench.data.prepare import prepare
@@ -53,6 +56,12 @@ def test_a_trial_predicts_every_test_image_once(condition, datasets, tmp_path):
     assert of_all.idxmax(axis="columns").tolist() == predictions["predicted"].tolist()
     labels = predictions["label"]
     assert [of_all.loc[one, labels[one]] for one in labels.index] == predictions["probability"].tolist()
+    codes = [sorted(of_all.columns).index(one) for one in labels]
+    kept = result.probabilities.to_numpy(np.float16).astype(float)
+    kept /= kept.sum(axis=1, keepdims=True)
+    assert result.scores["roc_auc"] == pytest.approx(roc_auc_score(codes, kept, multi_class="ovr"))
+    assert result.scores["accuracy"] == result.accuracy
+    assert set(result.scores) == set(METRICS)
     assert result.counts == {
         "classes": 10,
         "train": 1078,
@@ -60,6 +69,7 @@ def test_a_trial_predicts_every_test_image_once(condition, datasets, tmp_path):
         "test": 360,
         "quarantined": 0,
         "predicted": 360,
+        "groups": predictions["group"].nunique(),
     }
     assert result.bytes_original == dataset.index["bytes"].sum()
     assert result.bytes > result.bytes_original, "a JPEG of 8x8 pixels is all header"

@@ -109,6 +109,7 @@ def classes_table(found: Payers | None) -> Table:
     columns = (
         Column("class"),
         Column("images"),
+        Column("groups"),
         Column("accuracy at the original", table.number()),
         Column("accuracy at the level", table.number()),
         Column("difference", table.difference),
@@ -120,7 +121,7 @@ def classes_table(found: Payers | None) -> Table:
     for label, one in sorted(_by_class(found), key=_order):
         here = found.labels == label
         base, ours = (float(share[here].mean()) for share in found.shares)
-        rows.append((label, one.images, base, ours, one.difference, _sign(one)))
+        rows.append((label, one.images, one.groups, base, ours, one.difference, _sign(one)))
     return Table("classes", columns, tuple(rows))
 
 
