@@ -82,7 +82,8 @@ class Comparison:
         in groups its score with their design effect; of another metric by the interval's own method.
     p_not_inferior, p_inferior : float
         One-sided: that the loss is the margin or more, and that it is less, by the interval's own method. For the
-        latter one loss fewer is counted, or one group's, as the score test calls rare losses too often certain.
+        latter one loss fewer of accuracy is counted, or one group's, as the score test calls rare losses too often
+        certain.
     margin : float
         The loss that counts, in the unit of the metric.
     images, groups, seeds : int
