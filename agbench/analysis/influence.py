@@ -134,7 +134,7 @@ def interval(metric: Metric, scores: Sequence[Score], groups: Groups) -> Interva
     >>> labels = np.zeros(100, int)
     >>> score = ACCURACY.score(Predicted(labels, (np.arange(100) < 10).astype(int)))
     >>> round(interval(ACCURACY, [score], np.arange(100)).low, 2)
-    0.81
+    0.82
     """
     value = float(np.mean([score.value for score in scores]))
     sums = Influences.of(_mean(scores), max(score.largest for score in scores), groups)

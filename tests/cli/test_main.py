@@ -74,7 +74,7 @@ def test_reporting_needs_neither_torch_nor_autogluon():
         (["run", "--dataset", "digits", "--name", "a b"], "'a b' can't be the name of a sweep"),
         (["run", "--dataset", "digits", "--name", "x" * 101], "can't be the name of a sweep"),
         (["report", "--metric", "balanced"], "no metric called 'balanced': did you mean 'balanced_accuracy'?"),
-        (["recommend", "--dataset", "digits", "--metric", "f1"], "did you mean 'f1_macro'?"),
+        (["recommend", "--dataset", "digits", "--metric", "f1macro"], "did you mean 'f1_macro'?"),
         (["report", "--name", "monday"], "no sweep called 'monday', and none has a name yet"),
         (["compare", "a", "b"], "no sweep called 'b', and none has a name yet"),
         (["compare", "a", "b", "--threshold", "nan"], "nan is not a threshold: use 1 or more"),
