@@ -197,11 +197,19 @@ class Standing:
         Newest look at each level; a level without a result has none.
     next : NextLook, optional
         What is to be run for the next look; ``None`` where all is decided, or no look would decide more.
+    made : int
+        Number of looks that were made.
     """
 
     followed: Followed
     looks: Mapping[Preprocessing, Look]
     next: NextLook | None
+    made: int
+
+    def conditions(self) -> list[Condition]:
+        """Return the conditions of all looks that were made, and of the next one."""
+        looks = self.followed.looks[: self.made + (self.next is not None)]
+        return [one for trainings in looks for one in self.followed.conditions(trainings, self.followed.images)]
 
     @property
     def decided(self) -> int:
@@ -267,7 +275,7 @@ def look(
     images: int,
     is_withheld: bool = False,
 ) -> Standing:
-    """Look at the levels of a model as often as there are trainings for it.
+    """Return how the levels of a model stand after as many looks as there are trainings for.
 
     Parameters
     ----------
@@ -291,7 +299,7 @@ def look(
         wanted = followed.conditions(trainings, undecided)
         todo = tuple(one for one in wanted if one.id not in records and one.id not in failed)
         if todo:
-            return Standing(followed, looks, NextLook(trainings, tuple(undecided), todo))
+            return Standing(followed, looks, NextLook(trainings, tuple(undecided), todo), number)
         lacking = {one.train for one in wanted if one.id not in records}
         if followed.original.train in lacking:
             break
@@ -309,7 +317,7 @@ def look(
         undecided = [one for one in undecided if _is_promising(looks[one], later, images)]
         if not undecided:
             break
-    return Standing(followed, looks, None)
+    return Standing(followed, looks, None, number + 1)
 
 
 def _is_promising(one: Look, later: Iterable[Trainings], images: int) -> bool:

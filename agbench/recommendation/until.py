@@ -26,7 +26,6 @@ from agbench.runner.config import ExecutionConfig
 from agbench.runner.estimate import Estimate
 from agbench.runner.events import Ended, SweepEvent
 from agbench.runner.plan import make_plan
-from agbench.store.outcome import Failure
 from agbench.store.record import Record
 from agbench.store.store import Store
 
@@ -50,8 +49,8 @@ class Decisions:
     groups: str = ""
 
     def conditions(self) -> list[Condition]:
-        """Return the conditions of all looks that may have been run."""
-        return [condition for one in self.standings for condition in one.followed.all_conditions()]
+        """Return the conditions of all looks that were made, and of the next ones."""
+        return [condition for one in self.standings for condition in one.conditions()]
 
     def text(self) -> str:
         """Return the state of each level, and what ended the run, as lines."""
@@ -121,36 +120,41 @@ def run_until_decided(
         raise UserError(
             "there is nothing to decide: name levels below 1.0, or a study that has such without noise"
         )
-    wanted = list(dict.fromkeys([*conditions, *(one for model in models for one in model.all_conditions())]))
+    possible = [*conditions, *(one for model in models for one in model.all_conditions())]
+    known: dict[str, Record] = {}
     failed: set[str] = set()
     too_long: set[str] = set()
-    known: dict[str, Record] = {}
+    noted: set[str] = set()
     todo = make_plan(conditions, stored()).todo
     with sweep.on_demand(dataset, workspace, store, config, names, deadline=deadline) as running:
         while True:
+            ended: set[str] = set()
             if todo:
-                ended = set()
                 with closing(running(todo)) as events:  # type: ignore[type-var]
                     for event in events:
                         on_event(event)
                         if isinstance(event, Ended):
                             ended.add(event.condition.id)
-                            if isinstance(event.outcome, Failure):
-                                failed.add(event.condition.id)
                 too_long |= {one.id for one in todo} - ended
-            for record in make_plan(wanted, stored()).done:
-                if record.condition.id not in known:
-                    known[record.condition.id] = replace(record, looks=MOST_LOOKS)
-                    _note(store, record, names or {})
+            for record in make_plan(possible, stored()).done:
+                known.setdefault(record.condition.id, replace(record, looks=MOST_LOOKS))
+            failed |= ended - known.keys()
             standings = [
                 look(model, known, failed, margin, len(dataset.index), dataset.is_withheld) for model in models
             ]
-            steps = [one.next for one in standings if one.next is not None]
-            possible = [step for step in steps if too_long.isdisjoint(one.id for one in step.todo)]
-            if not possible or time.monotonic() >= deadline:
-                return Decisions(tuple(standings), bool(steps or too_long), dataset.groups_text())
+            decisions = Decisions(tuple(standings), False, dataset.groups_text())
+            followed = {known[one.id].run_id for one in decisions.conditions() if one.id in known}
+            store.plan_looks(followed - noted, MOST_LOOKS)
+            for name, started in (names or {}).items():
+                others = {known[one.id].run_id for one in conditions if one.id in known}
+                store.name((followed | others) - noted, name, started)
+            noted |= followed
+            following = [one.next for one in standings if one.next is not None]
+            in_time = [one for one in following if too_long.isdisjoint(of.id for of in one.todo)]
+            if not in_time or time.monotonic() >= deadline:
+                return replace(decisions, is_out_of_time=bool(following or too_long))
             estimate = Estimate(store.records(dataset.name))
-            todo = min(possible, key=lambda step: step.seconds_each(estimate)).todo
+            todo = min(in_time, key=lambda one: one.seconds_each(estimate)).todo
 
 
 def prospects(dataset: Dataset, conditions: Iterable[Condition], margin: float) -> Iterator[str]:
@@ -178,12 +182,3 @@ def prospects(dataset: Dataset, conditions: Iterable[Condition], margin: float) 
         yield f"{where}, {outlook(clusters, one_sided)}"
         if said := out_of_reach(margin, clusters, one_sided):
             yield f"{where}, {said}"
-
-
-def _note(store: Store, record: Record, names: Mapping[str, int]) -> None:
-    """Note on a trial, before it is looked at, that others may follow it, and that it counts to named sweeps."""
-    if record.looks < MOST_LOOKS:
-        store.plan_looks([record.run_id], MOST_LOOKS)
-    for name, started in names.items():
-        if name not in record.sweeps:
-            store.name([record.run_id], name, started)
