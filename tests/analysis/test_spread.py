@@ -9,7 +9,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from agbench.analysis import intervals, outlook
 from agbench.analysis.clusters import Clusters
-from agbench.analysis.spread import Spread, pooled
+from agbench.analysis.spread import SHARED_VARIANCE, Spread, pooled
 
 LEVELS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)
 IMAGES, CHANGED = 10_000, 0.04
@@ -24,17 +24,41 @@ def simulated(seeds, deviations, loss, shared=0.5, margin=0.01):
     """
     generator = np.random.default_rng(seeds)
     over_images = (CHANGED / IMAGES) ** 0.5
-    reach_over_images = -special.ndtri(intervals.ONE_SIDED) * over_images
-    decided = np.zeros((2, len(LEVELS)))
-    for _ in range(DRAWS):
-        base, own = generator.normal(size=(1, seeds)), generator.normal(size=(len(LEVELS), seeds))
-        trainings = np.array(deviations)[:, None] * (shared**0.5 * base + (1 - shared) ** 0.5 * own)
-        drawn = trainings + generator.normal(0, over_images, (len(LEVELS), 1)) - loss
-        spreads = pooled(dict(zip(LEVELS, drawn.tolist(), strict=True)))
-        reach = np.hypot(reach_over_images, [spreads[level].reach(seeds, intervals.ONE_SIDED) for level in LEVELS])
-        value = drawn.mean(axis=1)
-        decided += [value - reach > -margin, value + reach < -margin]
-    return decided / DRAWS
+    shape = DRAWS, len(LEVELS), seeds
+    base, own = generator.normal(size=(DRAWS, 1, seeds)), generator.normal(size=shape)
+    trainings = np.array(deviations)[:, None] * (shared**0.5 * base + (1 - shared) ** 0.5 * own)
+    drawn = trainings + generator.normal(0, over_images, (DRAWS, len(LEVELS), 1)) - loss
+    reach = np.hypot(-special.ndtri(intervals.ONE_SIDED) * over_images, reaches(drawn))
+    value = drawn.mean(axis=2)
+    return (value - reach > -margin).mean(axis=0), (value + reach < -margin).mean(axis=0)
+
+
+def reaches(drawn):
+    """Return the reach of each level's interval in each draw of shape (draws, levels, seeds), as of `pooled`."""
+    variances = drawn.var(axis=2, ddof=1)
+    together, levels, seeds = variances.mean(axis=1, keepdims=True), drawn.shape[1], drawn.shape[2]
+    # Isotonic regression: the largest, over starts, of the smallest mean, over ends, of what lies between.
+    rising = np.full_like(variances, -np.inf)
+    for start in range(levels):
+        means = variances[:, start:].cumsum(axis=1) / np.arange(1, levels - start + 1)
+        smallest = np.minimum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
+        rising[:, start:] = np.maximum(rising[:, start:], smallest)
+    is_larger = rising > together
+    block = np.isclose(rising[:, :, None], rising[:, None, :], rtol=1e-9, atol=0).sum(axis=2)
+    among = np.where(is_larger, block, levels)
+    freedom = (seeds - 1) * among / (1 + (among - 1) * SHARED_VARIANCE**2)
+    deviation = np.sqrt(np.where(is_larger, rising, together))
+    return -special.stdtrit(freedom, intervals.ONE_SIDED) * deviation / seeds**0.5
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_simulated_reach_is_that_of_pooled_spreads(seeds):
+    scale = np.array([0.005] * 8 + [0.05])[:, None]
+    drawn = scale * np.random.default_rng(seeds).normal(size=(100, len(LEVELS), seeds))
+    for one, found in zip(drawn, reaches(drawn), strict=True):
+        spreads = pooled(dict(zip(LEVELS, one.tolist(), strict=True)))
+        expected = [spreads[level].reach(seeds, intervals.ONE_SIDED) for level in LEVELS]
+        assert found == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
