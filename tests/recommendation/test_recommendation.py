@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from scipy import stats
+from scipy import special, stats
 from scipy.fft import idctn
 
 from agbench.analysis import influence, intervals
@@ -19,6 +19,7 @@ from agbench.core.errors import UserError
 from agbench.core.metric import METRICS, Predicted
 from agbench.recommendation.answer import Recommendation
 from agbench.recommendation.question import LEVELS, LevelTest, Question, most_tests, smallest_safe
+from tests.analysis.test_error_rates import score
 
 DRAWS = 1000
 CHANGED = 0.04
@@ -63,12 +64,31 @@ def test_few_verdicts_of_safe_are_wrong(images, knee):
         base, ours = outcomes(generator, images, losses)
 
         def is_safe(level, base=base, ours=ours):
-            one = intervals.compare(ours[level], base, question.margin, question.one_sided)
-            return one.p_not_inferior <= question.one_sided
+            return is_shown(ours[level], base, question)
 
         found = smallest_safe(LEVELS, is_safe)
         wrong += found is not None and losses[found] >= question.margin
     assert wrong / DRAWS < 0.05
+
+
+def is_shown(ours, base, question):
+    """Return what `intervals.compare` says of a loss of the margin, by Tango's score at the margin alone."""
+    gained, lost = (float(cell.sum()) for cell in (ours & ~base, base & ~ours))
+    return score(gained, lost, base.size, -question.margin) >= -special.ndtri(question.one_sided)
+
+
+def test_the_simulated_rule_is_that_of_comparisons():
+    question, generator = Question(), np.random.default_rng(0)
+    losses = {level: place * question.margin / 4 for place, level in enumerate(LEVELS)}
+    shown = set()
+    for images in (300, 1000, 4000):
+        for _ in range(10):
+            base, ours = outcomes(generator, images, losses)
+            for level in LEVELS:
+                one = intervals.compare(ours[level], base, question.margin, question.one_sided)
+                assert is_shown(ours[level], base, question) == (one.p_not_inferior <= question.one_sided)
+                shown.add(one.p_not_inferior <= question.one_sided)
+    assert shown == {True, False}
 
 
 def test_safe_levels_are_found_where_there_is_evidence():
