@@ -87,6 +87,12 @@ SHARING_A_SWEEP = {
 """Modules by the sweep that their tests read. One process runs all of these, and so makes the sweep once."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over what `./run.sh test --quick` leaves out: importing AutoGluon takes longer than most tests."""
+    module = collection_path.relative_to(Path(__file__).parent).as_posix()
+    return True if module in SLOW_MODULES and config.getoption("markexpr") == "not slow" else None
+
+
 class Grouped(LoadScopeScheduling):  # type: ignore[misc] # mypy does not follow xdist
     """Sends tests to pytest's processes one by one, but those that share a sweep together."""
 
