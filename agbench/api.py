@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,9 +29,9 @@ from agbench.core.step import OnProgress, Step
 from agbench.core.workspace import Workspace
 from agbench.data import groups
 from agbench.data.catalogue import Catalogue
-from agbench.data.dataset import Dataset, with_relatives
+from agbench.data.dataset import Dataset
 from agbench.data.groups import Relatives
-from agbench.data.prepare import prepare
+from agbench.data.prepare import look_once, prepare
 from agbench.data.selection import ImageSelection
 from agbench.runner.config import ExecutionConfig
 from agbench.store.export import table_of
@@ -744,15 +745,20 @@ def prepare_images(
     request = selection.request(spec, fresh)
     with progress:
         dataset = prepare(spec, workspace.datasets, request, environment.available_cpus(), advance)
-        return _with_relatives(dataset, advance)
+        return _with_relatives(dataset, workspace.datasets, advance)
 
 
-def _with_relatives(dataset: Dataset, on_progress: OnProgress) -> Dataset:
+def _with_relatives(dataset: Dataset, datasets: Path, on_progress: OnProgress) -> Dataset:
     """Return a data set after a look for related images, where its groups are not named."""
     if dataset.grouped_by or dataset.relatives is not None:
         return dataset
+    return look_once(dataset, datasets, partial(_relatives, dataset, on_progress), on_progress)
+
+
+def _relatives(dataset: Dataset, on_progress: OnProgress) -> Relatives:
+    """Return what a look for related images finds."""
     if len(dataset.index) < groups.FEWEST:
-        return with_relatives(dataset, Relatives(0))
+        return Relatives(0)
     # PyTorch takes seconds to import.
     from agbench.models import relatives
 
@@ -763,7 +769,7 @@ def _with_relatives(dataset: Dataset, on_progress: OnProgress) -> Dataset:
     looked_at = ordered.groupby("label", sort=False).head(max(MOST_LOOKED_AT // len(dataset.classes), 2))
     paths = [Path(path) for path in looked_at["image"]]
     found = relatives.find(paths, environment.available_cpus(), on_progress)
-    return with_relatives(dataset, Relatives.among(looked_at["image_id"].tolist(), found, len(different)))
+    return Relatives.among(looked_at["image_id"].tolist(), found, len(different))
 
 
 def plan_run(request: RunRequest, dataset: Dataset, workspace: Workspace, say: Say) -> PlannedRun:

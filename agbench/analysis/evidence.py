@@ -225,8 +225,8 @@ class Evidence:
     facts : dict
         What is known of the data set's images.
     is_withheld : bool, optional
-        Whether nothing is called not inferior, as images seem to be related and their groups are not named;
-        ``None`` where related images have not been looked for.
+        Whether images seem to be related and their groups are not named; ``None`` where related images have not
+        been looked for. Nothing is called not inferior unless it is ``False``.
     metric : Metric
         What predictions are measured by.
     """

@@ -58,15 +58,16 @@ def gather(
     is_withheld = are_related(fingerprint)
     if is_withheld is None:
         is_withheld = facts.get("groups", {}).get("withheld")
+    withheld = is_withheld is not False  # what is not known is not taken for independent
     series: list[Series] = []
     noisy: list[NoisySeries] = []
     crossed: list[CrossedSeries] = []
     for key, own in sorted(groups.items(), key=lambda group: _place(group[0][0])):
         model, budget, _ = key
         label = _name(key, list(groups))
-        series += _series(label, model, budget, own, _codecs(clean), bool(is_withheld), metric)
-        noisy += _noisy(label, model, budget, own, bool(is_withheld), metric)
-        crossed += _crossed(label, model, budget, own, bool(is_withheld), metric)
+        series += _series(label, model, budget, own, _codecs(clean), withheld, metric)
+        noisy += _noisy(label, model, budget, own, withheld, metric)
+        crossed += _crossed(label, model, budget, own, withheld, metric)
     return Evidence(
         dataset=dataset,
         fingerprint=fingerprint,

@@ -173,6 +173,47 @@ def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
         yield image
 
 
+def glimpse(path: Path, side: int) -> Image.Image:
+    """Return the pixels of an image that was decoded strictly before, as viewers show them, perhaps smaller.
+
+    Parameters
+    ----------
+    path : Path
+        Image file.
+    side : int
+        Least side in pixels that is wanted: a JPEG is decoded at a half, a quarter or an eighth of its size, as
+        long as no side becomes less.
+
+    Returns
+    -------
+    PIL.Image.Image
+        In mode ``"RGB"``, not turned.
+
+    Raises
+    ------
+    UnreadableImageError
+        If it can't be read any more.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> folder = TemporaryDirectory()
+    >>> path = Path(folder.name) / "a.jpg"
+    >>> Image.new("RGB", (4000, 3000)).save(path)
+    >>> glimpse(path, 192).size
+    (500, 375)
+    """
+    try:
+        with strictly(), Image.open(path, formats=formats()) as image:
+            image.draft(None, (side, side))
+            pixels.load(image)
+            return faithful(image).convert("RGB")
+    except (MemoryError, UnreadableImageError):
+        raise
+    except Exception as error:  # as in `opened`
+        raise UnreadableImageError(f"{path.name}: {error}") from error
+
+
 def reads_faithfully(image: Image.Image) -> bool:
     """Return whether AutoMM's ``convert("RGB")`` gives what a viewer would show.
 

@@ -13,6 +13,7 @@ from agbench.core.codec import CODECS, too_large_for
 from agbench.core.errors import UnreadableImageError
 from agbench.core.files import Content
 from agbench.core.step import OnProgress, Step, no_progress
+from agbench.data.originals import format_of, jpeg_quality
 
 NO_SUCH_FILE = "no such file"
 
@@ -29,12 +30,18 @@ class Checked(Content):
         Pillow's mode of the file.
     problem : str
         Why it can't be read; empty where it can.
+    format : str
+        Pillow's name of the file's format; empty where it can't be read.
+    quality : int
+        Estimated quality of a JPEG, 1 to 100; 0 of others.
     """
 
     width: int = 0
     height: int = 0
     mode: str = ""
     problem: str = ""
+    format: str = ""
+    quality: int = 0
 
 
 def check_image(path: Path) -> Checked:
@@ -68,7 +75,14 @@ def check_image(path: Path) -> Checked:
             for name in CODECS:
                 if problem := too_large_for(name, image.width, image.height):
                     return Checked(**asdict(content), problem=problem)
-            return Checked(**asdict(content), width=image.width, height=image.height, mode=image.mode)
+            return Checked(
+                **asdict(content),
+                width=image.width,
+                height=image.height,
+                mode=image.mode,
+                format=format_of(image),
+                quality=jpeg_quality(image),
+            )
     except UnreadableImageError as error:
         return Checked(**asdict(content), problem=str(error))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
@@ -22,6 +23,7 @@ from agbench.data.catalogue import Catalogue, DatasetSpec
 from agbench.data.check import NO_SUCH_FILE
 from agbench.data.folder import as_text, look_alikes
 from agbench.data.groups import INDEPENDENT, Relatives, described
+from agbench.data.originals import Originals
 from agbench.data.source import Source
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 
@@ -92,8 +94,13 @@ class Dataset:
 
     @property
     def is_withheld(self) -> bool:
-        """Whether nothing is called safe, as images seem to be related and their groups are not named."""
-        return not self.grouped_by and self.relatives is not None and self.relatives.matters
+        """Whether nothing is called safe: groups are not named, and images seem related or were not looked at."""
+        return not self.grouped_by and (self.relatives is None or self.relatives.matters)
+
+    @property
+    def originals(self) -> Originals | None:
+        """What its files are; ``None`` where it was prepared before that was kept."""
+        return Originals.of(self.index) if "format" in self.index else None
 
     @property
     def classes(self) -> list[str]:
@@ -204,6 +211,7 @@ class Dataset:
             "classes": len(self.classes),
             "parts": self.parts,
             "pixels": [int(self.index["width"].median()), int(self.index["height"].median())],
+            "originals": None if self.originals is None else asdict(self.originals),
             "remarks": self.remarks(),
             "quarantined": self.quarantined.to_dict("records"),
             "dropped": self.dropped,
@@ -261,7 +269,7 @@ def load_prepared(name: str, datasets: Path) -> Dataset:
         unused_columns=tuple(marker.get("unused_columns", ())),
         asked_for=marker["asked_for"],
         grouped_by=_grouped_by(marker),
-        relatives=_read_relatives(folder, marker["fingerprint"]),
+        relatives=read_relatives(folder, marker["fingerprint"]),
     )
     for row in index.to_dict("records"):
         if not _is_as_it_was(row):
@@ -270,7 +278,7 @@ def load_prepared(name: str, datasets: Path) -> Dataset:
 
 
 def are_related(name: str, fingerprint: str, datasets: Path) -> bool | None:
-    """Return whether images of a prepared data set seem to be related, and their groups are not named.
+    """Return whether images of a data set seem to be related, and their groups are not named.
 
     Parameters
     ----------
@@ -282,23 +290,23 @@ def are_related(name: str, fingerprint: str, datasets: Path) -> bool | None:
     Returns
     -------
     bool or None
-        ``None`` where it is not prepared with these images, or related ones have not been looked for.
+        ``None`` where it is not prepared with these images, or related ones have not been looked for; ``False``
+        where its card says that its images are independent.
 
     Examples
     --------
     >>> are_related("dtd", "0", Path("nowhere"))
     """
-    folder = datasets / name
-    try:
-        marker = read_marker(folder)
-        if marker["fingerprint"] != fingerprint:
-            return None
-        if _grouped_by(marker):
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        marker = read_marker(datasets / name)
+        if marker["fingerprint"] == fingerprint and _grouped_by(marker):
             return False
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    relatives = _read_relatives(folder, fingerprint)
-    return None if relatives is None else relatives.matters
+    relatives = read_relatives(datasets / name, fingerprint)
+    if relatives is not None:
+        return relatives.matters
+    with suppress(UserError):
+        return False if Catalogue(datasets).card(name).groups == INDEPENDENT else None
+    return None
 
 
 def read_marker(folder: Path) -> dict[str, Any]:
@@ -319,7 +327,7 @@ def _grouped_by(marker: Mapping[str, Any]) -> str:
 
 
 def with_relatives(dataset: Dataset, relatives: Relatives) -> Dataset:
-    """Return a data set with what was found of related images, and keep that with it."""
+    """Return a data set with what was found of related images, and keep that with it; its lock is to be held."""
     found = {"fingerprint": dataset.fingerprint, **asdict(relatives)}
     try:
         files.write(dataset.folder / RELATIVES, json.dumps(found, ensure_ascii=False) + "\n")
@@ -328,7 +336,7 @@ def with_relatives(dataset: Dataset, relatives: Relatives) -> Dataset:
     return replace(dataset, relatives=relatives)
 
 
-def _read_relatives(folder: Path, fingerprint: str) -> Relatives | None:
+def read_relatives(folder: Path, fingerprint: str) -> Relatives | None:
     """Return what was found of related images; ``None`` where that is not known of these images."""
     try:
         kept = json.loads((folder / RELATIVES).read_text(encoding="utf-8"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -30,9 +31,12 @@ from agbench.data.dataset import (
     fingerprint_of,
     load_prepared,
     read_marker,
+    read_relatives,
+    with_relatives,
     write_marker,
 )
 from agbench.data.folder import Listing, as_text, check_labels
+from agbench.data.groups import Relatives
 from agbench.data.source import UNPACKED, Obtained, obtain
 from agbench.data.splits import TEST, TRAIN, VALIDATION
 
@@ -115,7 +119,49 @@ def prepare(
         raise UserError(f"{known.name} can't be prepared: memory ran out") from error
     dataset = load_prepared(known.name, datasets)
     _check_request(dataset, request)
-    return _with_groups(dataset, known.card, request)
+    return _with_groups(dataset, known.card, request, datasets, on_progress)
+
+
+def look_once(
+    dataset: Dataset, datasets: Path, look: Callable[[], Relatives], on_progress: OnProgress = no_progress
+) -> Dataset:
+    """Return a data set with what is known of related images, after a look for them where nothing is.
+
+    Of several processes one looks, and the others wait for what it finds.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Prepared images.
+    datasets : Path
+        The workspace's ``datasets`` folder.
+    look : callable
+        Looks for related images.
+    on_progress : callable
+        Told of a wait for another process.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    UserError
+        If the data set was prepared anew since it was loaded, or the finding can't be kept.
+    """
+    with _alone(dataset.name, datasets, on_progress):
+        _marker_of(dataset)
+        known = read_relatives(dataset.folder, dataset.fingerprint)
+        return with_relatives(dataset, look()) if known is None else replace(dataset, relatives=known)
+
+
+def _marker_of(dataset: Dataset) -> dict[str, Any]:
+    """Return what was noted of a data set; its lock is to be held."""
+    with suppress(OSError, ValueError, KeyError):
+        marker = read_marker(dataset.folder)
+        if marker["fingerprint"] == dataset.fingerprint:
+            return marker
+    raise UserError(f"another process has prepared {dataset.name} anew since this one began: run it again")
 
 
 @contextmanager
@@ -280,13 +326,16 @@ def _grouped_as_before(card: Card, folder: Path) -> Card:
     return card
 
 
-def _with_groups(dataset: Dataset, card: Card, request: Request) -> Dataset:
+def _with_groups(
+    dataset: Dataset, card: Card, request: Request, datasets: Path, on_progress: OnProgress
+) -> Dataset:
     """Return the data set with the groups that a card names: that images are independent changes nothing else."""
     if not card.groups or card.groups == dataset.grouped_by:
         return dataset
     if not dataset.grouped_by and card.groups == groups.INDEPENDENT:
         rule = NO_GROUPS | {"by": groups.INDEPENDENT}
-        write_marker(dataset.folder, read_marker(dataset.folder) | {"groups": rule})
+        with _alone(dataset.name, datasets, on_progress):
+            write_marker(dataset.folder, _marker_of(dataset) | {"groups": rule})
         return replace(dataset, grouped_by=groups.INDEPENDENT)
     if not request.is_grouped:
         return dataset

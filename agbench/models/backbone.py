@@ -71,12 +71,17 @@ class Backbone:
         return content.hexdigest()
 
 
+def _rgb(path: Path) -> Image.Image:
+    with images.opened(path) as image:
+        return image.convert("RGB")
+
+
 def embed(
     paths: Sequence[Path],
     backbone: Backbone,
     cpus: int,
     gpus: int,
-    to_rgb: Callable[[Image.Image], Image.Image] = lambda image: image.convert("RGB"),
+    read: Callable[[Path], Image.Image] = _rgb,
 ) -> npt.NDArray[np.float32]:
     """Return a frozen backbone's embeddings of images.
 
@@ -85,13 +90,13 @@ def embed(
     Parameters
     ----------
     paths : sequence of Path
-        Images that `to_rgb` converts faithfully.
+        Images.
     backbone : Backbone
         Frozen network that computes the embeddings.
     cpus, gpus : int
         Numbers of cores and of GPUs.
-    to_rgb : callable
-        Conversion of each image to RGB; by default Pillow's.
+    read : callable
+        Reads an image as RGB; by default strictly, and converted by Pillow.
 
     Returns
     -------
@@ -106,14 +111,13 @@ def embed(
     device = torch.device("cuda" if gpus else "cpu")
     network = backbone.network.to(device)
 
-    def read(path: Path) -> Any:
-        with images.opened(path) as image:
-            return backbone.transform(to_rgb(image))
+    def transformed(path: Path) -> Any:
+        return backbone.transform(read(path))
 
     # Strict reading is a setting of the process, so it begins before the threads.
     with images.strictly(), ThreadPoolExecutor(cpus) as pool, torch.inference_mode():
         batches = [
-            network(torch.stack(list(pool.map(read, batch))).to(device)).float().cpu().numpy()
+            network(torch.stack(list(pool.map(transformed, batch))).to(device)).float().cpu().numpy()
             for batch in _batches(paths)
         ]
     return np.concatenate(batches)

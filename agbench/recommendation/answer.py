@@ -53,6 +53,8 @@ class Recommendation:
         The level that would be chosen if the images were independent, where they seem to be related.
     groups : str
         What is known of groups of the images, in a line; empty where there is nothing to say.
+    originals : str
+        Formats of the original files, in words; empty where they are not known.
     folder : str
         Folder of the images, or the word for it where they are in none.
     """
@@ -68,6 +70,7 @@ class Recommendation:
     reports: Path | None = None
     withheld: LevelTest | None = None
     groups: str = ""
+    originals: str = ""
     folder: str = "FOLDER"
 
     @property
@@ -165,14 +168,14 @@ def _lines(answer: Recommendation) -> Iterator[str]:
         one = answer.withheld
         yield (
             f"Withheld: if its images were independent, {one.preprocessing} would lose less than {margin}, and "
-            f"save {one.saved:.1%} of the bytes."
+            f"save {one.saved:.1%} of the bytes{_of(answer)}."
         )
         yield f"  {_measured(one)}"
         yield f"  {answer.groups}"
     elif chosen is not None:
         yield (
             f"Safe: {chosen.preprocessing} loses less than {margin}, and saves {chosen.saved:.1%} of the bytes "
-            f"({table.size(chosen.bytes_original)} to {table.size(chosen.bytes)}, measured)."
+            f"({table.size(chosen.bytes_original)} to {table.size(chosen.bytes)}, measured){_of(answer)}."
         )
         yield f"  {_measured(chosen)}"
         wanted = f"--codec {chosen.preprocessing.codec} --level {chosen.preprocessing.level:g}"
@@ -217,6 +220,10 @@ def _so_far(answer: Recommendation) -> str:
         known = f"{answer.withheld.preprocessing} would be safe so far, if images were independent"
     tested = f"{len(answer.tests)} of at most {answer.question.tests} levels"
     return f"The budget of time ended after {tested}: {known}; the same command goes on"
+
+
+def _of(answer: Recommendation) -> str:
+    return f" of {answer.originals}" if answer.originals else ""
 
 
 def _curve(answer: Recommendation) -> Iterator[str]:

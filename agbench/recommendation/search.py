@@ -124,6 +124,7 @@ def search(
         is_at_chance=is_at_chance,
         reports=workspace.reports,
         groups=dataset.groups_text(),
+        originals="" if dataset.originals is None else dataset.originals.text(),
         folder=dataset.source.origin if Path(dataset.source.origin).is_dir() else "FOLDER",
     )
 

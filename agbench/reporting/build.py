@@ -21,6 +21,7 @@ from agbench.core.condition import JPEG
 from agbench.core.errors import UserError, look_up
 from agbench.core.metric import ACCURACY, Metric
 from agbench.core.workspace import Workspace
+from agbench.data import originals
 from agbench.data.dataset import are_related
 from agbench.reporting import commands
 from agbench.reporting.figures import charts
@@ -320,6 +321,7 @@ def _page(
         tables={name: table.markdown() for name, table in made.items() if table.rows},
         metrics=records[0].metrics,
         facts=facts,
+        originals=originals.described(facts),
         payers=paying,
         measured=any(series.cells for series in decisive.series),
         strip=strip,

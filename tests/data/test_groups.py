@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from agbench.data import groups
 from agbench.data.catalogue import Catalogue
 from agbench.data.dataset import MARKER, are_related, load_prepared, with_relatives
 from agbench.data.groups import Relatives
+from agbench.data.prepare import look_once
 from agbench.data.selection import ImageSelection
 
 
@@ -262,6 +265,39 @@ def test_relatives_of_other_images_are_not_believed(photos, tmp_path, prepared):
     found = json.loads((dataset.folder / "relatives.json").read_text())
     (dataset.folder / "relatives.json").write_text(json.dumps(found | {"fingerprint": "of others"}))
     assert load_prepared("photos", datasets).relatives is None
+
+
+def test_of_two_processes_one_looks_and_the_other_waits_for_it(photos, tmp_path, prepared):
+    datasets = tmp_path / "ours"
+    dataset = prepared(chosen(photos, datasets), datasets)
+    began, go, looks, waited = threading.Event(), threading.Event(), [], threading.Event()
+
+    def look():
+        looks.append(1)
+        began.set()
+        go.wait(60)
+        return Relatives(48, 48, 40, 4.0, ("a", "b"))
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(look_once, dataset, datasets, look)
+        began.wait(60)
+        second = pool.submit(look_once, dataset, datasets, look, lambda step: waited.set())
+        assert waited.wait(60)
+        go.set()
+        assert first.result() == second.result()
+    assert (len(looks), first.result().is_withheld) == (1, True)
+
+
+def test_what_is_found_of_images_that_were_prepared_anew_is_not_kept(photos, tmp_path, prepared):
+    datasets = tmp_path / "ours"
+    before = prepared(chosen(photos, datasets), datasets)
+    (photos / "cat" / "photo0_0.png").unlink()
+    after = look_once(
+        prepared(chosen(photos, datasets), datasets, fresh=True), datasets, lambda: Relatives(47, 47)
+    )
+    with pytest.raises(UserError, match="another process has prepared photos anew"):
+        look_once(before, datasets, lambda: Relatives(48, 48, 40, 4.0, ("a", "b")))
+    assert load_prepared("photos", datasets).relatives == after.relatives == Relatives(47, 47)
 
 
 def test_a_part_that_was_looked_at_is_said():

@@ -54,7 +54,18 @@ def next_frame(image, generator, folder, name):
     return path
 
 
-@pytest.mark.parametrize("change", [recoded, rescaled, cropped, next_frame])
+def by_another_camera(image, generator, folder, name):
+    """Another perspective and exposure, another white balance, noise, and a JPEG."""
+    path = folder / f"{name}.jpg"
+    (width, height), (a, b, c, d, e, f, g, h) = image.size, 0.1 * generator.random(8)
+    corners = (a * width, b * height, c * width, (1 - d) * height, (1 - e) * width, (1 - f) * height)
+    moved = image.transform((SIDE, SIDE), Image.Transform.QUAD, (*corners, (1 - g) * width, h * height))
+    light = np.asarray(moved) / 255 * generator.uniform(0.8, 1.2, 3) + generator.normal(0, 0.02, (SIDE, SIDE, 3))
+    Image.fromarray((255 * light.clip(0, 1)).astype(np.uint8)).save(path, quality=int(generator.integers(40, 90)))
+    return path
+
+
+@pytest.mark.parametrize("change", [recoded, rescaled, cropped, next_frame, by_another_camera])
 def test_images_of_one_origin_are_found(photographs, change, tmp_path):
     generator = np.random.default_rng(0)
     paths = [
@@ -72,6 +83,20 @@ def test_images_of_one_origin_are_found(photographs, change, tmp_path):
 def test_distinct_photographs_are_left_alone(photographs, tmp_path):
     paths = [rescaled(one, np.random.default_rng(0), tmp_path, number) for number, one in enumerate(photographs)]
     assert relatives.find(paths, cpus=1) == []
+
+
+@pytest.mark.parametrize("draw", range(5))
+def test_two_cameras_of_one_scene_are_found(photographs, draw, tmp_path):
+    """Two images of each: few enough that their group's size hardly shows."""
+    generator = np.random.default_rng(draw)
+    paths = [
+        by_another_camera(photograph, generator, tmp_path, f"cam{camera}-{number}")
+        for number, photograph in enumerate(photographs)
+        for camera in range(2)
+    ]
+    found = relatives.find(paths, cpus=1)
+    assert Relatives.among([path.name for path in paths], found).size > 1.5
+    assert {place // 2 for group in found for place in group} == {group[0] // 2 for group in found}
 
 
 def test_none_and_equal_images_are_no_trouble(tmp_path):

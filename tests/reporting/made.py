@@ -112,6 +112,8 @@ def result(
             "source": None,
             "quarantined": unreadable,
             "pixels": [pixels, pixels],
+            "groups": {"by": "image", "count": images, "relatives": None, "withheld": False},
+            "originals": {"formats": {"JPEG": 4 * images, "PNG": images}, "quality": 92},
         },
         reading={
             "reading_images": float(images),
