@@ -769,7 +769,8 @@ def _relatives(dataset: Dataset, on_progress: OnProgress) -> Relatives:
     looked_at = ordered.groupby("label", sort=False).head(max(MOST_LOOKED_AT // len(dataset.classes), 2))
     paths = [Path(path) for path in looked_at["image"]]
     found = relatives.find(paths, environment.available_cpus(), on_progress)
-    return Relatives.among(looked_at["image_id"].tolist(), found, len(different))
+    others = [*dataset.index["image_id"], *dataset.quarantined["image_id"]]
+    return Relatives.among(looked_at["image_id"].tolist(), found, len(different), others)
 
 
 def plan_run(request: RunRequest, dataset: Dataset, workspace: Workspace, say: Say) -> PlannedRun:

@@ -67,7 +67,13 @@ class Relatives:
     groups: int = 0
 
     @classmethod
-    def among(cls, ids: Sequence[str], groups: Sequence[Sequence[int]], of: int | None = None) -> Relatives:
+    def among(
+        cls,
+        ids: Sequence[str],
+        groups: Sequence[Sequence[int]],
+        of: int | None = None,
+        others: Sequence[str] = (),
+    ) -> Relatives:
         """Describe groups of images that are alike.
 
         Parameters
@@ -78,6 +84,8 @@ class Relatives:
             Places of images that belong together, two or more each.
         of : int, optional
             Number of all images; by default those that were looked at.
+        others : sequence of str
+            Images that were not looked at: a pattern that is suggested names their groups, too.
 
         Examples
         --------
@@ -87,7 +95,7 @@ class Relatives:
         sizes = [len(group) for group in groups]
         related = sum(sizes)
         largest = max(groups, key=len, default=())
-        pattern, count = _suggestion(ids, groups) if groups else ("", 0)
+        pattern, count = _suggestion(ids, groups, others) if groups else ("", 0)
         return cls(
             images=len(ids),
             of=len(ids) if of is None else of,
@@ -250,7 +258,7 @@ def joined(names: pd.Series, contents: pd.Series) -> pd.Series:
     return names.map(root)
 
 
-def _suggestion(ids: Sequence[str], groups: Sequence[Sequence[int]]) -> tuple[str, int]:
+def _suggestion(ids: Sequence[str], groups: Sequence[Sequence[int]], others: Sequence[str]) -> tuple[str, int]:
     """Return a pattern that names groups as they were found, and their number; nothing where none does."""
     folders = {PurePosixPath(path).parent for path in ids}
     words = Counter(match[1] for path in ids if (match := _LAST_WORD.search(path)))
@@ -260,6 +268,8 @@ def _suggestion(ids: Sequence[str], groups: Sequence[Sequence[int]]) -> tuple[st
         keys = ["" if match is None else match[1] for match in matches]
         # What tells no more than the folder, or tells each image, names no group.
         if not all(keys) or not len(folders) < len(set(keys)) < len(ids):
+            continue
+        if not all(re.search(pattern, path) for path in others):
             continue
         common = [Counter(keys[place] for place in group).most_common(1)[0][1] for group in groups]
         if sum(common) >= _ALIKE * sum(map(len, groups)):

@@ -83,6 +83,23 @@ def test_a_pattern_is_suggested_where_paths_tell_groups(name, count):
         assert "--group-by PATTERN" in found.text("photos")
 
 
+def test_a_pattern_that_does_not_fit_all_images_is_not_suggested():
+    ids = [f"a/clip{clip}_frame{number:04d}.png" for clip in range(12) for number in range(4)]
+    found = [[4 * clip, 4 * clip + 1] for clip in range(12)]
+    assert Relatives.among(ids, found).pattern == "(.*)_frame"
+    other = Relatives.among(ids, found, 49, ["a/clip3 (copy).png"])
+    assert other.pattern
+    assert groups.named(pd.Series([*ids, "a/clip3 (copy).png"]), other.pattern).nunique() == 12
+    assert Relatives.among(ids, found, 49, ["a/title.png"]).pattern == ""
+
+
+def test_copies_beside_their_originals_are_named():
+    ids = [f"a/photo{number}{end}" for number in range(12) for end in (".jpg", "_small.jpg", " (1).jpg")]
+    found = Relatives.among(ids, [[3 * number, 3 * number + 1] for number in range(12)])
+    assert found.groups == 12
+    assert groups.named(pd.Series(ids), found.pattern).nunique() == 12
+
+
 def test_names_with_counters_alone_are_no_groups():
     ids = [f"{label}/{label}_{number:04d}.jpg" for label in ("cat", "dog") for number in range(40)]
     found = Relatives.among(ids, [[0, 1], [50, 60]])
