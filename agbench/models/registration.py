@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-SIDE = 48
+THUMBNAIL = 48
 """Side in pixels of the thumbnails that are compared."""
 
 SCALES = ((3.0, 9.0), (2.0, 6.0), (1.0, 6.0))
@@ -40,7 +40,7 @@ def bands(image: Image.Image) -> Bands:
 
     Returns
     -------
-    ndarray of float64, shape (scales, SIDE, SIDE)
+    ndarray of float64, shape (scales, THUMBNAIL, THUMBNAIL)
 
     Examples
     --------
@@ -49,7 +49,7 @@ def bands(image: Image.Image) -> Bands:
     """
     from scipy.ndimage import gaussian_filter
 
-    gray = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
+    gray = np.asarray(image.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX), np.float64)
     found = []
     for fine, coarse in SCALES:
         band = gaussian_filter(gray, fine) - gaussian_filter(gray, coarse)
@@ -63,7 +63,7 @@ def correlation(fixed: Bands, moving: Bands) -> float:
 
     Parameters
     ----------
-    fixed, moving : ndarray of float64, shape (scales, SIDE, SIDE)
+    fixed, moving : ndarray of float64, shape (scales, THUMBNAIL, THUMBNAIL)
         As `bands` returns them.
 
     Returns
@@ -80,8 +80,8 @@ def correlation(fixed: Bands, moving: Bands) -> float:
     """
     from scipy.ndimage import map_coordinates
 
-    centre = (SIDE - 1) / 2
-    y, x = (np.mgrid[:SIDE, :SIDE].reshape(2, -1) - centre) / centre
+    centre = (THUMBNAIL - 1) / 2
+    y, x = (np.mgrid[:THUMBNAIL, :THUMBNAIL].reshape(2, -1) - centre) / centre
     affine = np.stack([np.ones_like(x), x, y])
     found = 0.0
     move = np.zeros((2, 3))

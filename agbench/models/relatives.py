@@ -72,7 +72,7 @@ def find(paths: Sequence[Path], cpus: int, on_progress: OnProgress = no_progress
     congruent = []
     with processes.threads(cpus) as pool:
         for place, answer in enumerate(processes.in_order(pool, is_congruent, near.tolist())):
-            on_progress(Step("comparing images that look alike", place + 1, len(near), "pairs"))
+            on_progress(Step("comparing images that look alike", place + 1, len(near), "images"))
             congruent.append(answer)
     return _groups(np.concatenate([alike, near[np.array(congruent, bool)]]), len(paths))
 

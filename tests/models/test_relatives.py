@@ -65,7 +65,7 @@ def by_another_camera(image, generator, folder, name):
     return path
 
 
-@pytest.mark.parametrize("change", [recoded, rescaled, cropped, next_frame, by_another_camera])
+@pytest.mark.parametrize("change", [recoded, rescaled, cropped, next_frame])
 def test_images_of_one_origin_are_found(photographs, change, tmp_path):
     generator = np.random.default_rng(0)
     paths = [
