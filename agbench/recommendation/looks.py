@@ -13,7 +13,7 @@ from itertools import count, islice
 import numpy as np
 
 from agbench.analysis import intervals
-from agbench.analysis.cell import Cell, paired, shared_seeds, with_spreads
+from agbench.analysis.cell import Cell, missing, paired, shared_seeds, with_spreads
 from agbench.analysis.intervals import ONE_SIDED, Comparison, Verdict, in_points, in_words
 from agbench.analysis.spread import Spread
 from agbench.core.condition import ORIGINAL_LEVEL, Budget, Condition, Preprocessing
@@ -110,7 +110,7 @@ class Look:
     @property
     def is_withheld(self) -> bool:
         """Whether the images' groups have to be named before it can be decided."""
-        return self.comparison.verdict is Verdict.WITHHELD and not self.comparison.is_one_training
+        return self.comparison.verdict is Verdict.WITHHELD
 
     def would_decide(self, then: Trainings, images: int) -> bool:
         """Return whether other trainings would decide it, if the difference and its spread stay as they are.
@@ -148,16 +148,7 @@ class Look:
             return said
         if self.comparison.verdict is not Verdict.NOT_DECIDED:
             return f"{said}: another training would tell more"
-        seeds = shared_seeds(self.ours, self.base)
-        more = intervals.missing(
-            self.ours.right(seeds),
-            self.base.right(seeds),
-            self.comparison.margin,
-            ONE_SIDED / MOST_LOOKS,
-            self.ours.groups,
-            self.ours.over_trainings,
-            self.ours.folds(seeds),
-        )
+        more = missing(self.ours, self.base, self.comparison.margin, ONE_SIDED / MOST_LOOKS)
         excluded = in_points(self.comparison.excluded_loss, is_bound=True)
         return f"{said}{what_would_decide(self.comparison, *more)}; a margin of {excluded} is decided now"
 

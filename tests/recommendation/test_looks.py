@@ -22,6 +22,9 @@ from agbench.store.record import Correctness, Record
 
 MARGIN = 0.01
 NETWORK, TABLE = "automm:efficientnet_lite0", "tabular:dct"
+TOO_FEW = 2
+"""Folds with which a network has no image to be validated on, so that seeds are added instead."""
+
 LEVELS = (0.9, 0.5, 0.1)
 
 
@@ -41,7 +44,8 @@ def followed(model=TABLE, levels=LEVELS, seeds=(0,), folds=5):
 def record(condition, right, looks=MOST_LOOKS):
     """A finished trial with these images right."""
     found = Record(condition.id, condition, Status.FINISHED, "", "", 0, "", {}, {}, Path(), looks=looks)
-    vars(found)["correctness"] = Correctness("images", right, "", np.arange(len(right)))
+    folds = None if condition.budget.folds is None else np.arange(len(right)) % condition.budget.folds
+    vars(found)["correctness"] = Correctness("images", right, "", np.arange(len(right)), folds)
     return found
 
 
@@ -111,14 +115,15 @@ def test_looks_do_not_depend_on_how_often_one_asks_or_what_else_is_stored(model,
 
 
 def test_trainings_double_and_all_are_one_looks_correction():
-    assert [len(trainings.seeds) for trainings in followed(NETWORK).looks] == [1, 2, 4, 8]
-    assert [str(trainings) for trainings in followed(TABLE).looks] == [
-        "1 seed",
-        "1 seed, 5 folds",
-        "2 seeds, 5 folds",
-        "4 seeds, 5 folds",
-    ]
-    assert followed(NETWORK, seeds=(1,)).looks[2].seeds == (1, 0, 2, 3)
+    for model in (NETWORK, TABLE):
+        assert [str(trainings) for trainings in followed(model).looks] == [
+            "1 seed",
+            "1 seed, 5 folds",
+            "2 seeds, 5 folds",
+            "4 seeds, 5 folds",
+        ]
+    assert [len(trainings.seeds) for trainings in followed(NETWORK, folds=TOO_FEW).looks] == [1, 2, 4, 8]
+    assert followed(NETWORK, seeds=(1,), folds=TOO_FEW).looks[2].seeds == (1, 0, 2, 3)
     right = np.ones(4000, dtype=bool)
     one = followed(TABLE, levels=(0.5,))
     records = {of.id: record(of, right) for of in one.all_conditions()}
@@ -142,10 +147,11 @@ def test_only_what_differs_from_the_original_by_its_level_is_followed():
 
 
 def test_one_training_of_a_network_decides_nothing():
-    standings, _ = run(followed(NETWORK), outcomes(5000, {}, changed=0.0))
-    assert "not inferior (this training) (1 seed)" in standings[1].lines()[0]
-    assert str(standings[1].next.trainings) == "2 seeds"
-    assert standings[-1].lines()[0] == f"{NETWORK} jpeg 0.9: not inferior (2 seeds)"
+    for folds, then in ((5, "1 seed, 5 folds"), (TOO_FEW, "2 seeds")):
+        standings, _ = run(followed(NETWORK, folds=folds), outcomes(5000, {}, changed=0.0), images=25_000)
+        assert "not inferior (this training) (1 seed)" in standings[1].lines()[0]
+        assert str(standings[1].next.trainings) == then
+        assert standings[-1].lines()[0] == f"{NETWORK} jpeg 0.9: not inferior ({then})"
 
 
 def test_folds_are_added_where_all_images_would_decide_and_nothing_where_they_would_not():
@@ -236,7 +242,7 @@ def test_few_verdicts_are_wrong_at_any_look(deviation):
 @pytest.mark.slow
 def test_the_simulated_looks_are_those_that_are_made():
     """But for levels that are not followed, as more trainings would probably not decide them."""
-    one = followed(NETWORK, levels=(0.5,))
+    one = followed(NETWORK, levels=(0.5,), folds=TOO_FEW)
     compared = 0
     for deviation, loss in ((0.0, 0.0), (0.005, -0.02), (0.01, -0.03), (0.005, MARGIN)):
         found, gained, lost = sequential(deviation, loss, 15)
@@ -272,4 +278,28 @@ def test_few_verdicts_are_wrong_where_the_spread_is_that_of_all_levels(deviation
             over_seeds = [spreads[level].reach(seeds, one_sided) for level in range(levels)]
             half = np.hypot(stats.norm.isf(one_sided) * over_images, over_seeds)
             wrong[draw] |= drawn[:, :seeds].mean(axis=1) - half > -MARGIN
+    assert wrong.mean(axis=0).max() <= MOST_WRONG + 3 * (MOST_WRONG * (1 - MOST_WRONG) / draws) ** 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deviation", [0.005, 0.01, 0.02])
+def test_few_verdicts_are_wrong_where_looks_are_at_folds(deviation):
+    """The images of a fold are the same with each seed; each fold of each seed has a training of its own."""
+    generator, draws, levels, folds = np.random.default_rng(0), 1000, 5, 5
+    over_images = (2 * CHANGED / IMAGES / folds) ** 0.5
+    one_sided = ONE_SIDED / MOST_LOOKS
+    wrong = np.zeros((draws, levels), dtype=bool)
+    for draw in range(draws):
+        base, own = generator.normal(size=(1, 4, folds)), generator.normal(size=(levels, 4, folds))
+        of_fold = generator.normal(0, over_images * folds**0.5, (levels, 1, folds))
+        drawn = deviation * (own - base) + of_fold - MARGIN
+        for seeds in (1, 2, 4):
+            # As `by_fold`: each fold's deviation from its own seed's mean.
+            within = drawn[:, :seeds] - drawn[:, :seeds].mean(axis=2, keepdims=True)
+            trainings = drawn[:, :seeds].mean(axis=(1, 2))[:, None] + within.reshape(levels, -1)
+            spreads = pooled(dict(enumerate(trainings.tolist())))
+            over_trainings = [spreads[level].reach(seeds * folds, one_sided) for level in range(levels)]
+            join = np.maximum if seeds == 1 else np.hypot
+            half = join(stats.norm.isf(one_sided) * over_images, over_trainings)
+            wrong[draw] |= trainings.mean(axis=1) - half > -MARGIN
     assert wrong.mean(axis=0).max() <= MOST_WRONG + 3 * (MOST_WRONG * (1 - MOST_WRONG) / draws) ** 0.5

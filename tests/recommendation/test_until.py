@@ -17,6 +17,7 @@ from agbench.core.condition import Budget, Condition, Preprocessing
 from agbench.core.environment import digest_of_software, software
 from agbench.data.card import Card
 from agbench.data.dataset import Dataset
+from agbench.data.groups import INDEPENDENT
 from agbench.data.source import Source
 from agbench.recommendation.looks import MOST_LOOKS
 from agbench.recommendation.until import run_until_decided
@@ -92,7 +93,7 @@ def decide(monkeypatch, tmp_path):
     splits = np.where(np.arange(number) % 5, "train", "test")
     index = pd.DataFrame({"label": "a", "group": [str(one) for one in range(number)], "split": splits})
     card = Card(title="Birds", layout="class-folders")
-    dataset = Dataset("birds", card, tmp_path, index, pd.DataFrame(), "f", Source("", ""))
+    dataset = Dataset("birds", card, tmp_path, index, pd.DataFrame(), "f", Source("", ""), grouped_by=INDEPENDENT)
 
     def run(made, *models, deadline=math.inf, names=None):
         monkeypatch.setattr(sweep, "on_demand", made.on_demand)
@@ -108,7 +109,7 @@ def test_what_is_decided_is_left_alone(decide, tmp_path):
     done = decide(made, NETWORK, TABLE, names={"mine": 1})
     assert [[one.model for one in todo] for todo in made.rounds] == [[NETWORK] * 2 + [TABLE] * 2, [NETWORK] * 2]
     assert done.text().splitlines() == [
-        f"{NETWORK} jpeg 0.5: not inferior (2 seeds)",
+        f"{NETWORK} jpeg 0.5: not inferior (1 seed, 5 folds)",
         f"{TABLE} jpeg 0.5: not inferior (1 seed)",
         f"2 of 2 {DECIDED}; nothing is left to decide",
     ]
@@ -140,7 +141,10 @@ def test_after_the_deadline_nothing_is_run(decide, tmp_path):
     made = MadeUp(tmp_path)
     done = decide(made, NETWORK, deadline=time.monotonic())
     assert len(made.rounds) == 1, "of which a sweep begins nothing that would end too late"
-    assert "not inferior (this training) (1 seed): another training would tell more; next: 2 seeds" in done.text()
+    assert (
+        "not inferior (this training) (1 seed): another training would tell more; next: 1 seed, 5 folds"
+        in done.text()
+    )
 
 
 LOOKED = ("run", "--dataset", "digits", "--quick", "--learners", "XT", "--models", TABLE, "--levels", "1.0,0.9")

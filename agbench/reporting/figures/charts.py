@@ -153,9 +153,7 @@ def _value_label(metric: Metric, all_series: Iterable[Series]) -> str:
     return f"{metric.label} on {tested}, with 95 % interval"
 
 
-def _over_sizes(
-    name: str, title: str, lines: list[Line], metric: Metric, all_series: Iterable[Series]
-) -> Chart:
+def _over_sizes(name: str, title: str, lines: list[Line], metric: Metric, all_series: Iterable[Series]) -> Chart:
     grown = min((one for line in lines for one in line.x), default=0) >= ORIGINAL_SIZE
     return Chart(
         name=name,

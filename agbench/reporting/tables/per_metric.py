@@ -58,5 +58,5 @@ def _measured(series: Series, metric: Metric) -> dict[float, Cell]:
     for level, cell in series.cells.items():
         records = tuple(record for record in cell.records if metric.name in record.scores)
         if records:
-            found[level] = replace(cell, records=records, base=None, over_seeds=None, metric=metric)
+            found[level] = replace(cell, records=records, base=None, over_trainings=None, metric=metric)
     return with_spreads(found)
