@@ -290,7 +290,7 @@ def test_a_path_is_a_folder_also_where_a_data_set_has_its_name(photos, tmp_path,
 
 def test_one_level_model_and_seed_are_taken_as_they_are(digits, monkeypatch):
     planned = []
-    monkeypatch.setattr(api, "execute", lambda plan, say: planned.append(plan))
+    monkeypatch.setattr(api, "execute", lambda plan, say, deadline: planned.append(plan))
     package.run(digits, "quick", models="tabular:dct", levels=0.3, codecs="webp", seeds=1, quick=True)
     package.run(digits, ["quick"], models=["tabular:dct"], levels=(0.3,), codecs=["webp"], seeds=[1], quick=True)
     first, second = (one.conditions for one in planned)

@@ -180,7 +180,9 @@ def record(
     labels = ["a" if number % 2 else "b" for number in range(images)]
     predicted = [label if ok else "c" for label, ok in zip(labels, right, strict=True)]
     ids = [f"{number:06}" for number in range(images)]
-    pd.DataFrame({"image_id": ids, "label": labels, "predicted": predicted}).to_parquet(run / PREDICTIONS)
+    folds = {} if of.budget.folds is None else {FOLD: np.arange(images) % of.budget.folds}
+    table = pd.DataFrame({"image_id": ids, "label": labels, "predicted": predicted, **folds})
+    table.to_parquet(run / PREDICTIONS)
     (run / ENVIRONMENT).write_text("{}")
     size = 1000 if of.train.is_original else round(1000 * (1 - saved))
     metrics: Metrics = {"bytes": float(size), "bytes_original": 1000.0, "accuracy": float(np.mean(right))}
