@@ -845,6 +845,7 @@ def execute(planned: PlannedRun, say: Say, deadline: float = math.inf) -> list[E
     from agbench.runner import sweep
     from agbench.runner.display import Display
     from agbench.runner.events import Ended
+    from agbench.runner.flips import keep_flips
 
     sweeps = {} if name is None else {name: planned.started}
     running = sweep.run(
@@ -858,6 +859,7 @@ def execute(planned: PlannedRun, say: Say, deadline: float = math.inf) -> list[E
                 left.discard(event.condition.id)
     if left:
         say(f"the budget of time holds no more, {len(left)} conditions are left: the same command goes on")
+    keep_flips(planned.conditions, planned.dataset, planned.store)
     return [event for event, _ in display.failures]
 
 

@@ -102,6 +102,12 @@ class Cell:
         """Standard deviation of the values over seeds; ``None`` with one seed."""
         return plain.stdev(self.values) if len(self.records) > 1 else None
 
+    @cached_property
+    def largest_class(self) -> float:
+        """Share of the test images that are of the largest class: the accuracy of always predicting it."""
+        _, labels, _ = self.records[0].outcomes()
+        return float(np.unique(labels.astype(str), return_counts=True)[1].max() / len(labels))
+
     @property
     def bytes(self) -> int:
         """Of all images at this level."""

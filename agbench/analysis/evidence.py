@@ -88,7 +88,11 @@ class Series(Named):
     @property
     def own(self) -> dict[float, Cell]:
         """Its cells, the original only in the series of JPEG: what tables list, each number once."""
-        return {level: cell for level, cell in self.cells.items() if self.codec == JPEG or level != ORIGINAL_LEVEL}
+        return {level: cell for level, cell in self.cells.items() if self.is_listed(level)}
+
+    def is_listed(self, level: float) -> bool:
+        """Return whether a level is this series' own: the original is that of JPEG's."""
+        return self.codec == JPEG or level != ORIGINAL_LEVEL
 
     @property
     def original(self) -> Cell | None:

@@ -118,6 +118,15 @@ def materialise(
     return {recipe: _load(folder / _name(recipe, fingerprint), source) for recipe in recipes}
 
 
+def find(source: pd.DataFrame, fingerprint: str, recipe: VariantRecipe, folder: Path) -> Variant | None:
+    """Return a variant as it lies there, its files unchecked; ``None`` where it is not there.
+
+    Parameters are those of `make_missing`.
+    """
+    home = folder / _name(recipe, fingerprint)
+    return _load(home, source) if (home / MANIFEST).is_file() else None
+
+
 def _name(recipe: VariantRecipe, fingerprint: str) -> str:
     made_by = {"format": VARIANT_FORMAT, "library": recipe.writer.library(), "fingerprint": fingerprint}
     words = str(recipe.preprocessing).replace(" + ", "-").replace(" ", "-")

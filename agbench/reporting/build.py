@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,8 +24,10 @@ from agbench.core.metric import ACCURACY, Metric
 from agbench.core.workspace import Workspace
 from agbench.data import originals
 from agbench.data.dataset import are_related
-from agbench.reporting import commands
-from agbench.reporting.figures import charts
+from agbench.reporting import answer, commands
+from agbench.reporting.answer import Answer
+from agbench.reporting.figures import charts, gallery
+from agbench.reporting.figures.charts import Chart, Differences
 from agbench.reporting.pages import html_page, index, markdown
 from agbench.reporting.tables import claims, details, measures, per_class, per_codec, per_metric, phases, tables
 from agbench.reporting.tables.study import study_table
@@ -44,6 +47,39 @@ ROWS_A_PAGE = 35
 
 FIGURES, TABLES, DOCUMENT = "figures", "tables", "all.tex"
 
+SECTIONS = {
+    "levels": "What each level costs (figure 2b)",
+    "accuracy": "Accuracy over level (figure 2)",
+    "payers": "Who pays",
+    "examples": "Example images",
+    "size": "A larger model instead (table II)",
+    "storage": "Storage (table III)",
+    "codecs": "Codecs",
+    "noise": "Noise (table IV)",
+    "convergence": "Convergence (figure 3)",
+    "tabular": "Tabular versus deep",
+    "transfer": "Training at one level, testing at another",
+    "claims": html_page.CLAIMS,
+    "published": "The paper's numbers",
+    "not_run": "What was not run",
+    "numbers": "All numbers",
+    "run": "What was run on what",
+}
+"""Headings of a report's sections."""
+
+FILLED = {
+    "compression": ("accuracy over level (figure 2)", "differences"),
+    "model-size": ("a larger model instead (table II)", "model-size"),
+    "storage": ("storage (table III)", "storage"),
+    "noise": ("noise (table IV)", "noise"),
+    "convergence": ("convergence (figure 3)", "convergence"),
+    "tabular": ("tabular versus deep", "tabular"),
+    "transfer": ("training at one level, testing at another", "transfer"),
+}
+"""What each study adds to a report, and the table that it fills."""
+
+HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -55,12 +91,15 @@ class Report:
         Path of its page; its folder where it has none.
     main_table : str
         Accuracy, or the metric that decides, over level, in Markdown.
+    answer : tuple of str
+        What is saved, what it costs at worst, and what to do next, in sentences.
     tables : mapping of str to Table
         All of its tables, by name.
     """
 
     path: Path
     main_table: str
+    answer: tuple[str, ...]
     tables: Mapping[str, Table] = field(default_factory=dict, repr=False)
 
     def __fspath__(self) -> str:
@@ -70,8 +109,8 @@ class Report:
         return str(self.path)
 
     def text(self) -> str:
-        """Return what ``agbench report --show`` prints: the main table and the path of the page."""
-        return f"{self.main_table}\n\n{self.path}"
+        """Return what ``agbench report --show`` prints: main table, path of the page, and answer."""
+        return "\n".join([self.main_table, "", str(self.path), "", *self.answer])
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a table of the report to work with, as its CSV file has it.
@@ -97,10 +136,11 @@ class Report:
         return pd.read_csv(StringIO(look_up("table", name, self.tables).csv()))
 
     def _repr_html_(self) -> str:
-        """Return the report for a notebook: its main table, and a link to the page."""
+        """Return the report for a notebook: its answer, its main table, and a link to the page."""
+        answer = "".join(f"<p>{escape(line)}</p>" for line in self.answer)
         table = markdown.parser().render(self.main_table)
         link = f'<a href="{escape(self.path.resolve().as_uri())}">{escape(str(self.path))}</a>'
-        return f"{table}<p>{link}</p>"
+        return f"{answer}{table}<p>{link}</p>"
 
 
 def check_formats(formats: Iterable[str]) -> None:
@@ -213,24 +253,23 @@ def write_report(
     wanted = set(formats)
     folder = _root(workspace, sweep) / evidence.dataset
     facts = evidence.facts or _card(evidence, workspace)
-    paying = per_class.payers(decisive)
-    made = _tables(evidence, decisive, facts, paying)
-    drawn = charts.charts(decisive)
+    found = answer.answer_of(decisive)
+    made = _tables(evidence, decisive, facts, None if found is None else found.payers)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{evidence.dataset}.lock"):  # one report after the other, each whole
         with files.atomic_dir(folder / FIGURES, replacing=True) as half_made:
-            strip = _draw(evidence, drawn, half_made) if wanted & {"md", "html"} else False
+            figures = _draw(evidence, found, half_made) if wanted & {"md", "html"} else _Figures()
         with files.atomic_dir(folder / TABLES, replacing=True) as half_made:
             if "csv" in wanted:
                 for table in made.values():
                     (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
             if "latex" in wanted:
                 _write_latex(evidence, made, half_made)
-        text = _page(evidence, decisive, facts, made, paying, [chart.name for chart in drawn], strip, sweep)
+        text = _page(evidence, decisive, facts, made, found, figures, sweep)
         if "html" in wanted:
-            files.write(
-                folder / HTML, html_page.in_html(text, drawn, folder / FIGURES, f"{evidence.dataset}: agbench")
-            )
+            title = f"{evidence.dataset}: agbench"
+            page = html_page.in_html(text, figures.charts, figures.differences, folder / FIGURES, title, found)
+            files.write(folder / HTML, page)
         else:
             (folder / HTML).unlink(missing_ok=True)
         if "md" in wanted:
@@ -238,20 +277,48 @@ def write_report(
         else:
             (folder / REPORT_PAGE).unlink(missing_ok=True)
     written = folder / REPORT_PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
-    return Report(written, made[decisive.metric.name].markdown(), made)
+    return Report(written, made[decisive.metric.name].markdown(), tuple(answer.lines(decisive, found)), made)
 
 
 def _root(workspace: Workspace, sweep: str | None) -> Path:
     return workspace.reports if sweep is None else workspace.reports / "sweeps" / sweep
 
 
-def _draw(evidence: Evidence, drawn: list[charts.Chart], folder: Path) -> bool:
+@dataclass(frozen=True)
+class _Figures:
+    """What was drawn for a report.
+
+    Parameters
+    ----------
+    charts : tuple of Chart
+        Charts over one plane.
+    differences : Differences, optional
+        Figure 2b.
+    has_gallery : bool
+        Whether there are images that flip.
+    has_examples : bool
+        Whether there are example images.
+    """
+
+    charts: tuple[Chart, ...] = ()
+    differences: Differences | None = None
+    has_gallery: bool = False
+    has_examples: bool = False
+
+
+def _draw(evidence: Evidence, found: Answer | None, folder: Path) -> _Figures:
     # matplotlib takes a second to import, and tables alone need none.
     from agbench.reporting.figures import static
 
+    drawn, differences = tuple(charts.charts(evidence)), charts.differences(evidence)
     for chart in drawn:
         static.draw(chart, folder)
-    return static.draw_examples(evidence, folder)
+    if differences is not None:
+        static.draw_differences(differences, folder)
+    flipped = [] if found is None else gallery.rows(found.payers)
+    if flipped:
+        static.draw_gallery(flipped, folder)
+    return _Figures(drawn, differences, bool(flipped), static.draw_examples(evidence, folder))
 
 
 def _tables(
@@ -259,6 +326,7 @@ def _tables(
 ) -> dict[str, Table]:
     made = [
         claims.claims_table(evidence),
+        tables.levels_table(decisive),
         tables.accuracy_table(decisive),
         tables.spread_table(decisive),
         tables.tolerance_table(decisive),
@@ -303,38 +371,44 @@ def _page(
     decisive: Evidence,
     facts: dict[str, Any],
     made: dict[str, Table],
-    paying: per_class.Payers | None,
-    drawn: list[str],
-    strip: bool,
+    found: Answer | None,
+    figures: _Figures,
     sweep: str | None,
 ) -> str:
     records = evidence.records or evidence.failures
     known = [record.environment for record in records if record.environment]
+    drawn = [chart.name for chart in figures.charts]
     environments = {json.dumps(environment, sort_keys=True): environment for environment in known}
-    return markdown.render(
-        f"{REPORT_PAGE}.j2",
-        evidence=decisive,
-        metric=decisive.metric,
-        by_accuracy=decisive.metric is ACCURACY,
-        without_probabilities=per_metric.without_probabilities(evidence),
-        sweep=sweep,
-        tables={name: table.markdown() for name, table in made.items() if table.rows},
-        metrics=records[0].metrics,
-        facts=facts,
-        originals=originals.described(facts),
-        payers=paying,
-        measured=any(series.cells for series in decisive.series),
-        strip=strip,
-        drawn=drawn,
-        by_codec=[name for name in drawn if charts.BY_CODEC in name],
-        jpeg_alone=evidence.codecs == [JPEG],
-        folded=bool(evidence.folded),
-        once=len(evidence.folded) < len(evidence.deep) or not evidence.deep,
-        curves=evidence.main is not None and "convergence" in made,
-        seeds=evidence.seeds,
-        environments=list(environments.values()),
-        mixed=len({record.software for record in records}),
-        grown=sorted(
+    values = {
+        "evidence": decisive,
+        "metric": decisive.metric,
+        "by_accuracy": decisive.metric is ACCURACY,
+        "without_probabilities": per_metric.without_probabilities(evidence),
+        "answer": answer.lines(decisive, found),
+        "sections": SECTIONS,
+        "sweep": sweep,
+        "tables": {name: table.markdown() for name, table in made.items() if table.rows},
+        "by_model": {name: table.markdown() for name, table in made["levels"].by_first().items()}
+        if "levels" in made
+        else {},
+        "verdicts": made["claims"].only("claim", "verdict", "paper").markdown(),
+        "metrics": records[0].metrics,
+        "facts": facts,
+        "originals": originals.described(facts),
+        "payers": None if found is None else found.payers,
+        "gallery": gallery.GALLERY if figures.has_gallery else "",
+        "strip": figures.has_examples,
+        "drawn": drawn,
+        "differences": "" if figures.differences is None else figures.differences.name,
+        "by_codec": [name for name in drawn if charts.BY_CODEC in name],
+        "jpeg_alone": evidence.codecs == [JPEG],
+        "folded": bool(evidence.folded),
+        "once": len(evidence.folded) < len(evidence.deep) or not evidence.deep,
+        "curves": evidence.main is not None and "convergence" in made,
+        "seeds": evidence.seeds,
+        "environments": list(environments.values()),
+        "mixed": len({record.software for record in records}),
+        "grown": sorted(
             {
                 level
                 for series in evidence.jpeg.series
@@ -343,23 +417,43 @@ def _page(
             },
             reverse=True,
         ),
-        codec=sorted(
+        "codec": sorted(
             {
                 f"{record.notes['settings']} ({record.notes['variant']})"
                 for record in evidence.records
                 if not record.condition.train.is_original
             }
         ),
-        missing=commands.missing(evidence),
-        missing_noise=commands.missing_noise(evidence),
-        missing_transfer=commands.missing_transfer(evidence),
-        unfinished={study: len(claims.unfinished(evidence, study)) for study in STUDIES},
-        command={study: commands.for_study(evidence, study) for study in STUDIES},
-        further={name: STUDIES[name].section for name in sections()},
-        paper_noise=paper.TABLE_4,
-        papers_budget=details.papers_budget(evidence),
-        printed=bool(paper.printed(evidence.dataset)),
+        "not_run": _not_run(evidence, made),
+        "further": {name: STUDIES[name].section for name in sections()},
+        "paper_noise": paper.TABLE_4,
+        "papers_budget": details.papers_budget(evidence),
+        "printed": bool(paper.printed(evidence.dataset)),
+    }
+    headings = HEADING.findall(markdown.render(f"{REPORT_PAGE}.j2", contents=[], **values))
+    return markdown.render(f"{REPORT_PAGE}.j2", contents=headings, **values)
+
+
+def _not_run(evidence: Evidence, made: Mapping[str, Table]) -> dict[str, str]:
+    """Return the commands for all that a report lacks, by what they would add."""
+    found = {}
+    for study, (what, name) in FILLED.items():
+        if name not in made:
+            failed = len(claims.unfinished(evidence, study))
+            again = f"{failed} of its trials have no result" if failed > 1 else "one of its trials has no result"
+            found[f"{what} ({again})" if failed else what] = commands.for_study(evidence, study)
+    for name in sections():
+        if f"study-{name}" not in made:
+            found[STUDIES[name].section] = commands.for_study(evidence, name)
+    lacking = (
+        ("levels and seeds of a model that others have", commands.missing(evidence)),
+        ("noisy images", commands.missing_noise(evidence)),
+        ("pairs of levels of training and testing", commands.missing_transfer(evidence)),
     )
+    for what, several in lacking:
+        for number, command in enumerate(several, 1):
+            found[f"{what}, {number}" if len(several) > 1 else what] = command
+    return found
 
 
 def _card(evidence: Evidence, workspace: Workspace) -> dict[str, Any]:

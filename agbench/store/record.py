@@ -30,6 +30,7 @@ LOCKED_FOR = 300
 """Seconds that another process may lock the database before that is an error."""
 PREDICTIONS, LOG, ENVIRONMENT = "predictions.parquet", "log.txt", "environment.json"
 DATASET, EXAMPLES, PROBABILITIES = "dataset.json", "examples.parquet", "probabilities.npz"
+FLIPS = "flips.parquet"
 GROUP = "group"
 """Column of the predictions with the number of each image's group, where its trial kept it."""
 
@@ -88,6 +89,35 @@ class Example:
     image_id: str
     size: int
     file: bytes
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A test image beside the original's trial: its file there, and at the trial's own level.
+
+    Parameters
+    ----------
+    image_id : str
+        Which image.
+    label : str
+        Its class.
+    predicted : tuple of str
+        The predicted classes, at the original and at the level.
+    sizes : tuple of int
+        Bytes of its files.
+    files : tuple of bytes
+        The files.
+    """
+
+    image_id: str
+    label: str
+    predicted: tuple[str, str]
+    sizes: tuple[int, int]
+    files: tuple[bytes, bytes]
+
+
+FLIP_COLUMNS = ("image_id", "label", "base", "ours", "bytes_base", "bytes_ours", "file_base", "file_ours")
+"""Columns of the table of flips; ``base`` is the original's trial, ``ours`` the trial that keeps the table."""
 
 
 @dataclass(frozen=True)
@@ -271,6 +301,26 @@ class Record:
             return []
         table = _columns(self.folder / EXAMPLES, ["image_id", "bytes", "file"])
         return [Example(row["image_id"], row["bytes"], row["file"]) for row in table.to_pylist()]
+
+    @property
+    def flips(self) -> list[Flip]:
+        """Some test images whose prediction is right at one of original and level alone, and one other.
+
+        None where none were kept; see `agbench.runner.flips`.
+        """
+        if not (self.folder / FLIPS).is_file():
+            return []
+        rows = _columns(self.folder / FLIPS, [*FLIP_COLUMNS]).to_pylist()
+        return [
+            Flip(
+                row["image_id"],
+                row["label"],
+                (row["base"], row["ours"]),
+                (row["bytes_base"], row["bytes_ours"]),
+                (row["file_base"], row["file_ours"]),
+            )
+            for row in rows
+        ]
 
 
 def _digest(plain: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -26,6 +26,7 @@ from agbench.store.record import (
     DATASET,
     ENVIRONMENT,
     EXAMPLES,
+    FLIPS,
     GREEN,
     LOCKED_FOR,
     LOG,
@@ -39,6 +40,9 @@ from agbench.store.record import (
     artifacts_of,
     record_of,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -208,6 +212,26 @@ class Store:
         with _writing():
             self._client.log_batch(run_id, metrics=metrics, tags=tags)
             self._end(run_id, failure.ending, log)
+
+    def keep_flips(self, run_id: str, flips: pd.DataFrame) -> None:
+        """Keep images that a finished trial and the original's predict differently.
+
+        Parameters
+        ----------
+        run_id : str
+            Run of the trial.
+        flips : DataFrame
+            Columns `agbench.store.record.FLIP_COLUMNS`, one row per image.
+
+        Raises
+        ------
+        NotStoredError
+            If they can't be kept now.
+        """
+        with _writing(), TemporaryDirectory() as scratch:
+            path = Path(scratch) / FLIPS
+            flips.to_parquet(path, index=False)
+            self._client.log_artifact(run_id, str(path))
 
     def name(self, run_ids: Iterable[str], name: str, started: int) -> None:
         """Count trials to a named sweep.

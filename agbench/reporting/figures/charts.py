@@ -7,12 +7,32 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from agbench.analysis import paper as published
+from agbench.analysis.corrected import judged_levels
 from agbench.analysis.evidence import Evidence, Series
+from agbench.analysis.intervals import MARGIN, Verdict
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
 from agbench.core.metric import ACCURACY, Metric
+from agbench.reporting.tables.table import accuracy, size
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's, which colour-blind readers can tell apart."""
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Okabe and Ito's, which colour-blind readers can tell apart; without black, which a dark page hides."""
+
+SEQUENTIAL = ("#440154", "#3b528b", "#21918c", "#5ec962", "#c2d923")
+"""Colours of an ordered set of lines, between which others are interpolated (viridis, without its lightest)."""
+
+ORIGINAL = "#7a7a7a"
+"""Colour of the original beside ordered lines; light and dark pages show it."""
+
+DECIDED = {Verdict.NOT_INFERIOR: "#009E73", Verdict.INFERIOR: "#D55E00"}
+UNDECIDED = "#7a7a7a"
+"""Colours of what is decided about a level, and of what is not."""
+
+DIFFERENCES = "difference-to-original"
+LABEL_GAP = 0.045
+"""Distance of labels at the ends of lines, of the axis' length."""
+
+SHIFT = 0.006
+"""Between lines at the same ticks, of the axis' length, so that their intervals do not cover each other."""
 
 ORIGINAL_SIZE = 100.0
 BY_CODEC = "-by-codec-"
@@ -34,6 +54,8 @@ class Line:
         Ends of their 95 % intervals; empty where there are none.
     notes : tuple of str
         What else is to be said of each point; empty where nothing is.
+    labels : tuple of str
+        Text beside each point; empty where there is none.
     shade : float, optional
         Of a line that is one of an ordered set, its place in it, 0 to 1.
     published : bool
@@ -46,8 +68,20 @@ class Line:
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     shade: float | None = None
     published: bool = False
+
+    @property
+    def shade_colour(self) -> str:
+        """Colour of a line that is one of an ordered set."""
+        if not self.shade:
+            return ORIGINAL
+        place = self.shade * (len(SEQUENTIAL) - 1)
+        before = min(int(place), len(SEQUENTIAL) - 2)
+        ends = ([int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in SEQUENTIAL[before : before + 2])
+        parts = (round(low + (place - before) * (high - low)) for low, high in zip(*ends, strict=True))
+        return "#" + "".join(f"{part:02x}" for part in parts)
 
 
 @dataclass(frozen=True)
@@ -72,6 +106,10 @@ class Chart:
         Whether the horizontal axis falls from left to right, so that the original is on the left.
     y_range : tuple of float
         Ends of the vertical axis.
+    logarithmic : bool
+        Whether the horizontal axis is.
+    labelled : bool
+        Whether each line is named at its end instead of in a legend.
     """
 
     name: str
@@ -84,6 +122,127 @@ class Chart:
     above_label: str
     falling: bool
     y_range: tuple[float, float]
+    logarithmic: bool = False
+    labelled: bool = False
+
+    @property
+    def x_range(self) -> tuple[float, float]:
+        """Ends of the horizontal axis, from left to right."""
+        places = [place for line in self.lines for place in line.x] or [0.0, 1.0]
+        low, high = min(places), max(places)
+        if self.logarithmic:
+            ends = (low / 1.25, high * 1.25)
+        else:
+            edge = 0.05 * (high - low or 1.0)
+            ends = (low - edge, high + edge)
+        return ends[::-1] if self.falling else ends
+
+    def shift(self, place: int) -> float:
+        """Return how far a line is moved sideways, so that its intervals do not cover another's."""
+        if not self.ticks or self.labelled:
+            return 0.0
+        left, right = self.x_range
+        return (place - (len(self.lines) - 1) / 2) * SHIFT * abs(right - left)
+
+    def label_heights(self) -> list[float]:
+        """Return the height of each line's label, near the line's end, such that no label covers another."""
+        low, high = self.y_range
+        gap, heights, above = LABEL_GAP * (high - low), [0.0] * len(self.lines), float("inf")
+        for place in sorted(range(len(self.lines)), key=lambda one: -self.lines[one].y[-1]):
+            above = heights[place] = min(self.lines[place].y[-1], above - gap)
+        return heights
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The differences of one model to the original, from high levels to low.
+
+    Parameters
+    ----------
+    name : str
+        The model's.
+    ticks : tuple of str
+        Level and achieved size of each point.
+    values, low, high : tuple of float
+        Differences with the ends of their 95 % intervals, in points of accuracy.
+    verdicts : tuple of Verdict
+        What is decided of each level.
+    notes : tuple of str
+        What else is to be said of each point.
+    """
+
+    name: str
+    ticks: tuple[str, ...]
+    values: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+
+    def colour(self, place: int) -> str:
+        """Return the colour of a point: what is decided of it."""
+        return DECIDED.get(self.verdicts[place], UNDECIDED)
+
+    def is_decided(self, place: int) -> bool:
+        """Return whether anything is decided of a point."""
+        return self.verdicts[place] in DECIDED
+
+
+@dataclass(frozen=True)
+class Differences:
+    """A chart of differences to the original, a panel a model.
+
+    Parameters
+    ----------
+    name, title, y_label : str
+        As of a `Chart`.
+    margin : float
+        The loss that counts, in points: down to it a difference is harmless.
+    panels : tuple of Panel
+        At least one.
+    """
+
+    name: str
+    title: str
+    y_label: str
+    margin: float
+    panels: tuple[Panel, ...]
+
+    @property
+    def y_range(self) -> tuple[float, float]:
+        """Ends of the vertical axis, which all panels share."""
+        low = min(-2 * self.margin, *(value for panel in self.panels for value in panel.low))
+        high = max(2 * self.margin, *(value for panel in self.panels for value in panel.high))
+        edge = 0.05 * (high - low)
+        return low - edge, high + edge
+
+
+def differences(evidence: Evidence) -> Differences | None:
+    """Figure 2b: the difference to the original of each level; ``None`` where nothing is compared."""
+    panels = tuple(_panel(series) for series in evidence.series if series.compared)
+    if not panels:
+        return None
+    return Differences(
+        name=DIFFERENCES,
+        title=f"{evidence.dataset}: accuracy minus that of the original",
+        y_label="difference, points",
+        margin=100 * MARGIN,
+        panels=panels,
+    )
+
+
+def _panel(series: Series) -> Panel:
+    judged = judged_levels(series)
+    compared = [one.comparison for one in judged.values()]
+    return Panel(
+        name=_named(series),
+        ticks=tuple(f"{level:g}\n{series.cells[level].byte_ratio:.0%}" for level in judged),
+        values=tuple(100 * one.difference.value for one in compared),
+        low=tuple(100 * one.difference.low for one in compared),
+        high=tuple(100 * one.difference.high for one in compared),
+        verdicts=tuple(one.verdict for one in judged.values()),
+        notes=tuple(f"level {level:g}, {_sized(series, level)}: {one}" for level, one in judged.items()),
+    )
 
 
 def charts(evidence: Evidence) -> list[Chart]:
@@ -154,7 +313,6 @@ def _value_label(metric: Metric, all_series: Iterable[Series]) -> str:
 
 
 def _over_sizes(name: str, title: str, lines: list[Line], metric: Metric, all_series: Iterable[Series]) -> Chart:
-    grown = min((one for line in lines for one in line.x), default=0) >= ORIGINAL_SIZE
     return Chart(
         name=name,
         title=title,
@@ -164,9 +322,9 @@ def _over_sizes(name: str, title: str, lines: list[Line], metric: Metric, all_se
         ticks={},
         above={},
         above_label="",
-        # The original is on the left, also where all levels take more than it.
-        falling=not grown,
+        falling=True,
         y_range=_range(lines, metric),
+        logarithmic=True,
     )
 
 
@@ -193,6 +351,7 @@ def over_epochs(evidence: Evidence, series: Series) -> Chart:
         above_label="",
         falling=False,
         y_range=_range(lines, ACCURACY),
+        labelled=True,
     )
 
 
@@ -218,10 +377,33 @@ def _line(series: Series, places: dict[float, float], name: str | None = None) -
     levels = sorted(series.cells, reverse=True)
     intervals = [series.cells[level].interval for level in levels]
     return Line(
-        name=(name or series.name) + (", one training" if series.is_one_training else ""),
+        name=_named(series, name),
         x=tuple(places[level] for level in levels),
         y=tuple(interval.value for interval in intervals),
         low=tuple(interval.low for interval in intervals),
         high=tuple(interval.high for interval in intervals),
-        notes=tuple(f"level {level:g}, {series.cells[level].byte_ratio:.1%} of the bytes" for level in levels),
+        notes=tuple(_note(series, level) for level in levels),
+        labels=tuple(f"{level:g}" for level in levels),
     )
+
+
+def _named(series: Series, name: str | None = None) -> str:
+    return (name or series.name) + (", one training" if series.is_one_training else "")
+
+
+def _sized(series: Series, level: float) -> str:
+    cell = series.cells[level]
+    return f"{size(cell.bytes)} ({cell.byte_ratio:.1%} of the bytes)"
+
+
+def _note(series: Series, level: float) -> str:
+    """Return what is to be said of a point beside its accuracy: bytes, difference, verdict and runs."""
+    cell = series.cells[level]
+    lines = [f"level {level:g}, {_sized(series, level)}", f"accuracy {accuracy(cell.interval)}"]
+    if level in series.compared:
+        lines += [
+            f"difference {points(series.compared[level].difference)} points",
+            str(judged_levels(series)[level]),
+        ]
+    runs = [record.run_id[:8] for record in cell.records]
+    return "\n".join([*lines, f"run {', '.join(runs)}"])

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import math
 from typing import Any
 
-from agbench.reporting.figures.charts import COLOURS, Chart, Line
+from agbench.reporting.figures.charts import COLOURS, Chart, Differences, Line
 from agbench.reporting.tables.table import escape_html
-
-COLOURED = COLOURS[:-1]
-"""All but black, which a dark page hides."""
 
 DASHES = ("solid", "dash", "dot")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "star", "cross")
 
 
 def library() -> str:
-    """Return plotly's own JavaScript, so that a page needs no network."""
+    """Return plotly's own JavaScript, so that a page needs no network: as gzip in Base64, a third of its size."""
     from plotly.offline import get_plotlyjs
 
-    source: str = get_plotlyjs()
-    return source
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 
 
 def division(chart: Chart) -> str:
@@ -33,41 +32,141 @@ def division(chart: Chart) -> str:
     Returns
     -------
     str
-        A ``div`` and its script; colours of text and grid are left to the page.
+        A ``div``, and the data that the page's script draws in it.
     """
     from plotly import graph_objects as plotly
-    from plotly.io import to_html
 
-    figure = plotly.Figure([_trace(plotly, line, place) for place, line in enumerate(chart.lines)])
+    figure = plotly.Figure([_trace(plotly, chart, place) for place in range(len(chart.lines))])
     figure.update_layout(
         title=escape_html(chart.title),
-        xaxis={"title": chart.x_label, "autorange": "reversed" if chart.falling else True},
         yaxis={"title": chart.y_label, "range": chart.y_range},
+        legend={"orientation": "h", "y": -0.2},
+        showlegend=not chart.labelled,
+        height=500,
+    )
+    ends = [math.log10(end) for end in chart.x_range] if chart.logarithmic else list(chart.x_range)
+    scale = {"range": ends, "type": "log" if chart.logarithmic else "linear"}
+    figure.update_xaxes(title=chart.x_label, **scale)
+    if chart.logarithmic:
+        figure.update_xaxes(dtick="D2")
+    if chart.ticks:
+        figure.update_xaxes(tickvals=list(chart.ticks), ticktext=list(chart.ticks.values()))
+    if chart.above:
+        # A second axis is drawn for a trace of its own only.
+        figure.add_trace(plotly.Scatter(x=[ends[0]], y=[None], xaxis="x2", showlegend=False, hoverinfo="skip"))
+        figure.update_layout(
+            xaxis2={
+                "title": chart.above_label,
+                "tickvals": list(chart.above),
+                "ticktext": list(chart.above.values()),
+                "overlaying": "x",
+                "side": "top",
+                "showgrid": False,
+                **scale,
+            },
+            title_y=0.99,
+            margin_t=100,
+        )
+    if chart.labelled:
+        for line, height in zip(chart.lines, chart.label_heights(), strict=True):
+            figure.add_annotation(
+                text=escape_html(line.name),
+                x=line.x[-1],
+                y=height,
+                xanchor="left",
+                xshift=8,
+                showarrow=False,
+                font={"color": line.shade_colour, "size": 11},
+            )
+        figure.update_layout(margin_r=90)
+    return _element(figure, chart.name)
+
+
+def differences(chart: Differences) -> str:
+    """Return the differences to the original as an HTML element, a panel a model.
+
+    Parameters
+    ----------
+    chart : Differences
+        Chart to draw.
+    """
+    from plotly import graph_objects as plotly
+    from plotly.subplots import make_subplots
+
+    columns = min(len(chart.panels), 2)
+    rows = -(-len(chart.panels) // columns)
+    titles = [escape_html(panel.name) for panel in chart.panels]
+    figure = make_subplots(
+        rows, columns, shared_yaxes="all", subplot_titles=titles, vertical_spacing=min(0.22, 0.5 / rows)
+    )
+    for number, panel in enumerate(chart.panels):
+        place = {"row": number // columns + 1, "col": number % columns + 1}
+        colours = [panel.colour(one) for one in range(len(panel.values))]
+        symbols = ["circle" if panel.is_decided(one) else "circle-open" for one in range(len(panel.values))]
+        for one, value in enumerate(panel.values):
+            figure.add_trace(
+                plotly.Scatter(
+                    x=[one],
+                    y=[value],
+                    error_y={
+                        "type": "data",
+                        "array": [panel.high[one] - value],
+                        "arrayminus": [value - panel.low[one]],
+                        "thickness": 1.5,
+                    },
+                    mode="markers",
+                    marker={"color": colours[one], "symbol": symbols[one], "size": 9, "line": {"width": 2}},
+                    hovertemplate=(
+                        f"{_broken(panel.notes[one])}<br>{value:+.2f} "
+                        f"({panel.low[one]:+.2f} to {panel.high[one]:+.2f}) points<extra></extra>"
+                    ),
+                    showlegend=False,
+                ),
+                **place,
+            )
+        figure.update_xaxes(
+            tickvals=list(range(len(panel.ticks))),
+            ticktext=[_broken(tick) for tick in panel.ticks],
+            range=[-0.6, len(panel.ticks) - 0.4],
+            showgrid=False,
+            **place,
+        )
+        figure.add_hrect(-chart.margin, chart.y_range[1], fillcolor="#009E73", opacity=0.08, line_width=0, **place)
+        figure.add_hline(0, line={"color": "#7a7a7a", "width": 1}, **place)
+        figure.add_hline(-chart.margin, line={"color": "#7a7a7a", "width": 1, "dash": "dash"}, **place)
+    figure.update_yaxes(range=chart.y_range, title=None)
+    figure.update_yaxes(title=chart.y_label, col=1)
+    figure.update_layout(title=escape_html(chart.title), height=140 + 260 * rows, margin_t=90)
+    figure.update_annotations(font_size=13)
+    return _element(figure, chart.name)
+
+
+def _element(figure: Any, name: str) -> str:
+    """Return a figure as a ``div`` and the data that the page draws in it, with its colours of text and grid."""
+    margin = {"l": 60, "r": 20, "t": 60, "b": 60, **figure.layout.margin.to_plotly_json()}
+    figure.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 60, "r": 20, "t": 50, "b": 60},
-        height=480,
+        margin=margin,
         hovermode="closest",
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#888888", "activecolor": "#555555"},
-        legend={"orientation": "h", "y": -0.2},
     )
-    if chart.ticks:
-        figure.update_xaxes(tickvals=list(chart.ticks), ticktext=list(chart.ticks.values()))
-    made: str = to_html(
-        figure,
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=chart.name,
-        config={"responsive": True, "displaylogo": False},
+    # Nothing in it must end the script element.
+    content = str(figure.to_json()).replace("<", "\\u003c")
+    height = f"height: {figure.layout.height}px"
+    return (
+        f'<div id="{name}" class="chart" style="{height}"></div>'
+        f'<script type="application/json" data-chart="{name}">{content}</script>'
     )
-    return made
 
 
-def _trace(plotly: Any, line: Line, place: int) -> Any:
-    colour = COLOURED[place % len(COLOURED)]
-    if line.shade is not None:
-        colour = "#888888" if line.shade == 0 else _between(line.shade)
+def _broken(text: str) -> str:
+    return "<br>".join(map(escape_html, text.split("\n")))
+
+
+def _trace(plotly: Any, chart: Chart, place: int) -> Any:
+    line = chart.lines[place]
+    colour = COLOURS[place % len(COLOURS)] if line.shade is None else line.shade_colour
     marker = {"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8}
     if line.published:
         marker = {"symbol": "star-open", "size": 14}
@@ -79,26 +178,24 @@ def _trace(plotly: Any, line: Line, place: int) -> Any:
             "arrayminus": [value - low for value, low in zip(line.y, line.low, strict=True)],
             "thickness": 1,
         }
+    is_named = chart.logarithmic and bool(line.labels)
+    shift = 0.0 if line.published else chart.shift(place)
     return plotly.Scatter(
         # plotly reads markup in names.
         name=escape_html(line.name),
-        x=list(line.x),
+        x=[value + shift for value in line.x],
         y=list(line.y),
         error_y=errors,
-        mode="markers" if line.published else "lines+markers",
-        text=list(line.notes) or None,
-        hovertemplate="%{y:.4f}<br>%{text}<extra>%{fullData.name}</extra>" if line.notes else None,
+        mode=("markers" if line.published else "lines+markers") + ("+text" if is_named else ""),
+        text=list(line.labels) if is_named else None,
+        textposition="top right",
+        textfont={"size": 10, "color": colour},
+        hovertext=[_broken(note) for note in line.notes] or None,
+        hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>" if line.notes else None,
         line={"color": colour, "width": 4 if line.shade == 0 else 2, "dash": _dash(line, place)},
         marker=marker,
     )
 
 
 def _dash(line: Line, place: int) -> str:
-    return "solid" if line.shade is not None else DASHES[place // len(COLOURED) % len(DASHES)]
-
-
-def _between(shade: float) -> str:
-    """Return a colour between blue and yellow that light and dark pages show."""
-    ends = ((0x3B, 0x6F, 0xB6), (0xE0, 0xA0, 0x20))
-    parts = (round(first + shade * (last - first)) for first, last in zip(*ends, strict=True))
-    return "#" + "".join(f"{part:02x}" for part in parts)
+    return "solid" if line.shade is not None else DASHES[place // len(COLOURS) % len(DASHES)]

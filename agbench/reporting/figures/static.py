@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image, ImageOps
 
 from agbench.analysis.evidence import Evidence
 from agbench.core import images
 from agbench.core.errors import UnreadableImageError
-from agbench.reporting.figures.charts import COLOURS, STRIP, Chart
+from agbench.reporting.figures.charts import COLOURS, STRIP, Chart, Differences, Panel
+from agbench.reporting.figures.gallery import GALLERY, Row
 from agbench.reporting.tables.table import size
 from agbench.store.record import Example
 
@@ -25,9 +30,6 @@ LINE_STYLES = ("-", "--", ":")
 
 LEGEND = 100
 """Letters that a line of the legend holds."""
-
-SHIFT = 0.006
-"""Between lines at the same ticks, of the axis' length, so that their intervals do not cover each other."""
 
 WINDOW = 160
 """Pixels of an example image's middle that are shown, at most: scaled down, what compressing does would vanish."""
@@ -56,30 +58,97 @@ def draw(chart: Chart, folder: Path) -> None:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8, 5.8), layout="constrained")
         axes = figure.subplots()
-        places = [place for line in chart.lines for place in line.x]
-        extent = max(places) - min(places) if places else 1.0
+        if chart.logarithmic:
+            axes.set_xscale("log")
         for place in range(len(chart.lines)):
-            shift = (place - (len(chart.lines) - 1) / 2) * SHIFT * extent if chart.ticks else 0.0
-            _draw_line(axes, chart, place, shift)
+            _draw_line(axes, chart, place)
         axes.set_xlabel(chart.x_label)
         axes.set_ylabel(chart.y_label)
         axes.set_ylim(*chart.y_range)
+        axes.set_xlim(*chart.x_range)
+        if chart.logarithmic:
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
         if chart.ticks:
             axes.set_xticks(list(chart.ticks), list(chart.ticks.values()))
-        margin = 0.05 * (extent or 1.0)
-        left, right = min(places, default=0) - margin, max(places, default=1) + margin
-        axes.set_xlim(*((right, left) if chart.falling else (left, right)))
         axes.grid(alpha=0.3)
-        # Outside, where it covers no point.
-        longest = max((len(line.name) for line in chart.lines), default=1)
-        columns = min(max(LEGEND // longest, 1), 3)
-        figure.legend(loc="outside lower center", frameon=False, ncols=columns, fontsize=9)
+        if chart.labelled:
+            _name_ends(axes, chart)
+        else:
+            # Outside, where it covers no point.
+            longest = max((len(line.name) for line in chart.lines), default=1)
+            columns = min(max(LEGEND // longest, 1), 3)
+            figure.legend(loc="outside lower center", frameon=False, ncols=columns, fontsize=9)
         axes.set_title(chart.title)
         if chart.above:
             top = axes.secondary_xaxis("top")
             top.set_xticks(list(chart.above), list(chart.above.values()))
             top.set_xlabel(chart.above_label)
         _save(figure, folder / chart.name)
+
+
+def draw_differences(chart: Differences, folder: Path) -> None:
+    """Draw the differences to the original, a panel a model.
+
+    Parameters
+    ----------
+    chart : Differences
+        Chart to draw.
+    folder : Path
+        Where its PNG and SVG go.
+    """
+    columns = min(len(chart.panels), 2)
+    rows = -(-len(chart.panels) // columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8, 1.2 + 2.6 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+        for axes, panel in zip_longest(grid.flat, chart.panels):
+            if panel is None:
+                axes.set_axis_off()
+                continue
+            _draw_panel(axes, chart, panel)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(chart.y_label)
+        figure.supxlabel("level, and achieved size of the original's bytes", fontsize=10)
+        figure.suptitle(chart.title)
+        _save(figure, folder / chart.name)
+
+
+def _draw_panel(axes: Axes, chart: Differences, panel: Panel) -> None:
+    axes.axhspan(-chart.margin, chart.y_range[1], color="#009E73", alpha=0.08, linewidth=0)
+    axes.axhline(0, color="#7a7a7a", linewidth=1)
+    axes.axhline(-chart.margin, color="#7a7a7a", linewidth=1, linestyle="--")
+    for place, value in enumerate(panel.values):
+        axes.errorbar(
+            [place],
+            [value],
+            yerr=[[value - panel.low[place]], [panel.high[place] - value]],
+            color=panel.colour(place),
+            marker="o",
+            markerfacecolor=panel.colour(place) if panel.is_decided(place) else "white",
+            capsize=3,
+            linewidth=1.5,
+        )
+    axes.set_xticks(range(len(panel.ticks)), panel.ticks, fontsize=8)
+    axes.set_xlim(-0.6, len(panel.ticks) - 0.4)
+    axes.set_ylim(*chart.y_range)
+    axes.set_title("\n".join(wrap(panel.name, 50)), fontsize=9)
+    axes.grid(axis="y", alpha=0.3)
+
+
+def _name_ends(axes: Axes, chart: Chart) -> None:
+    for line, height in zip(chart.lines, chart.label_heights(), strict=True):
+        axes.annotate(
+            line.name,
+            (line.x[-1], line.y[-1]),
+            (8, height),
+            textcoords=("offset points", "data"),
+            color=line.shade_colour,
+            fontsize=8,
+            va="center",
+            annotation_clip=False,
+        )
 
 
 def draw_examples(evidence: Evidence, folder: Path) -> bool:
@@ -117,6 +186,36 @@ def draw_examples(evidence: Evidence, folder: Path) -> bool:
     return True
 
 
+def draw_gallery(shown: Sequence[Row], folder: Path) -> None:
+    """Draw images that flip, a row each: the original, and the level.
+
+    Parameters
+    ----------
+    shown : sequence of Row
+        The images; at least one.
+    folder : Path
+        Where PNG and SVG go.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.4, 2.6 * len(shown)), layout="constrained")
+        grid = figure.subplots(len(shown), 2, squeeze=False)
+        for pair, row in zip(grid, shown, strict=True):
+            for axes, file, caption in zip(pair, row.files, row.captions, strict=True):
+                axes.set_axis_off()
+                with suppress(UnreadableImageError):  # in a format that is not known here any more
+                    axes.imshow(_pixels(file), interpolation="nearest")
+                axes.set_title("\n".join(wrap(caption, 40)), fontsize=9)
+            pair[0].text(
+                -0.04, 0.5, row.name, transform=pair[0].transAxes, rotation=90, ha="right", va="center", fontsize=9
+            )
+        _save(figure, folder / GALLERY)
+
+
+def _pixels(file: bytes) -> Image.Image:
+    with images.opened(io.BytesIO(file)) as image:
+        return ImageOps.exif_transpose(images.faithful(image)).convert("RGB")
+
+
 def _examples(evidence: Evidence) -> dict[float, dict[str, Example]]:
     """Return the kept images by level of JPEG and id."""
     found: dict[float, dict[str, Example]] = {}
@@ -129,32 +228,30 @@ def _examples(evidence: Evidence) -> dict[float, dict[str, Example]]:
 
 
 def _middle(example: Example) -> Image.Image:
-    with images.opened(io.BytesIO(example.file)) as image:
-        pixels = ImageOps.exif_transpose(images.faithful(image)).convert("RGB")
+    pixels = _pixels(example.file)
     left, top = max((pixels.width - WINDOW) // 2, 0), max((pixels.height - WINDOW) // 2, 0)
     return pixels.crop((left, top, min(left + WINDOW, pixels.width), min(top + WINDOW, pixels.height)))
 
 
-def _draw_line(axes: Axes, chart: Chart, place: int, shift: float) -> None:
+def _draw_line(axes: Axes, chart: Chart, place: int) -> None:
     line = chart.lines[place]
     colour = COLOURS[place % len(COLOURS)]
     if line.published:
         axes.plot(line.x, line.y, "*", color="black", markerfacecolor="white", markersize=13, label=line.name)
         return
     if line.shade is not None:
-        shown = "black" if line.shade == 0 else mpl.colormaps["viridis"](line.shade * 0.9)
-        width = 2.5 if line.shade == 0 else 1.3
         axes.plot(
             line.x,
             line.y,
-            color=shown,
-            linewidth=width,
+            color=line.shade_colour,
+            linewidth=2.5 if line.shade == 0 else 1.3,
             marker=MARKERS[place % len(MARKERS)],
             markersize=4,
             label=line.name,
             zorder=3 if line.shade == 0 else 2,
         )
         return
+    shift = chart.shift(place)
     axes.errorbar(
         [value + shift for value in line.x],
         line.y,
@@ -170,6 +267,8 @@ def _draw_line(axes: Axes, chart: Chart, place: int, shift: float) -> None:
         linewidth=1.5,
         elinewidth=1,
     )
+    for x, y, label in zip(line.x, line.y, line.labels if chart.logarithmic else (), strict=False):
+        axes.annotate(label, (x, y), (4, 4), textcoords="offset points", fontsize=7, color=colour)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -5,30 +5,22 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markdown_it.token import Token
 
+from agbench.analysis.intervals import Verdict
+from agbench.reporting.answer import Answer
 from agbench.reporting.figures import interactive
-from agbench.reporting.figures.charts import Chart
-from agbench.reporting.pages.markdown import parser
+from agbench.reporting.figures.charts import Chart, Differences
+from agbench.reporting.pages.markdown import anchor, parser
 from agbench.reporting.tables.table import escape_html, escape_latex
+from agbench.reporting.tables.tables import SYMBOLS
 
 NUMBERS = re.compile(r"[-+\d][-+\d.,%()/ ]*(to [-+\d.)]+|[kMGT]?B|\(original\))?")
 """The text of a cell that is not to be wrapped."""
-
-
-def anchor(heading: str) -> str:
-    """Return a heading's anchor, as code hosts name it.
-
-    Examples
-    --------
-    >>> anchor("Accuracy by level, in detail")
-    'accuracy-by-level-in-detail'
-    """
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def templates() -> Environment:
@@ -44,7 +36,24 @@ def templates() -> Environment:
     return made
 
 
-def in_html(text: str, charts: Sequence[Chart], figures: Path, title: str) -> str:
+FOLD = re.compile(r"<details><summary>([^<>]*)</summary>")
+"""How a template's Markdown begins what is folded; a text from outside has its ``<`` escaped."""
+
+CLAIMS = "The paper's claims"
+"""Heading of the table that a narrow screen shows as cards."""
+
+CONTENTS = "Contents: "
+"""Beginning of the paragraph with the links to all sections, which stays in view."""
+
+
+def in_html(
+    text: str,
+    charts: Sequence[Chart],
+    differences: Differences | None,
+    figures: Path,
+    title: str,
+    answer: Answer | None,
+) -> str:
     """Return a report as one HTML file that needs no network.
 
     Parameters
@@ -53,33 +62,80 @@ def in_html(text: str, charts: Sequence[Chart], figures: Path, title: str) -> st
         The report in Markdown.
     charts : sequence of Chart
         Those whose images are replaced by what can be explored.
+    differences : Differences, optional
+        The chart of differences to the original, likewise.
     figures : Path
         Where its images lie; the others are put into the page.
     title : str
         Title of the page.
+    answer : Answer, optional
+        Answer of the report, whose saving its calculator takes.
 
     Returns
     -------
     str
     """
-    by_file = {f"{figures.name}/{chart.name}.png": interactive.division(chart) for chart in charts}
+    drawn = {chart.name: interactive.division(chart) for chart in charts}
+    if differences is not None:
+        drawn[differences.name] = interactive.differences(differences)
+    by_file = {f"{figures.name}/{name}.png": element for name, element in drawn.items()}
     markdown = parser()
 
     def image(renderer: Any, tokens: Sequence[Any], place: int, options: Any, env: Mapping[str, Any]) -> str:
         token = tokens[place]
         source, words = str(token.attrs["src"]), escape_html(token.content)
         if source in by_file:
-            return by_file[source]
+            return f'<div role="img" aria-label="{words}">{by_file[source]}</div>'
         content = base64.b64encode((figures.parent / source).read_bytes()).decode()
         return f'<img src="data:image/png;base64,{content}" alt="{words}">'
 
     markdown.add_render_rule("image", image)
     tokens = markdown.parse(text)
-    for token, following in pairwise(tokens):
-        if token.type == "heading_open":
-            token.attrSet("id", anchor(following.content))
-        elif token.type == "td_open" and NUMBERS.fullmatch(following.content):
-            token.attrJoin("class", "number")
+    _style(tokens)
     body = str(markdown.renderer.render(tokens, markdown.options, {}))
-    body = body.replace("<table>", '<div class="wide"><table>').replace("</table>", "</table></div>")
-    return templates().get_template("report.html.j2").render(title=title, body=body, library=interactive.library())
+    # A region that scrolls is reached by the keyboard, too.
+    body = body.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
+    page = templates().get_template("report.html.j2")
+    return page.render(
+        title=title,
+        body=body,
+        library=interactive.library(),
+        saved=0.0 if answer is None else answer.saved,
+        safe=answer is not None and answer.is_safe,
+        claims=anchor(CLAIMS),
+    )
+
+
+def _style(tokens: Sequence[Token]) -> None:
+    """Name what the page's style sheet refers to, and fold what the template folds."""
+    quotes = (token for token in tokens if token.type == "blockquote_open")
+    if answer := next(quotes, None):
+        answer.attrSet("class", "answer")
+    for before, token, after in zip(tokens, tokens[1:], [*tokens[2:], Token("", "", 0)], strict=False):
+        if before.type == "heading_open":
+            before.attrSet("id", anchor(token.content))
+        elif before.type == "td_open":
+            if NUMBERS.fullmatch(token.content):
+                before.attrJoin("class", "number")
+            if (mark := token.content[:1]) in MARKS:
+                before.attrJoin("class", MARKS[mark])
+        elif before.type == "paragraph_open" and token.content.startswith(CONTENTS):
+            before.attrSet("class", "contents")
+        elif before.type == "paragraph_open" and (fold := FOLD.fullmatch(token.content)):
+            _replace((before, token, after), f"<details><summary>{escape_html(fold[1])}</summary>")
+        elif before.type == "paragraph_open" and token.content == "</details>":
+            _replace((before, token, after), "</details>")
+
+
+def _replace(paragraph: Sequence[Token], element: str) -> None:
+    """Make a paragraph's three tokens an element that stands for itself."""
+    for token, content in zip(paragraph, (element, "", ""), strict=True):
+        token.type, token.tag, token.nesting, token.content, token.children = "html_block", "", 0, content, None
+
+
+MARKS = {
+    SYMBOLS[Verdict.NOT_INFERIOR]: "harmless",
+    SYMBOLS[Verdict.INFERIOR]: "harmful",
+    SYMBOLS[Verdict.NOT_DECIDED]: "open",
+}
+"""Classes of the cells with a verdict, by the symbol that they begin with."""

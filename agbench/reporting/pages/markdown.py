@@ -33,6 +33,17 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def anchor(heading: str) -> str:
+    """Return a heading's anchor, as code hosts name it.
+
+    Examples
+    --------
+    >>> anchor("Accuracy by level, in detail")
+    'accuracy-by-level-in-detail'
+    """
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def render(template: str, **values: Any) -> str:
     """Fill a template of Markdown.
 
@@ -59,4 +70,5 @@ def render(template: str, **values: Any) -> str:
     pages.filters["md"] = escape_markdown
     pages.filters["size"] = size
     pages.filters["capitalised"] = capitalised
+    pages.filters["anchor"] = anchor
     return re.sub(r"\n{3,}", "\n\n", pages.get_template(template).render(**values))

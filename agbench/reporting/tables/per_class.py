@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from agbench.analysis import intervals
 from agbench.analysis.cell import Cell, shared_seeds
-from agbench.analysis.evidence import Evidence, Series
+from agbench.analysis.evidence import Series
 from agbench.analysis.intervals import ONE_SIDED, Comparison
-from agbench.core.condition import ORIGINAL_LEVEL, PAPER_LEVEL
+from agbench.core.condition import ORIGINAL_LEVEL
 from agbench.reporting.tables import table
 from agbench.reporting.tables.table import Column, Table
 from agbench.store.record import Record
@@ -34,7 +34,7 @@ class Payers:
     series : Series
         The model.
     level : float
-        Its tolerance; where that is the original, the paper's level, or the lowest that was run.
+        One that is compared with the original.
     base, ours : tuple of Record
         Trials on originals and at the level, one a seed.
     """
@@ -82,18 +82,11 @@ class Payers:
         return int((self.shares[1] > self.shares[0]).sum())
 
 
-def payers(evidence: Evidence) -> Payers | None:
-    """Return the predictions of the main model, or of the first that was run at a level; ``None`` without one."""
-    candidates = [series for series in (evidence.main, *evidence.jpeg.series) if series and series.compared]
-    if not candidates:
-        return None
-    series = candidates[0]
-    found = series.tolerance.level if series.tolerance is not None else ORIGINAL_LEVEL
-    if found == ORIGINAL_LEVEL:
-        found = PAPER_LEVEL if PAPER_LEVEL in series.compared else min(series.compared)
-    original = series.cells[ORIGINAL_LEVEL]
-    seeds = shared_seeds(series.cells[found], original)
-    return Payers(series, found, _of(original, seeds), _of(series.cells[found], seeds))
+def payers_of(series: Series, level: float) -> Payers:
+    """Return a model's predictions at a level that is compared with the original."""
+    ours, original = series.cells[level], series.cells[ORIGINAL_LEVEL]
+    seeds = shared_seeds(ours, original)
+    return Payers(series, level, _of(original, seeds), _of(ours, seeds))
 
 
 def _of(cell: Cell, seeds: list[int]) -> tuple[Record, ...]:

@@ -98,6 +98,21 @@ class Table:
         lines += ["<tr>" + "".join(f"<td>{escape_html(text)}</td>" for text in row) + "</tr>" for row in rows]
         return "\n".join([*lines, "</table>"])
 
+    def by_first(self) -> dict[str, Table]:
+        """Return a table for each value of the first column, without it, in the order of the rows."""
+        return {
+            name: replace(
+                self, columns=self.columns[1:], rows=tuple(row[1:] for row in self.rows if row[0] == name)
+            )
+            for name in dict.fromkeys(row[0] for row in self.rows)
+        }
+
+    def only(self, *names: str) -> Table:
+        """Return the table with the columns of these names alone."""
+        places = [place for place, column in enumerate(self.columns) if column.name in names]
+        rows = tuple(tuple(row[place] for place in places) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[place] for place in places), rows=rows)
+
     def pieces(self, rows: int) -> list[Table]:
         """Return the table in parts of so many rows, each with the heading: itself where it has no more."""
         if len(self.rows) <= rows:
@@ -180,6 +195,9 @@ _LATEX = {
     "[": r"{[}",
     "]": r"{]}",
     "*": r"{*}",
+    "\N{CHECK MARK}": "$+$",
+    "\N{BALLOT X}": "$-$",
+    "\N{WHITE CIRCLE}": r"$\circ$",
     **{letter: rf"\{letter}" for letter in "#$%&_"},
 }
 
@@ -229,6 +247,17 @@ def difference(interval: Interval) -> str:
     '-0.0200 (-0.0500 to +0.0100)'
     """
     return f"{interval.value:+.4f} ({interval.low:+.4f} to {interval.high:+.4f})"
+
+
+def points(interval: Interval) -> str:
+    """Show a difference of accuracy with its interval, in points.
+
+    Examples
+    --------
+    >>> points(Interval(-0.02, -0.05, 0.01))
+    '-2.00 (-5.00 to +1.00)'
+    """
+    return f"{100 * interval.value:+.2f} ({100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
 
 
 def share(value: float) -> str:

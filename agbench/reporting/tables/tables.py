@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from agbench.analysis.cell import Cell, paired
-from agbench.analysis.corrected import correct, judged_levels
+from agbench.analysis.corrected import CorrectedComparison, correct, judged_levels
 from agbench.analysis.evidence import Evidence, Series
-from agbench.analysis.intervals import THIS_TRAINING, Comparison, Interval, Verdict
+from agbench.analysis.intervals import MARGINS, THIS_TRAINING, Comparison, Interval, Verdict
 from agbench.analysis.tolerance import reached
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
 from agbench.core.metric import ACCURACY, Metric
@@ -31,6 +31,56 @@ def accuracy_table(evidence: Evidence) -> Table:
     columns = (Column("level", table.level), Column("bytes", table.size), Column("of original", table.share))
     models = (Column(series.label, table.accuracy) for series in evidence.jpeg.series)
     return table_by_place(evidence, evidence.metric.name, (*columns, *models), rows)
+
+
+def levels_table(evidence: Evidence) -> Table:
+    """Return what each level saves, what it costs, and what is decided of it: a row a model and level."""
+    rows: list[tuple[Any, ...]] = []
+    for series in evidence.series:
+        judged = judged_levels(series)
+        failed = {level: why for level, why in series.failed.items() if series.is_listed(level)}
+        for level in sorted({*series.own, *failed}, reverse=True):
+            cell, found = series.cells.get(level), judged.get(level)
+            if cell is None:
+                rows.append((series.name, level, *[""] * 5, failed[level]))
+                continue
+            one = None if found is None else found.comparison
+            rows.append(
+                (
+                    series.name,
+                    level,
+                    cell.bytes,
+                    "" if level == ORIGINAL_LEVEL else 1 - cell.byte_ratio,
+                    _accuracy(series, level),
+                    "" if one is None else one.difference,
+                    "" if one is None else str(Verdict.WITHHELD) if one.is_withheld else one.excluded_loss,
+                    "" if found is None else found,
+                )
+            )
+    columns = (
+        Column("model"),
+        Column("level", table.level),
+        Column("bytes", table.size),
+        Column("saved", table.share),
+        Column("accuracy", table.accuracy),
+        Column("difference, points", table.points),
+        Column("largest loss not excluded", partial(in_points, is_bound=True)),
+        Column("verdict", _with_symbol),
+    )
+    return Table("levels", columns, tuple(rows))
+
+
+SYMBOLS = {
+    Verdict.NOT_INFERIOR: "\N{CHECK MARK}",
+    Verdict.INFERIOR: "\N{BALLOT X}",
+    Verdict.NOT_DECIDED: "\N{WHITE CIRCLE}",
+    Verdict.WITHHELD: "?",
+}
+"""What stands before a verdict, so that it is seen without reading."""
+
+
+def _with_symbol(found: CorrectedComparison[float]) -> str:
+    return f"{SYMBOLS[found.verdict]} {found}"
 
 
 def spread_table(evidence: Evidence) -> Table:
@@ -88,10 +138,6 @@ def tolerance_table(evidence: Evidence) -> Table:
         Column("of"),
     )
     return Table("tolerance", columns, tuple(rows))
-
-
-MARGINS = (0.01, 0.02, 0.05, 0.1)
-"""Losses for which the lowest level is told that excludes them, in the unit of the metric."""
 
 
 def margins_table(evidence: Evidence) -> Table:
