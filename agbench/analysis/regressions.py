@@ -43,6 +43,9 @@ class ChangeVerdict:
         return f"regression: {self.words}" if self.is_regression else self.words
 
 
+SAME = ChangeVerdict("same predictions")
+
+
 @dataclass(frozen=True)
 class Change:
     """Something that two sweeps ran with, and that is not the same in both.
@@ -104,6 +107,11 @@ class Pair:
         return (self._accuracy(self.base, self.new), *_bytes(self.base, self.new))
 
     @property
+    def is_same(self) -> bool:
+        """Whether both sweeps have the same predictions, and the same bytes."""
+        return self.verdicts == (SAME,)
+
+    @property
     def is_regression(self) -> bool:
         """Whether anything got worse."""
         return any(verdict.is_regression for verdict in self.verdicts)
@@ -112,7 +120,7 @@ class Pair:
         if self.paired is None or self.p_value is None:
             return ChangeVerdict("other test images", is_regression=True)
         if base.correctness.predicted == new.correctness.predicted:
-            return ChangeVerdict("same predictions")
+            return SAME
         if self.p_value > SIGNIFICANT:
             return ChangeVerdict("no significant difference")
         better = self.paired.difference.value > 0

@@ -38,4 +38,4 @@ def report(
     from agbench import api
 
     for written in api.write_reports(workspace, names, formats, sweep_name, metric):
-        click.echo(written.text() if show else written.path)
+        click.echo(written.text() if show else "\n".join([str(written.path), "", *written.answer]))

@@ -208,7 +208,13 @@ def write_reports(
     pages = {
         name: f"{name}/{file}" for file in (HTML, REPORT_PAGE) for name in known if (root / name / file).is_file()
     }
-    files.write(root / index.FILE, index.index(list(evidences.values()), pages))
+    chart = index.differences_chart(list(evidences.values())) if {"md", "html"} & set(formats) else None
+    if chart is not None:
+        from agbench.reporting.figures import static
+
+        static.draw(chart, root)
+    figure = "" if chart is None else chart.name
+    files.write(root / index.FILE, index.index(list(evidences.values()), pages, figure))
 
 
 def write_report(

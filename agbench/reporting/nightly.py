@@ -127,7 +127,14 @@ def conclude(workspace: Workspace, name: str, threshold: float) -> NightlyResult
         conditions=len(trials),
         finished=len(trials) - len(failures),
         failures=trials_without_result(failures).markdown() if failures else "",
-        reports=[(report.path.relative_to(workspace.folder).as_posix(), report.main_table) for report in reports],
+        reports=[
+            {
+                "address": report.path.relative_to(workspace.folder).as_posix(),
+                "table": report.main_table,
+                "answer": report.answer,
+            }
+            for report in reports
+        ],
         comparison="" if compared is None else ComparisonPage(compared).markdown(heading="##"),
     )
     if not complaints:

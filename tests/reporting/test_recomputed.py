@@ -294,17 +294,43 @@ def check_margins(rows, stored):
             assert float(row[column]) == reached
 
 
+def answered(stored):
+    """The most accurate model, the level that a report answers with, and the margin that is excluded, if any."""
+    names = sorted({one["model"] for one, *_ in stored.trials})
+    spreads = {name: pooled(stored, name) for name in names if stored.right(name, 1.0).size}
+    spreads = {name: levels for name, levels in spreads.items() if levels}
+    model = max(spreads, key=lambda name: (stored.right(name, 1.0).mean(), len(spreads[name])))
+    base, ordered = stored.right(model, 1.0), sorted(spreads[model], reverse=True)
+    lows = [interval(stored.right(model, one), base, spread=spreads[model][one])[1] for one in ordered]
+    for margin in (0.01, 0.02, 0.05, 0.1):
+        kept = [level for level, end in zip(ordered, np.minimum.accumulate(lows), strict=True) if end > -margin]
+        sizes = {level: stored.find(model, level)[0][-1].data.metrics for level in kept}
+        smaller = [level for level in kept if sizes[level]["bytes"] < sizes[level]["bytes_original"]]
+        if smaller:
+            return model, min(smaller, key=lambda level: sizes[level]["bytes"]), margin
+    return model, ordered[0], None
+
+
+def check_levels(rows, stored):
+    for row in rows:
+        level, model = float(row["level"]), row["model"]
+        right, base = stored.right(model, level), stored.right(model, 1.0)
+        if not right.size:
+            assert row["verdict"] == "failed"
+            continue
+        check(row, "accuracy", accuracy(right))
+        metrics = stored.find(model, level)[0][-1].data.metrics
+        assert int(row["bytes"]) == metrics["bytes"]
+        if level < 1 and base.size:
+            assert float(row["saved"]) == pytest.approx(1 - metrics["bytes"] / metrics["bytes_original"])
+            check(row, "difference", shown(right, base, pooled(stored, model)[level]))
+            assert float(row["largest loss not excluded"]) == max(-float(row["difference, low"]), 0)
+
+
 def paying(stored):
     """Labels, and the predictions of all seeds on originals and at the level that classes are told of."""
-    model = "automm:efficientnet_b0" if stored.right(PAPER["small"], 1.0).size else "automm:efficientnet_lite0"
-    base, spreads, level = stored.right(model, 1.0), pooled(stored, model), 1.0
-    for one in sorted(spreads, reverse=True):
-        if interval(stored.right(model, one), base, spread=spreads[one])[1] <= -MARGIN:
-            break
-        level = one
+    model, level, _ = answered(stored)
     found = [[stored.predictions[run.info.run_id] for *_, run in stored.find(model, at)] for at in (1.0, level)]
-    if level == 1.0:
-        found[1] = [stored.predictions[run.info.run_id] for *_, run in stored.find(model, 0.3)]
     base, ours = (np.array([one.predicted for one in trials]) for trials in found)
     return found[0][0].image_id.to_numpy(), found[0][0].label.to_numpy(), base, ours
 
@@ -725,6 +751,7 @@ def check_phases(rows, stored):
 
 
 CHECKS = {
+    "levels": check_levels,
     "accuracy": check_accuracy,
     "seeds": check_seeds,
     "differences": check_differences,
@@ -781,6 +808,36 @@ def test_what_is_looked_at_several_times_is_corrected_for_that(tmp_path):
         check(row, "difference", (value, max(low, -1), min(high, 1)))
         assert float(row["non-inferiority p (Holm)"]) == pytest.approx(p_value, abs=1e-9)
     assert "with at most 4 looks at each" in (folder / "report.md").read_text()
+
+
+def test_the_answer_is_that_of_the_stored_predictions(reported):
+    folder, stored = reported
+    model, level, margin = answered(stored)
+    first, second = re.findall(r"^> (.+)$", (folder / "report.md").read_text(), re.MULTILINE)[:2]
+    metrics = stored.find(model, level)[0][-1].data.metrics
+    if margin is None and metrics["bytes"] >= metrics["bytes_original"]:
+        assert first.startswith(f"**Keep the originals: jpeg {level:g} takes more bytes than they do")
+    else:
+        saved = f"{100 * (1 - metrics['bytes'] / metrics['bytes_original']):.1f}".removesuffix(".0")
+        assert first.startswith(f"**At jpeg {level:g}: {saved} % of the bytes saved")
+    ours, base = stored.right(model, level), stored.right(model, 1.0)
+    assert second.startswith(f"Accuracy {base.mean():.3f} to {ours.mean():.3f} ({model}, ")
+    low = interval(ours, base, spread=pooled(stored, model)[level])[1]
+    (excluded,) = re.findall(r"a loss of more than ([\d.]+) points? is excluded", second)
+    assert 0 <= float(excluded) + 100 * max(low, -1.0) <= 0.0101
+
+
+def test_the_verdicts_beside_the_levels_are_those_of_the_tests(reported):
+    folder, _ = reported
+    tested = {(row["model"], row["level"]): row["verdict"] for row in table_of(folder, "differences")}
+    for row in table_of(folder, "levels"):
+        if row["difference"]:
+            assert row["verdict"] == tested[row["model"], row["level"]]
+
+
+def table_of(folder, name):
+    with (folder / "tables" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_the_page_shows_what_the_files_hold(reported):

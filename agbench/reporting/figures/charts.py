@@ -402,7 +402,7 @@ def _note(series: Series, level: float) -> str:
     lines = [f"level {level:g}, {_sized(series, level)}", f"accuracy {accuracy(cell.interval)}"]
     if level in series.compared:
         lines += [
-            f"difference {points(series.compared[level].difference)} points",
+            f"difference {points(series.compared[level].difference)}",
             str(judged_levels(series)[level]),
         ]
     runs = [record.run_id[:8] for record in cell.records]

@@ -48,7 +48,7 @@ class ComparisonPage:
         heading : str
             Heading mark of the page, ``"#"`` or, within another page, ``"##"``.
         """
-        return "\n".join(self._parts(heading, conditions_table(self.comparison.pairs).markdown()))
+        return "\n".join(self._parts(heading, self._conditions().markdown()))
 
     def print_to(self, console: Console) -> None:
         """Print the page to a terminal, however narrow, with a table of three columns."""
@@ -61,6 +61,9 @@ class ComparisonPage:
         """Return the page for a notebook."""
         return str(markdown.parser().render(self.markdown()))
 
+    def _conditions(self) -> Table:
+        return conditions_table(pair for pair in self.comparison.pairs if not pair.is_same)
+
     def _parts(self, heading: str, conditions: str) -> tuple[str, str, str]:
         """Return the page before, in and after the table of conditions."""
         comparison = self.comparison
@@ -68,6 +71,7 @@ class ComparisonPage:
             "comparison": comparison,
             "heading": heading,
             "compared": sum(pair.paired is not None for pair in comparison.pairs),
+            "same": sum(pair.is_same for pair in comparison.pairs),
             "regressions": [pair for pair in comparison.pairs if pair.is_regression],
             "slower": [speed for speed in comparison.speeds if speed.is_regression],
             "seconds": seconds_table(comparison.speeds).markdown() if comparison.speeds else "",
@@ -81,7 +85,7 @@ class ComparisonPage:
         drawn = RichTable(box=box.HORIZONTALS, show_lines=True)
         for name in ("condition", "measured, base → new", "verdict"):
             drawn.add_column(name, overflow="fold")
-        titles, *rows = conditions_table(self.comparison.pairs).texts()
+        titles, *rows = self._conditions().texts()
         for row in rows:
             cells = dict(zip(titles, row, strict=True))
             measured = [
@@ -96,7 +100,7 @@ class ComparisonPage:
 
 
 def conditions_table(pairs: Iterable[Pair]) -> Table:
-    """Return one row per condition of either sweep."""
+    """Return one row per condition."""
     rows = []
     for pair in pairs:
         condition, both = pair.condition, _finished(pair.base) and _finished(pair.new)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from agbench.analysis.cell import paired
 from agbench.analysis.evidence import Evidence
+from agbench.analysis.intervals import Verdict, in_points
 from agbench.core.condition import PAPER_LEVEL
+from agbench.reporting.answer import answer_of
+from agbench.reporting.figures.charts import Chart, Line
 from agbench.reporting.pages import html_page
 from agbench.reporting.tables import table
 from agbench.reporting.tables.claims import findings
 from agbench.reporting.tables.table import Column, Table
 
-FILE = "README.md"
+FILE, FIGURE = "README.md", "differences"
 
 
-def index(evidences: Sequence[Evidence], pages: Mapping[str, str]) -> str:
+def index(evidences: Sequence[Evidence], pages: Mapping[str, str], figure: str) -> str:
     """Return the index in Markdown.
 
     Parameters
@@ -24,6 +29,8 @@ def index(evidences: Sequence[Evidence], pages: Mapping[str, str]) -> str:
         Evidence of each data set that has results.
     pages : mapping of str to str
         The address of each data set's report, as far as there is one.
+    figure : str
+        Name of the figure of differences, without its suffix; empty where there is none.
 
     Returns
     -------
@@ -34,9 +41,68 @@ def index(evidences: Sequence[Evidence], pages: Mapping[str, str]) -> str:
         .get_template("index.md.j2")
         .render(
             datasets=[(table.escape_markdown(one.dataset), pages.get(one.dataset)) for one in evidences],
+            answers=answers_table(evidences).markdown(),
+            figure=figure,
             overview=overview_table(evidences).markdown(),
             verdicts=verdicts_table(evidences).markdown(),
         )
+    )
+
+
+def answers_table(evidences: Sequence[Evidence]) -> Table:
+    """Return the answer to each data set: level, saving, accuracies and the excluded loss."""
+    rows: list[tuple[Any, ...]] = []
+    for evidence in evidences:
+        found = answer_of(evidence)
+        if found is None:
+            rows.append((evidence.dataset, *[None] * 6))
+            continue
+        excluded = str(Verdict.WITHHELD) if found.comparison.is_withheld else found.comparison.excluded_loss
+        accuracies = (found.base.interval.value, found.ours.interval.value)
+        rows.append((evidence.dataset, found.place, found.saved, found.series.label, *accuracies, excluded))
+    columns = (
+        Column("data set"),
+        Column("level"),
+        Column("bytes saved", table.share),
+        Column("model"),
+        Column("accuracy, original", table.number(3)),
+        Column("accuracy", table.number(3)),
+        Column("largest loss not excluded", partial(in_points, is_bound=True)),
+    )
+    return Table("answers", columns, tuple(rows))
+
+
+def differences_chart(evidences: Sequence[Evidence]) -> Chart | None:
+    """Return the difference to the original over the level, a line a data set; ``None`` where none is compared."""
+    lines = []
+    for evidence in evidences:
+        found = answer_of(evidence)
+        if found is not None:
+            compared = found.series.compared
+            differences = [one.difference for one in compared.values()]
+            lines.append(
+                Line(
+                    name=evidence.dataset,
+                    x=tuple(compared),
+                    y=tuple(100 * one.value for one in differences),
+                    low=tuple(100 * one.low for one in differences),
+                    high=tuple(100 * one.high for one in differences),
+                )
+            )
+    if not lines:
+        return None
+    ends = [value for line in lines for value in (*line.low, *line.high)]
+    return Chart(
+        name=FIGURE,
+        title="Accuracy minus that of the original",
+        x_label="level",
+        y_label="difference, points",
+        lines=tuple(lines),
+        ticks={level: f"{level:g}" for line in lines for level in line.x},
+        above={},
+        above_label="",
+        falling=True,
+        y_range=(min(ends) - 1, max(ends) + 1),
     )
 
 

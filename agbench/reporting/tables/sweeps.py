@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from agbench.analysis.gather import gather
+from agbench.reporting.answer import Answer, answer_of
 from agbench.reporting.tables.table import Column, Table
 from agbench.store.outcome import Status
 from agbench.store.record import Record
@@ -27,12 +29,14 @@ def names_table(records: list[Record]) -> Table:
     -------
     Table
         A condition counts once, by its last trial; "mixed" are the versions of trials that differ in them.
+        Saving and accuracies are those of the answer to each of its data sets.
     """
     rows = []
     for name in names(records):
         its_own = named(records, name)
         states = [record.status for record in last_trials(its_own).values()]
         finished, failed = states.count(Status.FINISHED), states.count(Status.FAILED)
+        answers = [answer_of(gather(one, _of(its_own, one))) for one in datasets_of(its_own)]
         began = datetime.fromtimestamp(min(record.sweeps[name] for record in its_own) / 1000)
         rows.append(
             (
@@ -42,11 +46,25 @@ def names_table(records: list[Record]) -> Table:
                 finished,
                 failed,
                 len(states) - finished - failed,
+                "; ".join(map(_saving, answers)),
+                "; ".join(map(_accuracies, answers)),
                 *_versions(its_own),
             )
         )
-    headings = ("name", "started", "dataset", "finished", "failed", "other", *PACKAGES)
+    headings = ("name", "started", "dataset", "finished", "failed", "other", "saved", "accuracy", *PACKAGES)
     return Table("names", tuple(map(Column, headings)), tuple(rows))
+
+
+def _of(records: list[Record], dataset: str) -> list[Record]:
+    return [record for record in records if record.condition.dataset == dataset]
+
+
+def _saving(found: Answer | None) -> str:
+    return "-" if found is None else f"{found.saved:.1%} at {found.place}"
+
+
+def _accuracies(found: Answer | None) -> str:
+    return "-" if found is None else f"{found.base.interval.value:.3f} to {found.ours.interval.value:.3f}"
 
 
 def _versions(records: list[Record]) -> list[str]:

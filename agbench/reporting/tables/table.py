@@ -255,9 +255,9 @@ def points(interval: Interval) -> str:
     Examples
     --------
     >>> points(Interval(-0.02, -0.05, 0.01))
-    '-2.00 (-5.00 to +1.00)'
+    '-2.00 (-5.00 to +1.00) points'
     """
-    return f"{100 * interval.value:+.2f} ({100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
+    return f"{100 * interval.value:+.2f} ({100 * interval.low:+.2f} to {100 * interval.high:+.2f}) points"
 
 
 def share(value: float) -> str:

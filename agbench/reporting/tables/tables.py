@@ -63,7 +63,7 @@ def levels_table(evidence: Evidence) -> Table:
         Column("bytes", table.size),
         Column("saved", table.share),
         Column("accuracy", table.accuracy),
-        Column("difference, points", table.points),
+        Column("difference", table.points),
         Column("largest loss not excluded", partial(in_points, is_bound=True)),
         Column("verdict", _with_symbol),
     )
