@@ -27,7 +27,7 @@ MARGIN = 0.01
 """What a compressed data set may lose and still count as not inferior: one point of accuracy."""
 
 MARGINS = (MARGIN, 0.02, 0.05, 0.1)
-"""Losses for which the lowest level is told that excludes them."""
+"""Losses for which the lowest level is told that excludes them, in the unit of the metric."""
 
 LARGEST_FACTOR = 1000.0
 """Times the images that there are, beyond which more of them are no advice."""

@@ -28,7 +28,7 @@ threshold_option = click.option(
 @click.pass_obj
 def list_names(workspace: Workspace) -> None:
     """List the named sweeps: when they began, what came of them, and by which versions."""
-    from agbench.reporting.tables.sweeps import names_table
+    from agbench.reporting.sweeps import names_table
     from agbench.store.reader import read_records
 
     table = names_table(read_records(workspace.results))

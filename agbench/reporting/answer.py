@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from agbench.analysis import intervals
-from agbench.analysis.cell import Cell, shared_seeds
+from agbench.analysis.cell import Cell, missing
 from agbench.analysis.corrected import judged_levels
 from agbench.analysis.evidence import Evidence, Series
-from agbench.analysis.intervals import MARGIN, MARGINS, Comparison, Verdict, in_points
+from agbench.analysis.intervals import MARGIN, MARGINS, Comparison, Interval, Verdict
 from agbench.analysis.tolerance import reached
 from agbench.core.condition import ORIGINAL_LEVEL
+from agbench.core.metric import ACCURACY, Metric
 from agbench.core.progress import duration
 from agbench.reporting.tables import table
 from agbench.reporting.tables.per_class import Payers, payers_of
@@ -23,7 +23,7 @@ EXAMPLE = 10e12
 
 @dataclass(frozen=True)
 class Answer:
-    """The level that a data set's report recommends, by its most accurate model.
+    """The level that a data set's report answers with, by its best model.
 
     Parameters
     ----------
@@ -74,6 +74,11 @@ class Answer:
         return self.margin == MARGIN and not self.comparison.is_withheld and not self.is_at_chance
 
     @property
+    def metric(self) -> Metric:
+        """What predictions are measured by."""
+        return self.base.metric
+
+    @property
     def saved(self) -> float:
         """Share of the original bytes that is saved; negative where files grew."""
         return 1 - self.ours.byte_ratio
@@ -84,7 +89,7 @@ def answer_of(evidence: Evidence) -> Answer | None:
     compared = [series for series in evidence.series if series.original is not None and series.compared]
     if not compared:
         return None
-    label = max(compared, key=lambda series: (_accuracy(series), len(series.compared))).label
+    label = max(compared, key=lambda one: (_value(one), len(one.compared))).label
     own = [series for series in compared if series.label == label]
     for margin in MARGINS:
         found = [(series, level) for series in own for level in _excluding(series, margin)]
@@ -113,9 +118,10 @@ def _lines(evidence: Evidence, found: Answer | None) -> Iterator[str]:
         yield "No answer yet: no level is compared with the originals."
         return
     if found.is_at_chance:
+        accuracy = _accuracy(found.base).value
         yield (
-            f"No answer: {found.series.label} has an accuracy of {_three(found.base)} on originals, no better "
-            "than always predicting the largest class. A model at chance can't show a loss."
+            f"No answer: {found.series.label} has an accuracy of {accuracy:.3f} on originals, no better than "
+            "always predicting the largest class. A model at chance can't show a loss."
         )
         return
     yield _headline(found)
@@ -143,10 +149,12 @@ def _headline(found: Answer) -> str:
         return f"Keep the originals: {found.place} takes more bytes than they do ({sizes})."
     if found.margin is None:
         if all(one.verdict is Verdict.INFERIOR for one in judged_levels(found.series).values()):
-            return f"Keep the originals: each level that was run loses more than {in_points(MARGIN)} for certain."
+            lost = found.metric.amount(MARGIN)
+            return f"Keep the originals: each level that was run loses more than {lost} for certain."
+        largest = found.metric.amount(MARGINS[-1])
         return (
-            f"No level is shown to lose less than {in_points(MARGINS[-1])}. At {found.place}, the highest that "
-            f"was run, {_percent(found.saved)} of the bytes would be saved ({sizes})."
+            f"No level is shown to lose less than {largest}. At {found.place}, the highest that was run, "
+            f"{_percent(found.saved)} of the bytes would be saved ({sizes})."
         )
     return (
         f"At {found.place}: {_percent(found.saved)} of the bytes saved ({sizes}); "
@@ -156,21 +164,19 @@ def _headline(found: Answer) -> str:
 
 def _cost(found: Answer) -> str:
     one = found.comparison
-    trainings = "training" if found.base.is_network else "seed"
-    number = f"{one.seeds} {trainings}{'s' if one.seeds > 1 else ''}"
     groups = f" in {one.groups:,} groups" if one.group_size > 1 else ""
-    excluded = in_points(one.excluded_loss, is_bound=True)
+    excluded = found.metric.amount(one.excluded_loss, is_bound=True)
     said = "would be excluded if images were independent" if one.is_withheld else "is excluded"
     return (
-        f"Accuracy {_three(found.base)} to {_three(found.ours)} ({found.series.label}, {number}, "
+        f"{table.capitalised(found.metric.label)} {_three(found.base)} to {_three(found.ours)} ({found.series.label}, "
+        f"{one.trainings}, "
         f"{one.images:,} images{groups}); a loss of more than {excluded} {said}."
     )
 
 
 def _more(found: Answer) -> str:
     """Return what would exclude a loss of the margin at the level."""
-    seeds = shared_seeds(found.ours, found.base)
-    images, more = intervals.missing(found.ours.right(seeds), found.base.right(seeds), groups=found.base.groups)
+    images, more = missing(found.ours, found.base)
     ways = []
     if images:
         ways.append(f"about {_rounded(images):,} more test images")
@@ -178,11 +184,12 @@ def _more(found: Answer) -> str:
         seconds = [cell.measured("seconds_total") for cell in (found.base, found.ours)]
         taken = more * sum(filter(None, seconds))
         ways.append(f"{more} more seed{'s' if more > 1 else ''} (about {duration(taken)} of trials here)")
-    if not ways and found.comparison.difference.value <= -MARGIN:
-        return f"More evidence would hardly exclude {in_points(MARGIN)}: the best estimate is a larger loss."
+    margin = found.metric.amount(MARGIN)
+    if not ways and found.comparison.gain <= -MARGIN:
+        return f"More evidence would hardly exclude {margin}: the best estimate is a larger loss."
     if not ways:
-        return f"To exclude {in_points(MARGIN)} takes many more seeds: these differ too much."
-    return f"To exclude {in_points(MARGIN)}: {', or '.join(ways)}, if the difference stays as it is."
+        return f"To exclude {margin} takes many more seeds: these differ too much."
+    return f"To exclude {margin}: {', or '.join(ways)}, if the difference stays as it is."
 
 
 def _others(evidence: Evidence, found: Answer) -> Iterator[str]:
@@ -194,13 +201,13 @@ def _others(evidence: Evidence, found: Answer) -> Iterator[str]:
     }
     lost = [name for name, one in compared.items() if judged_levels(one)[found.level].verdict is Verdict.INFERIOR]
     excluded = [
-        f"{in_points(one.compared[found.level].excluded_loss, is_bound=True)} ({name})"
+        f"{found.metric.amount(one.compared[found.level].excluded_loss, is_bound=True)} ({name})"
         for name, one in compared.items()
         if name not in lost
     ]
     if lost:
         more = "s" if len(lost) == 1 else ""
-        yield f"{', '.join(lost)} lose{more} more than {in_points(MARGIN)} at {found.place} for certain."
+        yield f"{', '.join(lost)} lose{more} more than {found.metric.amount(MARGIN)} at {found.place} for certain."
     if excluded:
         yield f"Other models at {found.place} exclude a loss of more than {', '.join(excluded)}."
 
@@ -214,11 +221,17 @@ def _excluding(series: Series, margin: float) -> list[float]:
 
 def _is_at_chance(series: Series) -> bool:
     cell = series.cells[ORIGINAL_LEVEL]
-    return cell.interval.low <= cell.largest_class
+    return _accuracy(cell).low <= cell.largest_class
 
 
-def _accuracy(series: Series) -> float:
-    return series.cells[ORIGINAL_LEVEL].interval.value
+def _value(series: Series) -> float:
+    """Return how good a model is on originals: the higher the better."""
+    cell = series.cells[ORIGINAL_LEVEL]
+    return cell.metric.gain(cell.interval.value)
+
+
+def _accuracy(cell: Cell) -> Interval:
+    return replace(cell, metric=ACCURACY).interval
 
 
 def _three(cell: Cell) -> str:

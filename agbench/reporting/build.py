@@ -49,8 +49,8 @@ FIGURES, TABLES, DOCUMENT = "figures", "tables", "all.tex"
 
 SECTIONS = {
     "levels": "What each level costs (figure 2b)",
-    "accuracy": "Accuracy over level (figure 2)",
     "payers": "Who pays",
+    "metrics": "More than accuracy",
     "examples": "Example images",
     "size": "A larger model instead (table II)",
     "storage": "Storage (table III)",
@@ -59,7 +59,7 @@ SECTIONS = {
     "convergence": "Convergence (figure 3)",
     "tabular": "Tabular versus deep",
     "transfer": "Training at one level, testing at another",
-    "claims": html_page.CLAIMS,
+    "claims": html_page.CLAIMS_HEADING,
     "published": "The paper's numbers",
     "not_run": "What was not run",
     "numbers": "All numbers",
@@ -264,7 +264,7 @@ def write_report(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{evidence.dataset}.lock"):  # one report after the other, each whole
         with files.atomic_dir(folder / FIGURES, replacing=True) as half_made:
-            figures = _draw(evidence, found, half_made) if wanted & {"md", "html"} else _Figures()
+            figures = _draw(decisive, found, half_made) if wanted & {"md", "html"} else _Figures()
         with files.atomic_dir(folder / TABLES, replacing=True) as half_made:
             if "csv" in wanted:
                 for table in made.values():

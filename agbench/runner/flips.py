@@ -67,8 +67,8 @@ def _flips(base: Record, ours: Record, variants: Sequence[Variant]) -> pd.DataFr
     table = pd.DataFrame({"image_id": ids, "label": labels, "base": before, "ours": after})
     table = table.loc[[*_chosen(table)]]
     rows = []
-    for row in table.itertuples(index=False):
-        found = [one.index.loc[row.image_id] for one in variants]
+    for row in table.to_numpy().tolist():
+        found = [one.index.loc[row[0]] for one in variants]
         files = [Path(one["image"]).read_bytes() for one in found]
         if max(map(len, files)) <= LARGEST_EXAMPLE:
             rows.append((*row, *(int(one["bytes"]) for one in found), *files))

@@ -43,7 +43,7 @@ def test_the_lowest_level_that_loses_less_than_a_point_is_the_answer(said):
     )
     assert first == "At jpeg 0.5: 78 % of the bytes saved (1.0 kB to 220 B); of 10.0 TB, 7.8 TB less."
     assert second == (
-        "Accuracy 0.975 to 0.975 (automm:efficientnet_lite0, 1 training, 4,000 images); "
+        "Accuracy 0.975 to 0.975 (automm:efficientnet_lite0, one seed, 4,000 images); "
         "a loss of more than 0.1 points is excluded."
     )
     assert rest == [

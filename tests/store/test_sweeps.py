@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from agbench.cli.main import main
 from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
-from agbench.reporting.tables.sweeps import names_table
+from agbench.reporting.sweeps import names_table
 from agbench.store.reader import read_records
 from agbench.store.store import Store
 from agbench.store.sweeps import check_sweep_name, named

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from agbench.analysis import paper as published
 from agbench.analysis.corrected import judged_levels
 from agbench.analysis.evidence import Evidence, Series
-from agbench.analysis.intervals import MARGIN, Verdict
+from agbench.analysis.intervals import MARGIN, Comparison, Interval, Verdict
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
 from agbench.core.metric import ACCURACY, Metric
-from agbench.reporting.tables.table import accuracy, size
+from agbench.reporting.tables.table import accuracy, difference, size
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, which colour-blind readers can tell apart; without black, which a dark page hides."""
@@ -139,7 +139,7 @@ class Chart:
 
     def shift(self, place: int) -> float:
         """Return how far a line is moved sideways, so that its intervals do not cover another's."""
-        if not self.ticks or self.labelled:
+        if self.logarithmic or self.labelled or not self.ticks:
             return 0.0
         left, right = self.x_range
         return (place - (len(self.lines) - 1) / 2) * SHIFT * abs(right - left)
@@ -222,27 +222,40 @@ def differences(evidence: Evidence) -> Differences | None:
     panels = tuple(_panel(series) for series in evidence.series if series.compared)
     if not panels:
         return None
+    metric = evidence.metric
+    better = "minus that of the original" if metric.is_higher_better else "below that of the original"
     return Differences(
         name=DIFFERENCES,
-        title=f"{evidence.dataset}: accuracy minus that of the original",
-        y_label="difference, points",
-        margin=100 * MARGIN,
+        title=f"{evidence.dataset}: {metric.label} {better}",
+        y_label=f"difference, {metric.unit}",
+        margin=_scale(metric) * MARGIN,
         panels=panels,
     )
 
 
+def _scale(metric: Metric) -> float:
+    return 100.0 if metric.unit == "points" else 1.0
+
+
 def _panel(series: Series) -> Panel:
     judged = judged_levels(series)
-    compared = [one.comparison for one in judged.values()]
+    gains = [_gain(one.comparison) for one in judged.values()]
     return Panel(
         name=_named(series),
         ticks=tuple(f"{level:g}\n{series.cells[level].byte_ratio:.0%}" for level in judged),
-        values=tuple(100 * one.difference.value for one in compared),
-        low=tuple(100 * one.difference.low for one in compared),
-        high=tuple(100 * one.difference.high for one in compared),
+        values=tuple(one.value for one in gains),
+        low=tuple(one.low for one in gains),
+        high=tuple(one.high for one in gains),
         verdicts=tuple(one.verdict for one in judged.values()),
         notes=tuple(f"level {level:g}, {_sized(series, level)}: {one}" for level, one in judged.items()),
     )
+
+
+def _gain(one: Comparison) -> Interval:
+    """Return how much better a level is than the original, in the unit of figures."""
+    low, high = sorted(map(one.metric.gain, (one.difference.low, one.difference.high)))
+    scale = _scale(one.metric)
+    return Interval(scale * one.gain, scale * low, scale * high)
 
 
 def charts(evidence: Evidence) -> list[Chart]:
@@ -319,13 +332,20 @@ def _over_sizes(name: str, title: str, lines: list[Line], metric: Metric, all_se
         x_label="achieved size, % of the original's bytes (100: the original)",
         y_label=_value_label(metric, all_series),
         lines=tuple(lines),
-        ticks={},
+        ticks=_log_ticks(place for line in lines for place in line.x),
         above={},
         above_label="",
         falling=True,
         y_range=_range(lines, metric),
         logarithmic=True,
     )
+
+
+def _log_ticks(places: Iterable[float]) -> dict[float, str]:
+    """Return 1, 2 and 5 times powers of ten that lie among places, with their texts."""
+    found = sorted(places)
+    steps = [step * 10.0**power for power in range(-2, 4) for step in (1, 2, 5)]
+    return {step: f"{step:g}" for step in steps if found and found[0] / 1.25 <= step <= 1.25 * found[-1]}
 
 
 def over_epochs(evidence: Evidence, series: Series) -> Chart:
@@ -397,13 +417,10 @@ def _sized(series: Series, level: float) -> str:
 
 
 def _note(series: Series, level: float) -> str:
-    """Return what is to be said of a point beside its accuracy: bytes, difference, verdict and runs."""
+    """Return what is to be said of a point: bytes, value, difference, verdict and runs."""
     cell = series.cells[level]
-    lines = [f"level {level:g}, {_sized(series, level)}", f"accuracy {accuracy(cell.interval)}"]
+    lines = [f"level {level:g}, {_sized(series, level)}", f"{cell.metric.label} {accuracy(cell.interval)}"]
     if level in series.compared:
-        lines += [
-            f"difference {points(series.compared[level].difference)}",
-            str(judged_levels(series)[level]),
-        ]
+        lines += [f"difference {difference(series.compared[level].difference)}", str(judged_levels(series)[level])]
     runs = [record.run_id[:8] for record in cell.records]
     return "\n".join([*lines, f"run {', '.join(runs)}"])

@@ -9,7 +9,7 @@ from agbench.reporting.tables.table import size
 from agbench.store.record import Flip
 
 GALLERY = "gallery"
-ROWS = 5
+MOST_ROWS = 5
 """Images that are shown, the last of them one that does not flip."""
 
 
@@ -37,7 +37,7 @@ def rows(payers: Payers) -> list[Row]:
     kept = next((found for record in payers.ours if (found := record.flips)), [])
     flips = [flip for flip in kept if flip.predicted[0] != flip.predicted[1]]
     same = [flip for flip in kept if flip.predicted[0] == flip.predicted[1]]
-    return [_row(flip, payers) for flip in [*flips[: ROWS - 1], *same[:1]]]
+    return [_row(flip, payers) for flip in [*flips[: MOST_ROWS - 1], *same[:1]]]
 
 
 def _row(flip: Flip, payers: Payers) -> Row:

@@ -47,8 +47,6 @@ def division(chart: Chart) -> str:
     ends = [math.log10(end) for end in chart.x_range] if chart.logarithmic else list(chart.x_range)
     scale = {"range": ends, "type": "log" if chart.logarithmic else "linear"}
     figure.update_xaxes(title=chart.x_label, **scale)
-    if chart.logarithmic:
-        figure.update_xaxes(dtick="D2")
     if chart.ticks:
         figure.update_xaxes(tickvals=list(chart.ticks), ticktext=list(chart.ticks.values()))
     if chart.above:

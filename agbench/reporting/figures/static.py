@@ -13,7 +13,6 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL import Image, ImageOps
 
 from agbench.analysis.evidence import Evidence
@@ -66,12 +65,9 @@ def draw(chart: Chart, folder: Path) -> None:
         axes.set_ylabel(chart.y_label)
         axes.set_ylim(*chart.y_range)
         axes.set_xlim(*chart.x_range)
-        if chart.logarithmic:
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axes.xaxis.set_minor_formatter(NullFormatter())
         if chart.ticks:
             axes.set_xticks(list(chart.ticks), list(chart.ticks.values()))
+            axes.minorticks_off()
         axes.grid(alpha=0.3)
         if chart.labelled:
             _name_ends(axes, chart)

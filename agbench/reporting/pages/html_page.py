@@ -17,7 +17,7 @@ from agbench.reporting.figures import interactive
 from agbench.reporting.figures.charts import Chart, Differences
 from agbench.reporting.pages.markdown import anchor, parser
 from agbench.reporting.tables.table import escape_html, escape_latex
-from agbench.reporting.tables.tables import SYMBOLS
+from agbench.reporting.tables.tables import VERDICT_SYMBOLS
 
 NUMBERS = re.compile(r"[-+\d][-+\d.,%()/ ]*(to [-+\d.)]+|[kMGT]?B|\(original\))?")
 """The text of a cell that is not to be wrapped."""
@@ -36,10 +36,10 @@ def templates() -> Environment:
     return made
 
 
-FOLD = re.compile(r"<details><summary>([^<>]*)</summary>")
+FOLDED = re.compile(r"<details><summary>([^<>]*)</summary>")
 """How a template's Markdown begins what is folded; a text from outside has its ``<`` escaped."""
 
-CLAIMS = "The paper's claims"
+CLAIMS_HEADING = "The paper's claims"
 """Heading of the table that a narrow screen shows as cards."""
 
 CONTENTS = "Contents: "
@@ -102,7 +102,7 @@ def in_html(
         library=interactive.library(),
         saved=0.0 if answer is None else answer.saved,
         safe=answer is not None and answer.is_safe,
-        claims=anchor(CLAIMS),
+        claims=anchor(CLAIMS_HEADING),
     )
 
 
@@ -121,7 +121,7 @@ def _style(tokens: Sequence[Token]) -> None:
                 before.attrJoin("class", MARKS[mark])
         elif before.type == "paragraph_open" and token.content.startswith(CONTENTS):
             before.attrSet("class", "contents")
-        elif before.type == "paragraph_open" and (fold := FOLD.fullmatch(token.content)):
+        elif before.type == "paragraph_open" and (fold := FOLDED.fullmatch(token.content)):
             _replace((before, token, after), f"<details><summary>{escape_html(fold[1])}</summary>")
         elif before.type == "paragraph_open" and token.content == "</details>":
             _replace((before, token, after), "</details>")
@@ -134,8 +134,8 @@ def _replace(paragraph: Sequence[Token], element: str) -> None:
 
 
 MARKS = {
-    SYMBOLS[Verdict.NOT_INFERIOR]: "harmless",
-    SYMBOLS[Verdict.INFERIOR]: "harmful",
-    SYMBOLS[Verdict.NOT_DECIDED]: "open",
+    VERDICT_SYMBOLS[Verdict.NOT_INFERIOR]: "harmless",
+    VERDICT_SYMBOLS[Verdict.INFERIOR]: "harmful",
+    VERDICT_SYMBOLS[Verdict.NOT_DECIDED]: "open",
 }
 """Classes of the cells with a verdict, by the symbol that they begin with."""

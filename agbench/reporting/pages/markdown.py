@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
-from agbench.reporting.tables.table import escape_markdown, size
+from agbench.reporting.tables.table import capitalised, escape_markdown, size
 
 
 def parser() -> MarkdownIt:
@@ -20,17 +20,6 @@ def parser() -> MarkdownIt:
     '<p><em>safe</em></p>'
     """
     return MarkdownIt("commonmark", {"html": False}).enable("table")
-
-
-def capitalised(text: str) -> str:
-    """Return a text that begins a sentence, with its other capitals as they are.
-
-    Examples
-    --------
-    >>> capitalised("macro F1"), capitalised("AUC")
-    ('Macro F1', 'AUC')
-    """
-    return text[:1].upper() + text[1:]
 
 
 def anchor(heading: str) -> str:

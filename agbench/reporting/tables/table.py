@@ -168,6 +168,17 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"^(\d{0,9})([-+.)=])(?=\s|$|[-=])", r"\1\\\2", escaped)
 
 
+def capitalised(text: str) -> str:
+    """Return a text that begins a sentence, with its other capitals as they are.
+
+    Examples
+    --------
+    >>> capitalised("macro F1"), capitalised("AUC")
+    ('Macro F1', 'AUC')
+    """
+    return text[:1].upper() + text[1:]
+
+
 def escape_html(text: str) -> str:
     """Make a text from outside harmless in HTML.
 

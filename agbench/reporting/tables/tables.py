@@ -51,7 +51,7 @@ def levels_table(evidence: Evidence) -> Table:
                     level,
                     cell.bytes,
                     "" if level == ORIGINAL_LEVEL else 1 - cell.byte_ratio,
-                    _accuracy(series, level),
+                    _value(series, level),
                     "" if one is None else one.difference,
                     "" if one is None else str(Verdict.WITHHELD) if one.is_withheld else one.excluded_loss,
                     "" if found is None else found,
@@ -62,15 +62,15 @@ def levels_table(evidence: Evidence) -> Table:
         Column("level", table.level),
         Column("bytes", table.size),
         Column("saved", table.share),
-        Column("accuracy", table.accuracy),
-        Column("difference", table.points),
-        Column("largest loss not excluded", partial(in_points, is_bound=True)),
+        Column(evidence.metric.label, table.accuracy),
+        Column("difference", table.points if evidence.metric.unit == "points" else table.difference),
+        Column("largest loss not excluded", partial(evidence.metric.amount, is_bound=True)),
         Column("verdict", _with_symbol),
     )
     return Table("levels", columns, tuple(rows))
 
 
-SYMBOLS = {
+VERDICT_SYMBOLS = {
     Verdict.NOT_INFERIOR: "\N{CHECK MARK}",
     Verdict.INFERIOR: "\N{BALLOT X}",
     Verdict.NOT_DECIDED: "\N{WHITE CIRCLE}",
@@ -80,7 +80,7 @@ SYMBOLS = {
 
 
 def _with_symbol(found: CorrectedComparison[float]) -> str:
-    return f"{SYMBOLS[found.verdict]} {found}"
+    return f"{VERDICT_SYMBOLS[found.verdict]} {found}"
 
 
 def spread_table(evidence: Evidence) -> Table:
