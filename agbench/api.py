@@ -983,6 +983,21 @@ def find_level(
         return search(dataset, workspace, question, config, display.show)
 
 
+def answer(workspace: Workspace, dataset: str) -> list[str]:
+    """Return what the stored results of a data set say, in sentences: what is saved, and what it costs at worst.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace of the results.
+    dataset : str
+        Name of the data set.
+    """
+    from agbench.reporting import build
+
+    return build.answer_to(read_records(workspace.results), workspace, dataset)
+
+
 def write_reports(
     workspace: Workspace,
     datasets: Sequence[str],

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 import click
+import cloup
 
 from agbench.core.errors import UserError
 
 
-@click.command()
+@cloup.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="FOLDER|TABLE")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Of the copy.")
 @click.option("--level", type=float, metavar="R", help="Quality 100 R on the codec's own scale: 0.01 to 0.99.")
@@ -49,7 +50,7 @@ def compress(
     label_column: str,
     workers: int | None,
 ) -> None:
-    """Write a compressed copy of a folder of images, or of the images that a table names.
+    """Write a compressed copy of a folder, or of the images of a table.
 
     Same tree, same names with the codec's suffix; other files are copied. The same command again goes on where it
     was interrupted. The exit status is 2 where a file could not be read from the disk or not be read back.

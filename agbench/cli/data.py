@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+import cloup
 
 from agbench.cli.options import images_options, selection_of
 
@@ -12,10 +13,10 @@ if TYPE_CHECKING:
     from agbench.core.workspace import Workspace
 
 
-@click.command()
+@cloup.command()
 @click.pass_obj
 def datasets(workspace: Workspace) -> None:
-    """List the data sets that are known, with what is to be known of them."""
+    """List the data sets, with counts, state, licence and citation."""
     from agbench.cli.listing import describe
     from agbench.data.catalogue import Catalogue
 
@@ -24,7 +25,7 @@ def datasets(workspace: Workspace) -> None:
         click.echo(describe(name, catalogue))
 
 
-@click.command()
+@cloup.command()
 @images_options
 @click.option("--fresh", is_flag=True, help="Replace an earlier preparation, and its variants.")
 @click.pass_obj
@@ -39,10 +40,10 @@ def prepare(workspace: Workspace, /, fresh: bool, **options: Any) -> None:
     click.echo(api.prepare_images(selection_of(options), workspace, Progress(), fresh).text())
 
 
-@click.command()
+@cloup.command()
 @click.pass_obj
 def models(workspace: Workspace) -> None:
-    """List the models that are known."""
+    """List the models."""
     from agbench.models import registry
 
     for family, entry in registry.families().items():
@@ -55,9 +56,9 @@ def models(workspace: Workspace) -> None:
         click.echo(f"{family}: can't be used: {reason}")
 
 
-@click.command()
+@cloup.command()
 def codecs() -> None:
-    """List the codecs that are known, with the library that does the work here."""
+    """List the codecs, with their libraries and quality scales."""
     from agbench.cli import listing
     from agbench.core import codec
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cloup
 
-from agbench.cli import compress, data, nightly, recommend, report, run, sweeps
+from agbench.cli import compress, data, nightly, recommend, report, run, sweeps, ui
 from agbench.cli.exit import Exit
 from agbench.cli.terminal import without_lines_of_libraries
 from agbench.core.errors import UserError, in_a_line
@@ -23,7 +24,7 @@ REFUSALS = {
 """Errors of a full or failing disk, of missing rights and of the system's limits."""
 
 
-class _Group(click.Group):
+class _Group(cloup.Group):
     """A group that prints a user's error as one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -68,7 +69,7 @@ def _of_the_machine(error: BaseException | None) -> str:
     return ""
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@cloup.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="agbench")
 @click.option(
     "--workspace",
@@ -85,18 +86,7 @@ def main(ctx: click.Context, workspace: Path) -> None:
     ctx.obj = Workspace.at(workspace)
 
 
-for _command in (
-    data.datasets,
-    data.prepare,
-    data.models,
-    data.codecs,
-    run.run,
-    report.report,
-    sweeps.list_names,
-    sweeps.compare,
-    nightly.nightly,
-    sweeps.export,
-    recommend.recommend,
-    compress.compress,
-):
-    main.add_command(_command)
+main.section("Answer", recommend.recommend, compress.compress)
+main.section("Benchmark", run.run, report.report, sweeps.compare, nightly.nightly)
+main.section("Data", data.datasets, data.prepare)
+main.section("Look up", data.models, data.codecs, sweeps.list_names, sweeps.export, ui.ui)

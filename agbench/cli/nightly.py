@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+import cloup
 
 from agbench.cli.exit import Exit
 from agbench.cli.options import selection_of
@@ -17,12 +18,12 @@ BUNDLED = ("--dataset", "patches", "--quick")
 """Options of ``agbench run`` where no data set is named."""
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@cloup.command(context_settings={"ignore_unknown_options": True})
 @threshold_option
 @click.argument("options", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF RUN]...")
 @click.pass_context
 def nightly(ctx: click.Context, threshold: float, options: tuple[str, ...]) -> None:
-    """Run the bundled study afresh, report on it, and compare it with the last green nightly.
+    """Run afresh, report, and compare with the last green nightly.
 
     Takes the options of `agbench run`; without a data set among them it runs `--dataset patches --quick`. One that
     was interrupted goes on, on the same day. Its summary is written to reports/nightly/, and added to the file

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import cloup
 
 from agbench.core.errors import UserError
 
@@ -18,30 +19,31 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = (
-    click.option(
+_IMAGES = cloup.option_group(
+    "Images",
+    cloup.option(
         "--dataset", metavar="NAME|FOLDER", help="As `agbench datasets` lists them, or a folder of class folders."
     ),
-    click.option(
+    cloup.option(
         "--csv",
         "table",
         type=click.Path(path_type=Path),
         metavar="FILE",
         help="A table of images and labels instead; paths in it are relative to it.",
     ),
-    click.option("--image-column", default="image", show_default=True, help="Of --csv: the images' paths."),
-    click.option("--label-column", default="label", show_default=True, help="Of --csv: their labels."),
-    click.option("--group-column", metavar="NAME", help="Of --csv: images with the same value belong together."),
-    click.option("--group-by", metavar="PATTERN|folder", help="Or those whose paths match alike: 'photo(\\d+)_'."),
-    click.option("--independent", is_flag=True, help="No images belong together, whatever they look like."),
-    click.option("--nested", is_flag=True, help="Each folder of images is a class, named by its whole path."),
-    click.option(
+    cloup.option("--image-column", default="image", show_default=True, help="Of --csv: the images' paths."),
+    cloup.option("--label-column", default="label", show_default=True, help="Of --csv: their labels."),
+    cloup.option("--group-column", metavar="NAME", help="Of --csv: images with the same value belong together."),
+    cloup.option("--group-by", metavar="PATTERN|folder", help="Or those whose paths match alike: 'photo(\\d+)_'."),
+    cloup.option("--independent", is_flag=True, help="No images belong together, whatever they look like."),
+    cloup.option("--nested", is_flag=True, help="Each folder of images is a class, named by its whole path."),
+    cloup.option(
         "--source", metavar="ARCHIVE|FOLDER|URL", help="Take the data set from there, not its addresses."
     ),
-    click.option(
+    cloup.option(
         "--accept-unverified", is_flag=True, help="Take a source with another checksum, or other counts, too."
     ),
-    click.option("--drop-small-classes", is_flag=True, help="Leave out classes too small to be split."),
+    cloup.option("--drop-small-classes", is_flag=True, help="Leave out classes too small to be split."),
 )
 
 
@@ -103,16 +105,15 @@ def metric_option(command: F) -> F:
 
 def images_options(command: F) -> F:
     """Add the options to a command; the command collects their values with `selection_of`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return _IMAGES(command)
 
 
 def budget_options(command: F) -> F:
     """Add an option for each setting of a `Budget`; the command collects their values with `budget_of`."""
     from agbench.core.condition import Budget
 
-    for setting in reversed(fields(Budget)):
+    options = []
+    for setting in fields(Budget):
         limits, kind = setting.metadata, str(setting.type)
         option_type: click.ParamType[Any]
         if kind.startswith("tuple"):
@@ -124,8 +125,8 @@ def budget_options(command: F) -> F:
         else:
             option_type = click.STRING
         name = "--" + setting.name.replace("_", "-")
-        command = click.option(name, type=option_type, help=limits["help"], metavar=limits["metavar"])(command)
-    return command
+        options.append(cloup.option(name, type=option_type, help=limits["help"], metavar=limits["metavar"]))
+    return cloup.option_group("Budget of the models", *options)(command)
 
 
 def budget_of(options: dict[str, Any]) -> Budget:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+import cloup
 
 from agbench.cli.exit import Exit
 from agbench.cli.options import Duration, Listed, Share, images_options, metric_option, selection_of
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from agbench.core.workspace import Workspace
 
 
-@click.command()
+@cloup.command()
 @click.argument("folder", required=False)
 @images_options
 @click.option(
@@ -75,7 +76,7 @@ def recommend(
     address: str | None,
     **options: Any,
 ) -> None:
-    """Find how far the images of FOLDER can be compressed without losing accuracy.
+    """Find how far the images of FOLDER can be compressed.
 
     FOLDER holds a folder for each class; --dataset and --csv name images in other ways. The answer is the smallest
     level that is shown to lose less than the margin, with its evidence: bytes, accuracies, the difference with its

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+import cloup
 
 from agbench.cli.exit import Exit
 from agbench.cli.options import (
@@ -32,43 +33,56 @@ def _study_help() -> str:
     return f"{', '.join(study_names())}, or a YAML file."
 
 
-@click.command()
+@cloup.command()
 @images_options
-@click.option("--study", "studies", multiple=True, metavar="NAME|FILE", help=_study_help())
-@click.option("--models", type=Listed(str, "model"), metavar="A,B", help="Instead of the study's own.")
-@click.option("--levels", type=Listed(float, "level"), metavar="1.0,0.3", help="Instead of the study's own.")
-@click.option(
-    "--codec", "codecs", type=Listed(str, "codec"), metavar="jpeg,webp", help="Instead of the study's own."
+@cloup.option_group(
+    "What is run",
+    cloup.option("--study", "studies", multiple=True, metavar="NAME|FILE", help=_study_help()),
+    cloup.option("--models", type=Listed(str, "model"), metavar="A,B", help="Instead of the study's own."),
+    cloup.option("--levels", type=Listed(float, "level"), metavar="1.0,0.3", help="Instead of the study's own."),
+    cloup.option(
+        "--codec", "codecs", type=Listed(str, "codec"), metavar="jpeg,webp", help="Instead of the study's own."
+    ),
+    cloup.option("--noise", is_flag=True, help="Add the paper's noise to all images first."),
+    cloup.option("--seeds", type=Listed(int, "seed"), default=(0,), metavar="0,1,2", help="One trial for each."),
+    cloup.option(
+        "--quick", is_flag=True, help="Minutes rather than hours: small images, few epochs, fast learners."
+    ),
+    cloup.option(
+        "--until-decided",
+        type=Share(),
+        metavar="0.01",
+        help="Add folds and seeds until it is decided of each level whether it loses so much.",
+    ),
+    cloup.option("--name", "sweep_name", metavar="NAME", help="Of the trials, for list, compare, report --name."),
+    cloup.option("--fresh", is_flag=True, help="Reuse no older result; with --name, only those of that name."),
 )
-@click.option("--noise", is_flag=True, help="Add the paper's noise to all images first.")
-@click.option("--seeds", type=Listed(int, "seed"), default=(0,), metavar="0,1,2", help="One trial for each.")
-@click.option("--quick", is_flag=True, help="Minutes rather than hours: small images, few epochs, fast learners.")
 @budget_options
-@click.option("--keep-models", is_flag=True, help="Keep fitted models in results/models.")
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="Trials at once.  [default: what fits]")
-@click.option(
-    "--per-gpu", type=click.IntRange(1), metavar="N", help="Trials a GPU.  [default: what fits; 1 on a cluster]"
+@cloup.option_group(
+    "How it is run",
+    cloup.option("--workers", type=click.IntRange(1), metavar="N", help="Trials at once.  [default: what fits]"),
+    cloup.option(
+        "--per-gpu",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Trials a GPU.  [default: what fits; 1 on a cluster]",
+    ),
+    cloup.option(
+        "--loaders",
+        type=click.IntRange(0),
+        metavar="N",
+        help="Processes a trial that decode images for a deep model.  [default: what fits]",
+    ),
+    cloup.option("--address", metavar="RAY", help="Of a Ray cluster: auto, HOST:PORT or ray://HOST:PORT."),
+    cloup.option(
+        "--budget", "time_budget", type=Duration(), metavar="2h", help="End within so long, finished or not."
+    ),
+    cloup.option(
+        "--retries", type=click.IntRange(0), default=1, help="Of a trial that crashed.", show_default=True
+    ),
+    cloup.option("--keep-models", is_flag=True, help="Keep fitted models in results/models."),
+    cloup.option("--dry-run", is_flag=True, help="Print what would be run, and what is done already."),
 )
-@click.option(
-    "--loaders",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Processes a trial that decode images for a deep model.  [default: what fits]",
-)
-@click.option("--address", metavar="RAY", help="Run on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT.")
-@click.option("--retries", type=click.IntRange(0), default=1, help="Of a trial that crashed.", show_default=True)
-@click.option("--name", "sweep_name", metavar="NAME", help="Group the trials: for list, compare, report --name.")
-@click.option("--fresh", is_flag=True, help="Reuse no older result; with --name, only those of that name.")
-@click.option(
-    "--until-decided",
-    type=Share(),
-    metavar="0.01",
-    help="Add folds and seeds until it is decided of each level whether it loses so much.",
-)
-@click.option(
-    "--budget", "time_budget", type=Duration(), metavar="2h", help="End within so long, finished or not."
-)
-@click.option("--dry-run", is_flag=True, help="Print what would be run, and what is done already.")
 @click.pass_obj
 def run(
     workspace: Workspace,
@@ -93,9 +107,14 @@ def run(
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Run the trials of studies that are missing.
+    r"""Run what is missing of studies, and say what is saved and lost.
 
     The same command again runs nothing; killed, it goes on where it was.
+
+    \b
+    Examples:
+      agbench run --dataset dtd --quick
+      agbench run --dataset ~/photos --levels 1.0,0.5 --seeds 0,1,2
     """
     from agbench import api
     from agbench.core.progress import Progress
@@ -132,6 +151,8 @@ def run(
     else:
         decisions, failed = api.decide(planned, until_decided, progress.say, deadline)
         click.echo(decisions.text())
+    for line in api.answer(workspace, dataset.name):
+        click.echo(line)
     if failed:
         sys.exit(Exit.FAILED_TRIALS)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import cloup
 
 from agbench.cli.exit import Exit
 from agbench.core.errors import UserError
@@ -24,10 +25,10 @@ threshold_option = click.option(
 )
 
 
-@click.command("list")
+@cloup.command("list")
 @click.pass_obj
 def list_names(workspace: Workspace) -> None:
-    """List the named sweeps: when they began, what came of them, and by which versions."""
+    """List the named sweeps, with accuracies, savings and versions."""
     from agbench.reporting.sweeps import names_table
     from agbench.store.reader import read_records
 
@@ -38,13 +39,16 @@ def list_names(workspace: Workspace) -> None:
         click.echo("no sweep has a name yet: `agbench run --name NAME` gives one", err=True)
 
 
-@click.command()
+@cloup.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--dataset", metavar="NAME", help="Only its trials.")
 @click.option("--name", "sweep_name", metavar="NAME", help="Only the trials of that named sweep.")
 @click.pass_obj
 def export(workspace: Workspace, /, file: Path, dataset: str | None, sweep_name: str | None) -> None:
-    """Write all stored trials to FILE, a .parquet or .csv: a row a trial, also where it failed."""
+    """Write all stored trials to FILE, a .parquet or .csv.
+
+    A row is a trial, also where it failed.
+    """
     from agbench import api
     from agbench.store.export import write
 
@@ -56,7 +60,7 @@ def export(workspace: Workspace, /, file: Path, dataset: str | None, sweep_name:
     click.echo(f"{len(table):,} trials in {file}")
 
 
-@click.command()
+@cloup.command()
 @click.argument("base")
 @click.argument("new")
 @threshold_option
@@ -68,7 +72,7 @@ def export(workspace: Workspace, /, file: Path, dataset: str | None, sweep_name:
 )
 @click.pass_context
 def compare(ctx: click.Context, base: str, new: str, threshold: float, form: str | None) -> None:
-    """Compare the named sweep NEW with the earlier one BASE, condition by condition.
+    """Compare the named sweep NEW with the earlier one BASE.
 
     The exit status is 1 where something got worse: accuracy, bytes, seconds, or a result that is missing now.
     """

@@ -167,11 +167,9 @@ def _cost(found: Answer) -> str:
     groups = f" in {one.groups:,} groups" if one.group_size > 1 else ""
     excluded = found.metric.amount(one.excluded_loss, is_bound=True)
     said = "would be excluded if images were independent" if one.is_withheld else "is excluded"
-    return (
-        f"{table.capitalised(found.metric.label)} {_three(found.base)} to {_three(found.ours)} ({found.series.label}, "
-        f"{one.trainings}, "
-        f"{one.images:,} images{groups}); a loss of more than {excluded} {said}."
-    )
+    values = f"{table.capitalised(found.metric.label)} {_three(found.base)} to {_three(found.ours)}"
+    rests = f"{found.series.label}, {one.trainings}, {one.images:,} images{groups}"
+    return f"{values} ({rests}); a loss of more than {excluded} {said}."
 
 
 def _more(found: Answer) -> str:

@@ -196,14 +196,9 @@ def write_reports(
         records = named([*records], sweep)
     root = _root(workspace, sweep)
     known = sorted({record.condition.dataset for record in records})
-
-    def gathered(name: str, metric: Metric = ACCURACY) -> Evidence:
-        own = [record for record in records if record.condition.dataset == name]
-        return gather(name, own, partial(are_related, name, datasets=workspace.datasets), metric)
-
-    evidences = {name: gathered(name) for name in known}
+    evidences = {name: _gathered(records, workspace, name) for name in known}
     for name in names:
-        decisive = evidences[name] if metric is ACCURACY else gathered(name, metric)
+        decisive = evidences[name] if metric is ACCURACY else _gathered(records, workspace, name, metric)
         yield write_report(evidences[name], workspace, formats, sweep, decisive)
     pages = {
         name: f"{name}/{file}" for file in (HTML, REPORT_PAGE) for name in known if (root / name / file).is_file()
@@ -215,6 +210,27 @@ def write_reports(
         static.draw(chart, root)
     figure = "" if chart is None else chart.name
     files.write(root / index.FILE, index.index(list(evidences.values()), pages, figure))
+
+
+def answer_to(records: Sequence[Record], workspace: Workspace, name: str) -> list[str]:
+    """Return the answer of a data set's report, in sentences.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        All of a store's.
+    workspace : Workspace
+        Workspace of the data set.
+    name : str
+        Its name; it must have trials.
+    """
+    evidence = _gathered(records, workspace, name)
+    return answer.lines(evidence, answer.answer_of(evidence))
+
+
+def _gathered(records: Sequence[Record], workspace: Workspace, name: str, metric: Metric = ACCURACY) -> Evidence:
+    own = [record for record in records if record.condition.dataset == name]
+    return gather(name, own, partial(are_related, name, datasets=workspace.datasets), metric)
 
 
 def write_report(

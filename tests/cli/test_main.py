@@ -22,7 +22,7 @@ def invoke(*arguments):
     return CliRunner().invoke(main, arguments)
 
 
-COMMANDS = ["run", "report", "datasets", "models", "codecs", "prepare", "list", "compare", "nightly"]
+COMMANDS = ["run", "report", "datasets", "models", "codecs", "prepare", "list", "compare", "nightly", "ui"]
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
@@ -30,6 +30,14 @@ def test_help_is_there(command):
     done = invoke(*command, "--help")
     assert done.exit_code == 0
     assert "Usage:" in done.output
+
+
+def test_commands_stand_in_groups_with_summaries_that_fit():
+    shown = invoke("--help").output
+    places = [shown.index(f"{section}:") for section in ("Answer", "Benchmark", "Data", "Look up")]
+    assert places == sorted(places)
+    assert "..." not in shown.split("Answer:")[1]
+    assert "Budget of the models:" in invoke("run", "--help").output
 
 
 def test_help_imports_nothing_heavy():
