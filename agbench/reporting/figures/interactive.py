@@ -148,6 +148,8 @@ def _element(figure: Any, name: str) -> str:
         plot_bgcolor="rgba(0,0,0,0)",
         margin=margin,
         hovermode="closest",
+        autosize=True,
+        title={"x": 0, "xanchor": "left", "font": {"size": 15}},
     )
     # Nothing in it must end the script element.
     content = str(figure.to_json()).replace("<", "\\u003c")

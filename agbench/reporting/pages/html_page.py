@@ -19,7 +19,7 @@ from agbench.reporting.pages.markdown import anchor, parser
 from agbench.reporting.tables.table import escape_html, escape_latex
 from agbench.reporting.tables.tables import VERDICT_SYMBOLS
 
-NUMBERS = re.compile(r"[-+\d][-+\d.,%()/ ]*(to [-+\d.)]+|[kMGT]?B|\(original\))?")
+NUMBERS = re.compile(r"[-+\d][-+\d.,%()/ ]*(to [-+\d.)]+|[kMGT]?B|\(original\))?( ?points?)?")
 """The text of a cell that is not to be wrapped."""
 
 
