@@ -55,7 +55,8 @@ def nothing_compared(store):
 @pytest.mark.parametrize("kind", [one_model, many_models, failed_trials, two_codecs, nothing_compared])
 def test_the_answer_is_on_the_first_screen_and_nothing_is_wrong(kind, browser, tmp_path):
     workspace = Workspace(tmp_path)
-    made.fill(workspace.results, kind(made.fill(workspace.results, [])))
+    store = made.fill(workspace.results, [])
+    made.fill(workspace.results, kind(store))
     address = (report(workspace, "html") / "report.html").resolve().as_uri()
     for width, height in ((1280, 800), (390, 844)):
         page = browser.new_page(viewport={"width": width, "height": height})
