@@ -126,6 +126,8 @@ def _lines(evidence: Evidence, found: Answer | None) -> Iterator[str]:
         return
     yield _headline(found)
     yield _cost(found)
+    if found.saved <= 0:
+        return
     if found.margin is None or found.margin > MARGIN:
         yield _more(found)
     yield from _others(evidence, found)
