@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from hypothesis import settings
 from PIL import Image
 from xdist.scheduler import LoadScopeScheduling
 
@@ -20,6 +21,10 @@ from agbench.core.environment import available_cpus
 from agbench.core.workspace import Workspace
 from agbench.store.store import Store
 from tests import faulty
+
+# A slow machine is no fault.
+settings.register_profile("without a deadline", deadline=None)
+settings.load_profile("without a deadline")
 
 SWEEP = ["run", "--dataset", "digits", "--quick", "--epochs", "2", "--image-size", "32", "--learners", "XT"]
 SWEEP += ["--levels", "1.0,0.3", "--models", "automm:efficientnet_lite0,tabular:dct"]
