@@ -123,8 +123,10 @@ def test_a_study_is_one_entry(monkeypatch, tmp_path):
     for level in (0.3, 1.0, 0.5):
         made.fill(workspace.results, [made.condition("birds", "tabular:dct", level)])
         (report,) = write_reports(read_records(workspace.results), workspace, ["birds"], ("md",))
-        section = report.path.read_text().split("## A made-up question\n")[1].split("\n## ")[0]
-        assert ("--study made-up" in section) == (level == 0.3)
+        page = report.path.read_text()
+        assert ("--study made-up" in page) == (level == 0.3)
+        assert ("## A made-up question\n" in page) == (level != 0.3)
+    section = page.split("## A made-up question\n")[1].split("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| tabular:dct")]
     assert len(rows) == 2
     assert "jpeg 0.5" in "".join(rows)

@@ -105,8 +105,18 @@ class Cell:
     @cached_property
     def largest_class(self) -> float:
         """Share of the test images that are of the largest class: the accuracy of always predicting it."""
+        return float(max(self._class_sizes) / sum(self._class_sizes))
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that test images have."""
+        return len(self._class_sizes)
+
+    @cached_property
+    def _class_sizes(self) -> list[int]:
         _, labels, _ = self.records[0].outcomes()
-        return float(np.unique(labels.astype(str), return_counts=True)[1].max() / len(labels))
+        sizes: list[int] = np.unique(labels.astype(str), return_counts=True)[1].tolist()
+        return sizes
 
     @property
     def bytes(self) -> int:
@@ -202,6 +212,7 @@ def missing(
 ) -> tuple[int | None, int | None]:
     """Return about how much more evidence would exclude a loss of the margin: as of `intervals.missing`."""
     seeds = shared_seeds(ours, base)
+    one_sided /= max(ours.looks, base.looks)
     groups, spread, folds = ours.groups, _spread(ours, base), _folds(ours, base, seeds)
     if ours.metric is ACCURACY:
         return intervals.missing(ours.right(seeds), base.right(seeds), margin, one_sided, groups, spread, folds)

@@ -157,6 +157,8 @@ def _whole(record: Record, metric: Metric) -> Record:
     damage = record.damage() if record.is_finished else ""
     if record.is_finished and not damage and metric is not ACCURACY and metric.name not in record.scores:
         damage = f"it has not kept what {metric.label} needs: `agbench run --fresh` runs it again"
+        if record.probabilities is not None:
+            damage = f"{metric.label} says nothing of so few classes"
     return replace(record, status=Status.FAILED, reason=damage) if damage else record
 
 

@@ -148,7 +148,7 @@ class Look:
             return said
         if self.comparison.verdict is not Verdict.NOT_DECIDED:
             return f"{said}: another training would tell more"
-        more = missing(self.ours, self.base, self.comparison.margin, ONE_SIDED / MOST_LOOKS)
+        more = missing(self.ours, self.base, self.comparison.margin)
         excluded = in_points(self.comparison.excluded_loss, is_bound=True)
         return f"{said}{what_would_decide(self.comparison, *more)}; a margin of {excluded} is decided now"
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import takewhile
 
-from agbench.analysis.cell import Cell, missing
+from agbench.analysis.cell import Cell, missing, paired
 from agbench.analysis.corrected import judged_levels
 from agbench.analysis.evidence import Evidence, Series
-from agbench.analysis.intervals import MARGIN, MARGINS, Comparison, Interval, Verdict
-from agbench.analysis.tolerance import reached
+from agbench.analysis.intervals import MARGIN, MARGINS, ONE_SIDED, THIS_TRAINING, Comparison, Verdict
 from agbench.core.condition import ORIGINAL_LEVEL
-from agbench.core.metric import ACCURACY, Metric
+from agbench.core.metric import ACCURACY, METRICS, Metric
 from agbench.core.progress import duration
 from agbench.reporting.tables import table
 from agbench.reporting.tables.per_class import Payers, payers_of
 
 EXAMPLE = 10e12
 """Bytes of an archive of which a report says how much of it would be saved."""
+
+MOST_OTHERS = 3
+"""Other models of which is said what they exclude."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,22 @@ class Answer:
         The model, with the codec of the level.
     level : float
         The level with the fewest bytes among those at which the smallest of `MARGINS` is excluded that is excluded
-        at any; where none is, the highest level that was run.
+        at any; where none is, the highest level that saves bytes, or the highest one.
     margin : float, optional
         That margin; ``None`` where none is excluded.
+    comparison : Comparison
+        The level against the originals, its interval corrected for the number of codecs.
+    is_harmful : bool
+        Whether each level that saves bytes is shown to lose more than a point, or what a margin of 0.01 is.
     is_at_chance : bool
-        Whether the model is no better on originals than always predicting the largest class.
+        Whether the model is not shown to be better on originals than always predicting the largest class.
     """
 
     series: Series
     level: float
     margin: float | None
+    comparison: Comparison
+    is_harmful: bool
     is_at_chance: bool
 
     @property
@@ -58,20 +68,21 @@ class Answer:
         """Its cell of the level."""
         return self.series.cells[self.level]
 
-    @property
-    def comparison(self) -> Comparison:
-        """The level against the originals."""
-        return self.series.compared[self.level]
-
     @cached_property
     def payers(self) -> Payers:
         """Predictions at the level beside those on the originals."""
         return payers_of(self.series, self.level)
 
     @property
+    def is_shown(self) -> bool:
+        """Whether some margin is excluded at the level, and the model can show a loss."""
+        return self.margin is not None and not self.is_at_chance
+
+    @property
     def is_safe(self) -> bool:
-        """Whether a loss of the margin of verdicts is excluded, groups of the images being known."""
-        return self.margin == MARGIN and not self.comparison.is_withheld and not self.is_at_chance
+        """Whether the verdict on the level is that it is not inferior, for the model and not for one training."""
+        verdict = judged_levels(self.series)[self.level].verdict
+        return self.is_shown and verdict is Verdict.NOT_INFERIOR and not self.comparison.is_one_training
 
     @property
     def metric(self) -> Metric:
@@ -89,15 +100,46 @@ def answer_of(evidence: Evidence) -> Answer | None:
     compared = [series for series in evidence.series if series.original is not None and series.compared]
     if not compared:
         return None
-    label = max(compared, key=lambda one: (_value(one), len(one.compared))).label
+    # Of one model, the settings with most evidence: others are on fewer images, or of fewer trainings.
+    by_model = {one.model: one for one in sorted(compared, key=_amount_of_evidence)}
+    label = max(by_model.values(), key=lambda one: (_value(one), len(one.compared))).label
     own = [series for series in compared if series.label == label]
+    found = {id(series): _compared(series, ONE_SIDED / len(own)) for series in own}
+    is_at_chance = _is_at_chance(own[0].cells[ORIGINAL_LEVEL])
+    saving = [(series, level) for series in own for level in found[id(series)]]
+    is_harmful = bool(saving) and all(
+        judged_levels(series)[level].verdict is Verdict.INFERIOR for series, level in saving
+    )
     for margin in MARGINS:
-        found = [(series, level) for series in own for level in _excluding(series, margin)]
-        if found:
-            series, level = min(found, key=lambda one: one[0].cells[one[1]].bytes)
-            return Answer(series, level, margin, _is_at_chance(series))
-    series = own[0]
-    return Answer(series, max(series.compared), None, _is_at_chance(series))
+        passed = [(series, level) for series in own for level in _excluding(found[id(series)], margin)]
+        if passed:
+            series, level = min(passed, key=lambda one: one[0].cells[one[1]].bytes)
+            return Answer(series, level, margin, found[id(series)][level], is_harmful, is_at_chance)
+    if not saving:
+        series = own[0]
+        level = max(series.compared)
+        return Answer(series, level, None, series.compared[level], is_harmful, is_at_chance)
+    highest = [(series, max(found[id(series)])) for series in own if found[id(series)]]
+    series, level = min(highest, key=lambda one: found[id(one[0])][one[1]].excluded_loss)
+    return Answer(series, level, None, found[id(series)][level], is_harmful, is_at_chance)
+
+
+def _amount_of_evidence(series: Series) -> tuple[int, int]:
+    """Return how many trainings a model's comparisons rest on, and how many images."""
+    return max((one.seeds * one.folds, one.images) for one in series.compared.values())
+
+
+def _compared(series: Series, one_sided: float) -> dict[float, Comparison]:
+    """Return the comparisons of the levels that save bytes, from high to low, at a level of significance."""
+    base = series.cells[ORIGINAL_LEVEL]
+    saving = [level for level in series.compared if series.cells[level].byte_ratio < 1]
+    found = {level: paired(series.cells[level], base, one_sided=one_sided) for level in saving}
+    return {level: one for level, one in found.items() if one is not None}
+
+
+def _excluding(compared: dict[float, Comparison], margin: float) -> list[float]:
+    """Return the levels such that they and all higher ones with a result exclude a loss of the margin."""
+    return [*takewhile(lambda level: compared[level].excluded_loss < margin, compared)]
 
 
 def lines(evidence: Evidence, found: Answer | None) -> list[str]:
@@ -118,10 +160,10 @@ def _lines(evidence: Evidence, found: Answer | None) -> Iterator[str]:
         yield "No answer yet: no level is compared with the originals."
         return
     if found.is_at_chance:
-        accuracy = _accuracy(found.base).value
+        accuracy = replace(found.base, metric=ACCURACY).interval.value
         yield (
-            f"No answer: {found.series.label} has an accuracy of {accuracy:.3f} on originals, no better than "
-            "always predicting the largest class. A model at chance can't show a loss."
+            f"No answer: {found.series.label} has an accuracy of {accuracy:.3f} on originals, which is not shown "
+            "to be better than always predicting the largest class. A model at chance can't show a loss."
         )
         return
     yield _headline(found)
@@ -130,48 +172,59 @@ def _lines(evidence: Evidence, found: Answer | None) -> Iterator[str]:
         return
     if found.margin is None or found.margin > MARGIN:
         yield _more(found)
+    elif judged_levels(found.series)[found.level].verdict is Verdict.NOT_DECIDED:
+        yield "Levels were tested downwards; corrected for all of them at once, this one is not decided."
+    if lacking := [f"{level:g}" for level in sorted(found.series.below) if level not in found.series.compared]:
+        yield f"Without a result: level {', '.join(lacking)}."
     yield from _others(evidence, found)
     if evidence.is_withheld:
         yield (
-            "Images seem to belong together, and their groups are not named: the loss may be larger than what is "
-            "said to be excluded, and no level is called safe."
+            "Images seem to belong together, and their groups are not named: the loss may be larger, and no level "
+            "is called safe."
         )
     elif evidence.is_withheld is None:
         yield "Whether images belong together has not been looked for: if they do, the loss may be larger."
     if found.comparison.is_one_training:
         yield (
-            "The network was trained once for each level: another training may differ by a point or two; "
-            "--seeds 0,1,2 tells."
+            "The network was trained once for each level: another training may say otherwise; --seeds 0,1,2 or "
+            "--folds 5 tells."
         )
 
 
 def _headline(found: Answer) -> str:
     sizes = f"{table.size(found.base.bytes)} to {table.size(found.ours.bytes)}"
     if found.saved <= 0:
-        return f"Keep the originals: {found.place} takes more bytes than they do ({sizes})."
+        return f"Keep the originals: no level that was run takes fewer bytes ({found.place}: {sizes})."
+    if found.is_harmful:
+        lost = found.metric.amount(MARGIN)
+        return f"Keep the originals: each level that was run loses more than {lost}{_certainly(found.comparison)}."
     if found.margin is None:
-        if all(one.verdict is Verdict.INFERIOR for one in judged_levels(found.series).values()):
-            lost = found.metric.amount(MARGIN)
-            return f"Keep the originals: each level that was run loses more than {lost} for certain."
         largest = found.metric.amount(MARGINS[-1])
-        return (
-            f"No level is shown to lose less than {largest}. At {found.place}, the highest that was run, "
-            f"{_percent(found.saved)} of the bytes would be saved ({sizes})."
-        )
+        saved = f"{_percent(found.saved)} of the bytes would be saved ({sizes})"
+        return f"No level is shown to lose less than {largest}. At {found.place}, {saved}."
     return (
         f"At {found.place}: {_percent(found.saved)} of the bytes saved ({sizes}); "
         f"of {table.size(EXAMPLE)}, {table.size(EXAMPLE * found.saved)} less."
     )
 
 
+def _certainly(one: Comparison) -> str:
+    return f", in {THIS_TRAINING}" if one.is_one_training else " for certain"
+
+
 def _cost(found: Answer) -> str:
     one = found.comparison
     groups = f" in {one.groups:,} groups" if one.group_size > 1 else ""
     excluded = found.metric.amount(one.excluded_loss, is_bound=True)
-    said = "would be excluded if images were independent" if one.is_withheld else "is excluded"
     values = f"{table.capitalised(found.metric.label)} {_three(found.base)} to {_three(found.ours)}"
     rests = f"{found.series.label}, {one.trainings}, {one.images:,} images{groups}"
-    return f"{values} ({rests}); a loss of more than {excluded} {said}."
+    return f"{values} ({rests}); a loss of more than {excluded} {_excluded(one)}."
+
+
+def _excluded(one: Comparison) -> str:
+    """Return how a loss is excluded, with the reservations."""
+    said = "would be excluded if images were independent" if one.is_withheld else "is excluded"
+    return f"{said} for {THIS_TRAINING}" if one.is_one_training else said
 
 
 def _more(found: Answer) -> str:
@@ -179,7 +232,8 @@ def _more(found: Answer) -> str:
     images, more = missing(found.ours, found.base)
     ways = []
     if images:
-        ways.append(f"about {_rounded(images):,} more test images")
+        tested = "images" if found.comparison.folds > 1 else "test images"
+        ways.append(f"about {_rounded(images):,} more {tested}")
     if more:
         seconds = [cell.measured("seconds_total") for cell in (found.base, found.ours)]
         taken = more * sum(filter(None, seconds))
@@ -188,40 +242,44 @@ def _more(found: Answer) -> str:
     if not ways and found.comparison.gain <= -MARGIN:
         return f"More evidence would hardly exclude {margin}: the best estimate is a larger loss."
     if not ways:
-        return f"To exclude {margin} takes many more seeds: these differ too much."
+        return f"To exclude {margin} takes both more images and more trainings."
     return f"To exclude {margin}: {', or '.join(ways)}, if the difference stays as it is."
 
 
 def _others(evidence: Evidence, found: Answer) -> Iterator[str]:
     """Yield what the other models say of the level, where there are some."""
-    compared = {
-        series.label: series
+    judged = {
+        series.label: judged_levels(series)[found.level]
         for series in evidence.written_by(found.series.codec).series
         if series.label != found.series.label and found.level in series.compared
     }
-    lost = [name for name, one in compared.items() if judged_levels(one)[found.level].verdict is Verdict.INFERIOR]
-    excluded = [
-        f"{found.metric.amount(one.compared[found.level].excluded_loss, is_bound=True)} ({name})"
-        for name, one in compared.items()
-        if name not in lost
-    ]
+    lost = [name for name, one in judged.items() if one.verdict is Verdict.INFERIOR]
     if lost:
-        more = "s" if len(lost) == 1 else ""
-        yield f"{', '.join(lost)} lose{more} more than {found.metric.amount(MARGIN)} at {found.place} for certain."
-    if excluded:
-        yield f"Other models at {found.place} exclude a loss of more than {', '.join(excluded)}."
+        some = f"{len(lost)} other models lose" if len(lost) > MOST_OTHERS else _listed(lost)
+        certainly = _certainly(judged[lost[0]].comparison)
+        yield f"{some} more than {found.metric.amount(MARGIN)} at {found.place}{certainly}."
+    others = {name: one.comparison for name, one in judged.items() if name not in lost}
+    worst = sorted(others, key=lambda name: -others[name].excluded_loss)
+    if worst:
+        amounts = [found.metric.amount(others[name].excluded_loss, is_bound=True) for name in worst]
+        said = [f"{amount} ({name})" for amount, name in zip(amounts[:MOST_OTHERS], worst, strict=False)]
+        rest = f", and {len(worst) - MOST_OTHERS} others less" if len(worst) > MOST_OTHERS else ""
+        unless = ", if images were independent" if found.comparison.is_withheld else ""
+        yield f"Other models at {found.place} exclude a loss of more than {', '.join(said)}{rest}{unless}."
 
 
-def _excluding(series: Series, margin: float) -> list[float]:
-    """Return the levels that save bytes, such that they and all higher ones exclude a loss of the margin."""
-    shown = {level for level, one in series.compared.items() if one.excluded_loss < margin}
-    lowest = reached(series.below, shown)
-    return [level for level in series.compared if level >= lowest and series.cells[level].byte_ratio < 1]
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} lose{'s' if len(names) == 1 else ''}"
 
 
-def _is_at_chance(series: Series) -> bool:
-    cell = series.cells[ORIGINAL_LEVEL]
-    return _accuracy(cell).low <= cell.largest_class
+def _is_at_chance(cell: Cell) -> bool:
+    """Return whether a model is not shown to be better than always predicting the largest class."""
+    if replace(cell, metric=ACCURACY).interval.low > cell.largest_class:
+        return False
+    # Where classes are unbalanced, accuracy tells little: then it has to be better for each class on average.
+    balanced = METRICS["balanced_accuracy"]
+    has_score = all(balanced.name in record.scores for record in cell.records)
+    return not has_score or replace(cell, metric=balanced).interval.low <= 1 / cell.classes
 
 
 def _value(series: Series) -> float:
@@ -230,16 +288,13 @@ def _value(series: Series) -> float:
     return cell.metric.gain(cell.interval.value)
 
 
-def _accuracy(cell: Cell) -> Interval:
-    return replace(cell, metric=ACCURACY).interval
-
-
 def _three(cell: Cell) -> str:
     return f"{cell.interval.value:.3f}"
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+    """Return a share that is saved, rounded down: not all bytes are."""
+    return f"{math.floor(1000 * share + 1e-9) / 10:.1f}".removesuffix(".0") + " %"
 
 
 def _rounded(count: int) -> int:

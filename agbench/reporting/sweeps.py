@@ -60,11 +60,13 @@ def _of(records: list[Record], dataset: str) -> list[Record]:
 
 
 def _saving(found: Answer | None) -> str:
-    return "-" if found is None else f"{found.saved:.1%} at {found.place}"
+    return f"{found.saved:.1%} at {found.place}" if found is not None and found.is_shown else "-"
 
 
 def _accuracies(found: Answer | None) -> str:
-    return "-" if found is None else f"{found.base.interval.value:.3f} to {found.ours.interval.value:.3f}"
+    if found is None or not found.is_shown:
+        return "-"
+    return f"{found.base.interval.value:.3f} to {found.ours.interval.value:.3f}"
 
 
 def _versions(records: list[Record]) -> list[str]:

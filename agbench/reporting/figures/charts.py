@@ -247,7 +247,7 @@ def _panel(series: Series) -> Panel:
         low=tuple(one.low for one in gains),
         high=tuple(one.high for one in gains),
         verdicts=tuple(one.verdict for one in judged.values()),
-        notes=tuple(f"level {level:g}, {_sized(series, level)}: {one}" for level, one in judged.items()),
+        notes=tuple(_note(series, level) for level in judged),
     )
 
 

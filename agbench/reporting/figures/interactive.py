@@ -114,10 +114,7 @@ def differences(chart: Differences) -> str:
                     },
                     mode="markers",
                     marker={"color": colours[one], "symbol": symbols[one], "size": 9, "line": {"width": 2}},
-                    hovertemplate=(
-                        f"{_broken(panel.notes[one])}<br>{value:+.2f} "
-                        f"({panel.low[one]:+.2f} to {panel.high[one]:+.2f}) points<extra></extra>"
-                    ),
+                    hovertemplate=f"{_broken(panel.notes[one])}<extra></extra>",
                     showlegend=False,
                 ),
                 **place,

@@ -100,7 +100,7 @@ def in_html(
         title=title,
         body=body,
         library=interactive.library(),
-        saved=0.0 if answer is None else answer.saved,
+        saved=answer.saved if answer is not None and answer.is_shown else 0.0,
         safe=answer is not None and answer.is_safe,
         claims=anchor(CLAIMS_HEADING),
     )

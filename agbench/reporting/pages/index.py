@@ -8,7 +8,7 @@ from typing import Any
 
 from agbench.analysis.cell import paired
 from agbench.analysis.evidence import Evidence
-from agbench.analysis.intervals import Verdict, in_points
+from agbench.analysis.intervals import THIS_TRAINING, Verdict, in_points
 from agbench.core.condition import PAPER_LEVEL
 from agbench.reporting.answer import answer_of
 from agbench.reporting.figures.charts import Chart, Line
@@ -54,12 +54,17 @@ def answers_table(evidences: Sequence[Evidence]) -> Table:
     rows: list[tuple[Any, ...]] = []
     for evidence in evidences:
         found = answer_of(evidence)
-        if found is None:
-            rows.append((evidence.dataset, *[None] * 6))
+        if found is None or not found.is_shown:
+            why = "no level is compared" if found is None else "none is shown to be harmless"
+            if found is not None and found.is_at_chance:
+                why = "the model is at chance"
+            rows.append((evidence.dataset, why, *[""] * 5))
             continue
-        excluded = str(Verdict.WITHHELD) if found.comparison.is_withheld else found.comparison.excluded_loss
+        one, name = found.comparison, found.series.label
+        excluded = str(Verdict.WITHHELD) if one.is_withheld else one.excluded_loss
         accuracies = (found.base.interval.value, found.ours.interval.value)
-        rows.append((evidence.dataset, found.place, found.saved, found.series.label, *accuracies, excluded))
+        model = f"{name}, {THIS_TRAINING}" if one.is_one_training else name
+        rows.append((evidence.dataset, found.place, found.saved, model, *accuracies, excluded))
     columns = (
         Column("data set"),
         Column("level"),
@@ -77,7 +82,7 @@ def differences_chart(evidences: Sequence[Evidence]) -> Chart | None:
     lines = []
     for evidence in evidences:
         found = answer_of(evidence)
-        if found is not None:
+        if found is not None and not found.is_at_chance:
             compared = found.series.compared
             differences = [one.difference for one in compared.values()]
             lines.append(

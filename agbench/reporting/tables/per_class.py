@@ -13,7 +13,7 @@ import numpy.typing as npt
 from agbench.analysis import intervals
 from agbench.analysis.cell import Cell, shared_seeds
 from agbench.analysis.evidence import Series
-from agbench.analysis.intervals import ONE_SIDED, Comparison
+from agbench.analysis.intervals import ONE_SIDED, THIS_TRAINING, Comparison, Verdict
 from agbench.core.condition import ORIGINAL_LEVEL
 from agbench.reporting.tables import table
 from agbench.reporting.tables.table import Column, Table
@@ -110,11 +110,11 @@ def classes_table(found: Payers | None) -> Table:
     )
     if found is None:
         return Table("classes", columns, ())
-    rows = []
+    rows, level = [], found.series.compared[found.level]
     for label, one in sorted(_by_class(found), key=_order):
         here = found.labels == label
         base, ours = (float(share[here].mean()) for share in found.shares)
-        rows.append((label, one.images, one.groups, base, ours, one.difference, _sign(one)))
+        rows.append((label, one.images, one.groups, base, ours, one.difference, _sign(one, level)))
     return Table("classes", columns, tuple(rows))
 
 
@@ -143,10 +143,14 @@ def _by_class(found: Payers) -> Iterator[tuple[str, Comparison]]:
         )
 
 
-def _sign(one: Comparison) -> str:
-    if one.difference.high < 0:
-        return "loses"
-    return "gains" if one.difference.low > 0 else "not decided"
+def _sign(one: Comparison, level: Comparison) -> str:
+    """Return what is certain of a class, with the reservations of the level's own comparison."""
+    if one.difference.low <= 0 <= one.difference.high:
+        return str(Verdict.NOT_DECIDED)
+    if level.is_withheld:
+        return str(Verdict.WITHHELD)
+    sign = "loses" if one.difference.high < 0 else "gains"
+    return f"{sign} ({THIS_TRAINING})" if level.is_one_training else sign
 
 
 def confusions_table(found: Payers | None) -> Table:

@@ -84,7 +84,7 @@ def test_one_training_serves_all_of_its_tests(studied):
 
 def test_the_accuracy_over_level_has_neither(studied):
     page, records = studied
-    found = rows(page, "## Accuracy over level (figure 2)")
+    found = rows(page, "## All numbers")
     assert [row["level"] for row in found] == ["1.0 (original)", "0.3"]
     assert numbers(found[0]["tabular:dct"])[0] == pytest.approx(
         share(records["digits, original, tabular:dct, seed 0"]), abs=5e-5
