@@ -644,7 +644,7 @@ class RunRequest:
 
     def conditions(self, studies: Sequence[study.Study], dataset: str, fingerprint: str) -> list[Condition]:
         """Return the conditions of studies on a data set; each wrong name or value is a `UserError`."""
-        return make_conditions(
+        made = make_conditions(
             studies,
             dataset=dataset,
             fingerprint=fingerprint,
@@ -655,6 +655,14 @@ class RunRequest:
             noise=study.PAPER_NOISE if self.noise else None,
             codecs=self.codecs,
         )
+        if self.until_decided is not None:
+            from agbench.recommendation.looks import can_be_decided
+
+            if not any(map(can_be_decided, made)):
+                raise UserError(
+                    "there is nothing to decide: name levels below 1.0, or a study that has such without noise"
+                )
+        return made
 
 
 @dataclass(frozen=True)

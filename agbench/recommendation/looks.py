@@ -217,6 +217,17 @@ class Standing:
         return found
 
 
+def can_be_decided(condition: Condition) -> bool:
+    """Return whether a condition is of a level without noise, tested as it was trained.
+
+    Examples
+    --------
+    >>> can_be_decided(Condition("dtd", "f", Preprocessing.at(0.3), "tabular:dct", Budget()))
+    True
+    """
+    return condition.test is None and condition.train.noise is None and condition.train.codec is not None
+
+
 def follow(conditions: Iterable[Condition], folds: int) -> list[Followed]:
     """Return the models and levels of conditions that can be decided: those without noise, tested as trained.
 
@@ -229,7 +240,7 @@ def follow(conditions: Iterable[Condition], folds: int) -> list[Followed]:
     """
     found: dict[tuple[Condition, str], dict[Preprocessing, list[int]]] = {}
     for one in conditions:
-        if one.test is None and one.train.noise is None and one.train.codec is not None:
+        if can_be_decided(one):
             key = replace(one, train=Preprocessing(), seed=0), one.train.codec
             found.setdefault(key, {}).setdefault(one.train, []).append(one.seed)
     followed = []

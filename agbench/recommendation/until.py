@@ -14,7 +14,6 @@ from agbench.analysis.clusters import Clusters
 from agbench.analysis.intervals import ONE_SIDED
 from agbench.analysis.outlook import out_of_reach, outlook
 from agbench.core.condition import Condition
-from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
 from agbench.data.dataset import Dataset
 from agbench.data.splits import TEST
@@ -42,11 +41,14 @@ class Decisions:
         Whether the budget of time ended before the looks did.
     groups : str
         What is known of groups of the images, in a line; empty where there is nothing to say.
+    failures : int
+        Number of trials that failed.
     """
 
     standings: tuple[Standing, ...]
     is_out_of_time: bool
     groups: str = ""
+    failures: int = 0
 
     def conditions(self) -> list[Condition]:
         """Return the conditions of all looks that were made, and of the next ones."""
@@ -61,6 +63,8 @@ class Decisions:
             why = "nothing is left to decide"
         elif self.is_out_of_time:
             why = "the budget of time holds no more: the same command goes on"
+        elif self.failures:
+            why = f"{self.failures} of the trials failed"
         else:
             why = "more trainings would probably not decide the others"
         lines.append(
@@ -113,13 +117,9 @@ def run_until_decided(
     Raises
     ------
     UserError
-        If no condition has a level to decide, or a model can't work on this machine.
+        If a model can't work on this machine.
     """
     models = follow(conditions, most_folds(dataset))
-    if not models:
-        raise UserError(
-            "there is nothing to decide: name levels below 1.0, or a study that has such without noise"
-        )
     possible = [*conditions, *(one for model in models for one in model.all_conditions())]
     known: dict[str, Record] = {}
     failed: set[str] = set()
@@ -142,7 +142,7 @@ def run_until_decided(
             standings = [
                 look(model, known, failed, margin, len(dataset.index), dataset.is_withheld) for model in models
             ]
-            decisions = Decisions(tuple(standings), False, dataset.groups_text())
+            decisions = Decisions(tuple(standings), False, dataset.groups_text(), len(failed))
             followed = {known[one.id].run_id for one in decisions.conditions() if one.id in known}
             store.plan_looks(followed - noted, MOST_LOOKS)
             for name, started in (names or {}).items():

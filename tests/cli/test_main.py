@@ -65,6 +65,8 @@ def test_reporting_needs_neither_torch_nor_autogluon():
         (["run", "--dataset", "digits", "--models", "automn"], "did you mean 'automm'?"),
         (["run", "--dataset", "dtd", "--codec", "jpeg,wepb"], "no codec called 'wepb': did you mean 'webp'?"),
         (["run", "--dataset", "digits", "--levels", "30"], "30 is not a level"),
+        (["run", "--dataset", "digits", "--until-decided", "1%", "--levels", "1.0"], "there is nothing to decide"),
+        (["run", "--dataset", "digits", "--until-decided", "1%", "--noise"], "there is nothing to decide"),
         (["run", "--dataset", "digits", "--levels", "x"], "'x' is not a comma-separated list of levels"),
         (["run", "--dataset", "digits", "--seeds", ","], "',' is not a comma-separated list of seeds"),
         (["run", "--dataset", "digits", "--epochs", "0"], "0 is not in the range x>=1"),

@@ -125,7 +125,7 @@ def test_the_rest_goes_on_where_a_model_fails_or_takes_too_long(decide, tmp_path
     done = decide(MadeUp(tmp_path, fails=(TABLE,)), NETWORK, TABLE)
     assert done.text().splitlines()[1:] == [
         f"{TABLE} jpeg 0.5: no result",
-        f"1 of 2 {DECIDED}; more trainings would probably not decide the others",
+        f"1 of 2 {DECIDED}; 2 of the trials failed",
     ]
     made = MadeUp(tmp_path, refused=(NETWORK,))
     done = decide(made, NETWORK, TABLE)
