@@ -241,7 +241,7 @@ def follow(conditions: Iterable[Condition], folds: int) -> list[Followed]:
     found: dict[tuple[Condition, str], dict[Preprocessing, list[int]]] = {}
     for one in conditions:
         if can_be_decided(one):
-            key = replace(one, train=Preprocessing(), seed=0), one.train.codec
+            key = replace(one, train=Preprocessing(), seed=0), str(one.train.codec)
             found.setdefault(key, {}).setdefault(one.train, []).append(one.seed)
     followed = []
     for (original, _), by_images in found.items():
