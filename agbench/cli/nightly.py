@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 import click
@@ -68,9 +70,12 @@ def _parse_run(ctx: click.Context, options: tuple[str, ...]) -> click.Context:
 
 
 def _run(ctx: click.Context) -> None:
-    """Run a sweep; failed trials are complained of later, and any other exit ends the nightly too."""
+    """Run a sweep; failed trials are complained of later, and any other exit ends the nightly too.
+
+    Its answer goes to standard error: the nightly prints the path of its summary alone.
+    """
     try:
-        with ctx:
+        with ctx, redirect_stdout(sys.stderr):
             ctx.command.invoke(ctx)
     except SystemExit as ended:
         if ended.code != Exit.FAILED_TRIALS:

@@ -839,6 +839,20 @@ def test_the_verdicts_beside_the_levels_are_those_of_the_tests(reported):
             assert row["verdict"] == tested[row["model"], row["level"]]
 
 
+def test_the_page_shows_the_levels_of_each_model(reported):
+    folder, _ = reported
+    page = (folder / "report.md").read_text()
+    rows = table_of(folder, "levels")
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    for row in rows:
+        own = page.split(f"### {row['model']}\n")[1].split("\n###")[0] if len(models) > 1 else page
+        if row["difference"]:
+            names = ("difference", "difference, low", "difference, high")
+            value, low, high = (100 * float(row[name]) for name in names)
+            assert f" {value:+.2f} ({low:+.2f} to {high:+.2f}) points " in own
+            assert f" {float(row['saved']):.2%} " in own
+
+
 def table_of(folder, name):
     with (folder / "tables" / f"{name}.csv").open(newline="") as file:
         return list(csv.DictReader(file))
@@ -848,7 +862,16 @@ def test_the_page_shows_what_the_files_hold(reported):
     folder, _ = reported
     page = (folder / "report.md").read_text()
     for path in (folder / "tables").glob("*.csv"):
-        if path.stem in {"claims", "tolerance", "settings", "quarantined", "failures", "trials", "published"}:
+        if path.stem in {
+            "claims",
+            "tolerance",
+            "settings",
+            "quarantined",
+            "failures",
+            "trials",
+            "published",
+            "levels",
+        }:
             continue
         with path.open(newline="") as file:
             header, *rows = csv.reader(file)
