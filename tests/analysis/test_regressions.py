@@ -67,7 +67,7 @@ def test_the_same_is_the_same(store):
     assert done.exit_code == 0
     assert "Nothing: versions, hardware and commit are the same." in done.stdout
     assert "**Nothing got worse** in 3 conditions" in done.stdout
-    assert "+0.0000 (" in done.stdout
+    assert "3 of them have the same predictions and bytes" in done.stdout
     assert "x 1.00" in done.stdout
 
 
