@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from agbench.core.condition import Condition, Preprocessing
+from agbench.core.errors import NotStoredError
 from agbench.data.dataset import Dataset
 from agbench.preprocess import variant
 from agbench.preprocess.variant import Variant
@@ -27,7 +29,8 @@ def keep_flips(conditions: Sequence[Condition], dataset: Dataset, store: Store) 
     """Keep, with each finished trial at a level, images that it and the original's trial predict differently.
 
     Trials that have theirs are left as they are; so are those without a trial on the original of the same model,
-    budget and seed, and those whose images are no longer there.
+    budget and seed, those whose files are damaged or whose images are no longer there, and what the store refuses:
+    a report then shows no such images.
 
     Parameters
     ----------
@@ -37,22 +40,20 @@ def keep_flips(conditions: Sequence[Condition], dataset: Dataset, store: Store) 
         Their data set.
     store : Store
         Where the trials are.
-
-    Raises
-    ------
-    NotStoredError
-        If the store can't be written.
     """
     records = latest(store.records(dataset.name))
     for condition in conditions:
         ours = records.get(condition.id)
         base = records.get(replace(condition, train=Preprocessing()).id)
         is_level = condition.test is None and condition.train.noise is None and not condition.train.is_original
-        if is_level and ours is not None and base is not None and not (ours.folder / FLIPS).exists():
+        if not is_level or ours is None or base is None or (ours.folder / FLIPS).exists():
+            continue
+        if not ours.damage() and not base.damage():
             variants = [_find(dataset, one.condition) for one in (base, ours)]
             if None not in variants:
                 table = _flips(base, ours, [one for one in variants if one is not None])
-                store.keep_flips(ours.run_id, table)
+                with suppress(NotStoredError):
+                    store.keep_flips(ours.run_id, table)
 
 
 def _find(dataset: Dataset, condition: Condition) -> Variant | None:
