@@ -1003,7 +1003,8 @@ def answer(workspace: Workspace, dataset: str) -> list[str]:
     """
     from agbench.reporting import build
 
-    return build.answer_to(read_records(workspace.results), workspace, dataset)
+    records = [record for record in read_records(workspace.results) if record.condition.dataset == dataset]
+    return build.answer_to(records, workspace, dataset) if records else []
 
 
 def write_reports(

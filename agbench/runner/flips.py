@@ -51,8 +51,8 @@ def keep_flips(conditions: Sequence[Condition], dataset: Dataset, store: Store) 
         if not ours.damage() and not base.damage():
             variants = [_find(dataset, one.condition) for one in (base, ours)]
             if None not in variants:
-                table = _flips(base, ours, [one for one in variants if one is not None])
-                with suppress(NotStoredError):
+                with suppress(NotStoredError, OSError):
+                    table = _flips(base, ours, [one for one in variants if one is not None])
                     store.keep_flips(ours.run_id, table)
 
 
