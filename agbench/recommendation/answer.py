@@ -348,7 +348,7 @@ def what_would_decide(comparison: Comparison, more_images: int | None, more_seed
     """
     ways = []
     if more_images:
-        ways.append(f"about {_rounded(more_images):,} more images")
+        ways.append(f"about {table.estimated(more_images)} more images")
     if more_seeds:
         ways.append(f"{more_seeds} more seed{'s' if more_seeds > 1 else ''}")
     if not ways and comparison.gain > -comparison.margin:
@@ -357,12 +357,6 @@ def what_would_decide(comparison: Comparison, more_images: int | None, more_seed
         return "; the best estimate is a loss of the margin or more, so more images would hardly help"
     said = " (or ".join(ways) + (")" if len(ways) > 1 else "")
     return f": {said} would, if the difference stays as it is"
-
-
-def _rounded(count: int) -> int:
-    """Return an estimate rounded up to two leading digits."""
-    step = int(10 ** max(len(str(count)) - 2, 0))
-    return -(-count // step) * step
 
 
 def _percent(share: float) -> str:

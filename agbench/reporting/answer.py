@@ -104,24 +104,23 @@ def answer_of(evidence: Evidence) -> Answer | None:
     by_model = {one.model: one for one in sorted(compared, key=_amount_of_evidence)}
     label = max(by_model.values(), key=lambda one: (_value(one), len(one.compared))).label
     own = [series for series in compared if series.label == label]
-    found = {id(series): _compared(series, ONE_SIDED / len(own)) for series in own}
+    tested = [(series, _compared(series, ONE_SIDED / len(own))) for series in own]
     is_at_chance = _is_at_chance(own[0].cells[ORIGINAL_LEVEL])
-    saving = [(series, level) for series in own for level in found[id(series)]]
-    is_harmful = bool(saving) and all(
-        judged_levels(series)[level].verdict is Verdict.INFERIOR for series, level in saving
-    )
+    verdicts = [judged_levels(series)[level].verdict for series, levels in tested for level in levels]
+    is_harmful = bool(verdicts) and all(verdict is Verdict.INFERIOR for verdict in verdicts)
     for margin in MARGINS:
-        passed = [(series, level) for series in own for level in _excluding(found[id(series)], margin)]
+        passed = [
+            (series, level, levels[level]) for series, levels in tested for level in _excluding(levels, margin)
+        ]
         if passed:
-            series, level = min(passed, key=lambda one: one[0].cells[one[1]].bytes)
-            return Answer(series, level, margin, found[id(series)][level], is_harmful, is_at_chance)
-    if not saving:
-        series = own[0]
-        level = max(series.compared)
-        return Answer(series, level, None, series.compared[level], is_harmful, is_at_chance)
-    highest = [(series, max(found[id(series)])) for series in own if found[id(series)]]
-    series, level = min(highest, key=lambda one: found[id(one[0])][one[1]].excluded_loss)
-    return Answer(series, level, None, found[id(series)][level], is_harmful, is_at_chance)
+            series, level, one = min(passed, key=lambda found: found[0].cells[found[1]].bytes)
+            return Answer(series, level, margin, one, is_harmful, is_at_chance)
+    highest = [(series, max(levels), levels[max(levels)]) for series, levels in tested if levels]
+    if not highest:  # none saves bytes
+        level = max(own[0].compared)
+        highest = [(own[0], level, own[0].compared[level])]
+    series, level, one = min(highest, key=lambda found: found[2].excluded_loss)
+    return Answer(series, level, None, one, is_harmful, is_at_chance)
 
 
 def _amount_of_evidence(series: Series) -> tuple[int, int]:
@@ -233,7 +232,7 @@ def _more(found: Answer) -> str:
     ways = []
     if images:
         tested = "images" if found.comparison.folds > 1 else "test images"
-        ways.append(f"about {_rounded(images):,} more {tested}")
+        ways.append(f"about {table.estimated(images)} more {tested}")
     if more:
         seconds = [cell.measured("seconds_total") for cell in (found.base, found.ours)]
         taken = more * sum(filter(None, seconds))
@@ -295,9 +294,3 @@ def _three(cell: Cell) -> str:
 def _percent(share: float) -> str:
     """Return a share that is saved, rounded down: not all bytes are."""
     return f"{math.floor(1000 * share + 1e-9) / 10:.1f}".removesuffix(".0") + " %"
-
-
-def _rounded(count: int) -> int:
-    """Return an estimate rounded up to two leading digits."""
-    step = int(10 ** max(len(str(count)) - 2, 0))
-    return -(-count // step) * step

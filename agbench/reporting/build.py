@@ -203,13 +203,14 @@ def write_reports(
     pages = {
         name: f"{name}/{file}" for file in (HTML, REPORT_PAGE) for name in known if (root / name / file).is_file()
     }
-    chart = index.differences_chart(list(evidences.values())) if {"md", "html"} & set(formats) else None
+    answers = {name: answer.answer_of(evidence) for name, evidence in evidences.items()}
+    chart = index.differences_chart(answers) if {"md", "html"} & set(formats) else None
     if chart is not None:
         from agbench.reporting.figures import static
 
         static.draw(chart, root)
     figure = "" if chart is None else chart.name
-    files.write(root / index.FILE, index.index(list(evidences.values()), pages, figure))
+    files.write(root / index.FILE, index.index(list(evidences.values()), answers, pages, figure))
 
 
 def answer_to(records: Sequence[Record], workspace: Workspace, name: str) -> list[str]:
@@ -276,6 +277,7 @@ def write_report(
     folder = _root(workspace, sweep) / evidence.dataset
     facts = evidence.facts or _card(evidence, workspace)
     found = answer.answer_of(decisive)
+    said = answer.lines(decisive, found)
     made = _tables(evidence, decisive, facts, None if found is None else found.payers)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{evidence.dataset}.lock"):  # one report after the other, each whole
@@ -287,7 +289,7 @@ def write_report(
                     (half_made / f"{table.name}.csv").write_text(table.csv(), encoding="utf-8")
             if "latex" in wanted:
                 _write_latex(evidence, made, half_made)
-        text = _page(evidence, decisive, facts, made, found, figures, sweep)
+        text = _page(evidence, decisive, facts, made, found, said, figures, sweep)
         if "html" in wanted:
             title = f"{evidence.dataset}: agbench"
             page = html_page.in_html(text, figures.charts, figures.differences, folder / FIGURES, title, found)
@@ -299,7 +301,7 @@ def write_report(
         else:
             (folder / REPORT_PAGE).unlink(missing_ok=True)
     written = folder / REPORT_PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
-    return Report(written, made[decisive.metric.name].markdown(), tuple(answer.lines(decisive, found)), made)
+    return Report(written, made[decisive.metric.name].markdown(), tuple(said), made)
 
 
 def _root(workspace: Workspace, sweep: str | None) -> Path:
@@ -394,6 +396,7 @@ def _page(
     facts: dict[str, Any],
     made: dict[str, Table],
     found: Answer | None,
+    said: list[str],
     figures: _Figures,
     sweep: str | None,
 ) -> str:
@@ -406,7 +409,7 @@ def _page(
         "metric": decisive.metric,
         "by_accuracy": decisive.metric is ACCURACY,
         "without_probabilities": per_metric.without_probabilities(evidence),
-        "answer": answer.lines(decisive, found),
+        "answer": said,
         "sections": SECTIONS,
         "sweep": sweep,
         "tables": {name: table.markdown() for name, table in made.items() if table.rows},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def keep_flips(conditions: Sequence[Condition], dataset: Dataset, store: Store) 
         Where the trials are.
     """
     records = latest(store.records(dataset.name))
+    find = cache(partial(_find, dataset))  # the original's is that of all its levels
     for condition in conditions:
         ours = records.get(condition.id)
         base = records.get(replace(condition, train=Preprocessing()).id)
@@ -49,15 +51,14 @@ def keep_flips(conditions: Sequence[Condition], dataset: Dataset, store: Store) 
         if not is_level or ours is None or base is None or (ours.folder / FLIPS).exists():
             continue
         if not ours.damage() and not base.damage():
-            variants = [_find(dataset, one.condition) for one in (base, ours)]
+            variants = [find(VariantRecipe.of(one.train, one.seed)) for one in (base.condition, condition)]
             if None not in variants:
                 with suppress(NotStoredError, OSError):
                     table = _flips(base, ours, [one for one in variants if one is not None])
                     store.keep_flips(ours.run_id, table)
 
 
-def _find(dataset: Dataset, condition: Condition) -> Variant | None:
-    recipe = VariantRecipe.of(condition.train, condition.seed)
+def _find(dataset: Dataset, recipe: VariantRecipe) -> Variant | None:
     return variant.find(dataset.index, dataset.fingerprint, recipe, staging.variants_of(dataset))
 
 

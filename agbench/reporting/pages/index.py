@@ -10,7 +10,7 @@ from agbench.analysis.cell import paired
 from agbench.analysis.evidence import Evidence
 from agbench.analysis.intervals import THIS_TRAINING, Verdict, in_points
 from agbench.core.condition import PAPER_LEVEL
-from agbench.reporting.answer import answer_of
+from agbench.reporting.answer import Answer
 from agbench.reporting.figures.charts import Chart, Line
 from agbench.reporting.pages import html_page
 from agbench.reporting.tables import table
@@ -20,13 +20,17 @@ from agbench.reporting.tables.table import Column, Table
 FILE, FIGURE = "README.md", "differences"
 
 
-def index(evidences: Sequence[Evidence], pages: Mapping[str, str], figure: str) -> str:
+def index(
+    evidences: Sequence[Evidence], answers: Mapping[str, Answer | None], pages: Mapping[str, str], figure: str
+) -> str:
     """Return the index in Markdown.
 
     Parameters
     ----------
     evidences : sequence of Evidence
         Evidence of each data set that has results.
+    answers : mapping of str to Answer
+        The answer of each data set's report, as far as there is one.
     pages : mapping of str to str
         The address of each data set's report, as far as there is one.
     figure : str
@@ -41,7 +45,7 @@ def index(evidences: Sequence[Evidence], pages: Mapping[str, str], figure: str) 
         .get_template("index.md.j2")
         .render(
             datasets=[(table.escape_markdown(one.dataset), pages.get(one.dataset)) for one in evidences],
-            answers=answers_table(evidences).markdown(),
+            answers=answers_table(answers).markdown(),
             figure=figure,
             overview=overview_table(evidences).markdown(),
             verdicts=verdicts_table(evidences).markdown(),
@@ -49,22 +53,21 @@ def index(evidences: Sequence[Evidence], pages: Mapping[str, str], figure: str) 
     )
 
 
-def answers_table(evidences: Sequence[Evidence]) -> Table:
+def answers_table(answers: Mapping[str, Answer | None]) -> Table:
     """Return the answer to each data set: level, saving, accuracies and the excluded loss."""
     rows: list[tuple[Any, ...]] = []
-    for evidence in evidences:
-        found = answer_of(evidence)
+    for dataset, found in answers.items():
         if found is None or not found.is_shown:
             why = "no level is compared" if found is None else "none is shown to be harmless"
             if found is not None and found.is_at_chance:
                 why = "the model is at chance"
-            rows.append((evidence.dataset, why, *[""] * 5))
+            rows.append((dataset, why, *[""] * 5))
             continue
         one, name = found.comparison, found.series.label
         excluded = str(Verdict.WITHHELD) if one.is_withheld else one.excluded_loss
         accuracies = (found.base.interval.value, found.ours.interval.value)
         model = f"{name}, {THIS_TRAINING}" if one.is_one_training else name
-        rows.append((evidence.dataset, found.place, found.saved, model, *accuracies, excluded))
+        rows.append((dataset, found.place, found.saved, model, *accuracies, excluded))
     columns = (
         Column("data set"),
         Column("level"),
@@ -77,17 +80,16 @@ def answers_table(evidences: Sequence[Evidence]) -> Table:
     return Table("answers", columns, tuple(rows))
 
 
-def differences_chart(evidences: Sequence[Evidence]) -> Chart | None:
+def differences_chart(answers: Mapping[str, Answer | None]) -> Chart | None:
     """Return the difference to the original over the level, a line a data set; ``None`` where none is compared."""
     lines = []
-    for evidence in evidences:
-        found = answer_of(evidence)
+    for dataset, found in answers.items():
         if found is not None and not found.is_at_chance:
             compared = found.series.compared
             differences = [one.difference for one in compared.values()]
             lines.append(
                 Line(
-                    name=evidence.dataset,
+                    name=dataset,
                     x=tuple(compared),
                     y=tuple(100 * one.value for one in differences),
                     low=tuple(100 * one.low for one in differences),

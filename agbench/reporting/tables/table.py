@@ -315,6 +315,18 @@ def level(value: float) -> str:
     return "1.0 (original)" if value == 1 else f"{value:g}"
 
 
+def estimated(count: int) -> str:
+    """Show an estimated number, rounded up to two leading digits.
+
+    Examples
+    --------
+    >>> estimated(257), estimated(12_345)
+    ('260', '13,000')
+    """
+    step = int(10 ** max(len(str(count)) - 2, 0))
+    return f"{-(-count // step) * step:,}"
+
+
 def size(count: float) -> str:
     """Show bytes as the paper does, in decimal units.
 
