@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import ast
-import os
 import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+
+import agbench
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,21 +33,69 @@ def test_torch_and_torchvision_fit(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
+@dataclass(frozen=True)
+class Archives:
+    source: Path
+    wheel: Path
+
+
+def build(kind, source, folder):
+    """Build a "wheel" or an "sdist" of a source tree into a folder, as pip does; return its path."""
+    code = f"import setuptools.build_meta as build; print(build.build_{kind}({str(folder)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True, text=True)
+    return folder / done.stdout.splitlines()[-1]
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
+def archives(tmp_path_factory):
+    """The source archive of what git has, and the wheel that is built from this archive."""
+    folder = tmp_path_factory.mktemp("archives")
     files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
+    checkout = folder / "checkout"
     for name in files.stdout.splitlines():
         if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    code = "import setuptools.build_meta as build; build.build_wheel('..')"
-    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            (checkout / name).write_bytes((ROOT / name).read_bytes())
+    source = build("sdist", checkout, folder)
+    with tarfile.open(source) as archive:
+        archive.extractall(folder, filter="data")
+    return Archives(source, build("wheel", folder / source.name.removesuffix(".tar.gz"), folder))
+
+
+@pytest.fixture(scope="module")
+def wheel(archives):
+    return archives.wheel
+
+
+@pytest.fixture(scope="module")
+def installed(archives, tmp_path_factory):
+    """Python of a fresh environment: it has the wheel installed, and the lock's packages, but no editable agbench."""
+    folder = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", archives.wheel], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    # A folder that is named in a .pth file has its own .pth files left unread: so the editable install stays out.
+    (site / "lock.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return python
+
+
+def test_the_archives_can_be_uploaded(archives):
+    twine = [sys.executable, "-m", "twine", "check", "--strict", archives.source, archives.wheel]
+    done = subprocess.run(twine, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("PASSED") == 2
+
+
+def test_all_that_names_the_version_names_the_same(archives):
+    version = agbench.__version__
+    assert archives.source.name == f"agbench-{version}.tar.gz"
+    assert archives.wheel.name.startswith(f"agbench-{version}-")
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    released = re.findall(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == version
 
 
 def test_the_wheel_brings_cards_templates_and_types(wheel):
@@ -59,46 +110,17 @@ def test_the_wheel_brings_cards_templates_and_types(wheel):
     assert not [name for name in names if name.endswith(".png") or name.startswith("tests")]
 
 
-def test_the_wheel_works_without_the_checkout(wheel, tmp_path):
-    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
-        "from pathlib import Path\n"
-        "from agbench.data import catalogue\n"
-        "assert Path(catalogue.__file__).is_relative_to(sys.path[0]), catalogue.__file__\n"
-        "print(catalogue.Catalogue(Path('none')).names())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert {"patches", "dtd", "sun397"} <= set(ast.literal_eval(done.stdout))
-
-
-def test_every_command_of_the_wheel_runs_where_no_editable_install_can_help(wheel, tmp_path, plain_images):
-    """In an interpreter without site: it has the packages of the lock, and of agbench the wheel alone."""
-    site = tmp_path / "site"
-    zipfile.ZipFile(wheel).extractall(site)
-    packages = sysconfig.get_paths()["purelib"]
-    folders = [str(site), packages, sysconfig.get_paths()["platlib"]]
-
+def test_every_command_of_the_wheel_runs_in_a_fresh_environment(installed, tmp_path, plain_images):
     def run(*arguments: object) -> str:
-        command = [sys.executable, "-S", "-m", "agbench", "--workspace", str(tmp_path / "w"), *map(str, arguments)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
+        command = [installed.with_name("agbench"), "--workspace", tmp_path / "w", *map(str, arguments)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, f"{arguments}: {done.stderr[-2000:]}"
         return done.stdout
 
-    code = "import agbench, sys; print(agbench.__file__)"
-    imported = subprocess.run(
-        [sys.executable, "-S", "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert Path(imported.stdout.strip()).is_relative_to(site)
-    assert "patches" in run("datasets")
+    code = "import agbench; print(agbench.__file__)"
+    imported = subprocess.run([installed, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(imported.stdout.strip()).is_relative_to(installed.parent.parent)
+    assert {"patches", "dtd", "sun397"} <= {line.split()[0] for line in run("datasets").splitlines() if line}
     assert "tabular:dct" in run("models")
     assert "jpeg" in run("codecs")
     assert "digits is ready" in run("prepare", "--dataset", "digits")

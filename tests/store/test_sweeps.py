@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
+import agbench
 from agbench.cli.main import main
 from agbench.core.errors import UserError
 from agbench.core.workspace import Workspace
@@ -73,7 +74,7 @@ def test_the_list_counts_conditions_by_what_came_of_them(workspace):
         ["Second.1", "birds", "1", "1", "1"],
     ]
     assert rows[2][1].startswith("2023-11-1")
-    assert rows[2][10] == "0.1.0"
+    assert rows[2][10] == agbench.__version__
 
 
 def test_versions_that_differ_within_a_sweep_are_mixed(workspace, tmp_path):
