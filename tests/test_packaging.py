@@ -71,11 +71,12 @@ def wheel(archives):
 
 @pytest.fixture(scope="module")
 def installed(archives, tmp_path_factory):
-    """Python of a fresh environment: it has the wheel installed, and the lock's packages, but no editable agbench."""
+    """Python of a fresh environment, with the wheel and the lock's packages, but no editable agbench."""
     folder = tmp_path_factory.mktemp("fresh")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", archives.wheel], check=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([*pip, archives.wheel], check=True)
     (site,) = folder.glob("lib/python*/site-packages")
     # A folder that is named in a .pth file has its own .pth files left unread: so the editable install stays out.
     (site / "lock.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")

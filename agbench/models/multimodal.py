@@ -9,19 +9,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from autogluon.multimodal import MultiModalPredictor
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
 
 from agbench.core.condition import Budget
 from agbench.core.errors import UserError
 from agbench.core.gpu import free_gpu
-from agbench.models import autogluon_internals, memory_layout, out_of_fold, weights
-from agbench.models.augmentation import RepeatableImages
+from agbench.models import autogluon_internals, out_of_fold, weights
 from agbench.models.autogluon_internals import (
     PATH_SEPARATOR,
     PER_GPU_BATCH_SIZE,
-    VALIDATION_ACCURACY,
     preset_backbone,
 )
 from agbench.models.registry import (
@@ -36,49 +31,6 @@ from agbench.models.registry import (
 )
 
 
-class _Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning
-    """Validation accuracy after each epoch."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.accuracies: list[float] = []
-        self._batches = 0
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self._batches = batch_idx + 1
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # A time limit ends an epoch early, and Lightning validates all the same.
-        if trainer.sanity_checking or self._batches < trainer.num_training_batches:
-            return
-        self.accuracies.append(float(trainer.callback_metrics[VALIDATION_ACCURACY]))
-        self.task.on_epoch(len(self.accuracies), self.accuracies[-1])
-
-
-class _Layout(Callback):  # type: ignore[misc]
-    """The memory layout that is fastest for the network, from the first batch to the last prediction."""
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        memory_layout.apply(pl_module)
-
-
-class _Augmentations(Callback):  # type: ignore[misc]
-    """Augmentations that are drawn from the seed, the epoch and the image alone."""
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._images = autogluon_internals.replace_training_images(
-            trainer, lambda images: RepeatableImages(images, self._seed)
-        )
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._images.begin(trainer.current_epoch)
-
-
 def check(variant: str, budget: Budget) -> None:
     """Raise `UserError` if folds are too few, the preset is unknown, or the backbone's weights are missing."""
     if budget.folds is not None and budget.folds < FEWEST_FOLDS:
@@ -86,10 +38,13 @@ def check(variant: str, budget: Budget) -> None:
             f"{budget.folds} folds leave a network nothing to train on or to be validated on: "
             f"use --folds {FEWEST_FOLDS} or more"
         )
-    try:
-        backbone = preset_backbone(budget.preset)
-    except ValueError as error:
-        raise UserError(f"MultiModalPredictor has no preset {budget.preset!r}: {error}") from error
+    backbone = variant
+    # AutoMM takes seconds to import, and is only asked for its presets.
+    if budget.preset is not None or not variant:
+        try:
+            backbone = preset_backbone(budget.preset)
+        except ValueError as error:
+            raise UserError(f"MultiModalPredictor has no preset {budget.preset!r}: {error}") from error
     weights.check_available(variant or backbone)
 
 
@@ -140,6 +95,10 @@ def _as_training_of_its_own(task: Task, epochs: int) -> Task:
 
 
 def _fit(task: Task, time_limit: float | None) -> Fitted:
+    from autogluon.multimodal import MultiModalPredictor
+
+    from agbench.models.callbacks import Augmentations, Curve, Layout
+
     paths = pd.concat([task.train, task.validation, *task.tests])[IMAGE]
     if paths.str.contains(PATH_SEPARATOR, regex=False).any():
         raise ModelError(f"AutoMM can't take a path with {PATH_SEPARATOR!r} in it: {paths.iloc[0]}")
@@ -154,8 +113,8 @@ def _fit(task: Task, time_limit: float | None) -> Fitted:
         verbosity=3,
         enable_progress_bar=False,
     )
-    curve = _Curve(task)
-    autogluon_internals.train_exactly_all_epochs(predictor, [_Layout(), _Augmentations(task.seed), curve])
+    curve = Curve(task)
+    autogluon_internals.train_exactly_all_epochs(predictor, [Layout(), Augmentations(task.seed), curve])
     settings = _settings(task)
     task.on_phase("fit")
     started = time.monotonic()

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import time
 
-import pandas as pd
-
 from agbench.core.condition import Budget
-from agbench.models import kept, table, weights
-from agbench.models.backbone import Backbone, embed
+from agbench.models import kept, weights
 from agbench.models.registry import IMAGE_SIZE, Fitted, Task
 
 
@@ -36,6 +33,11 @@ def fit_predict(task: Task) -> Fitted:
     ModelError
         If the linear model could not be trained.
     """
+    import pandas as pd
+
+    from agbench.models import table
+    from agbench.models.backbone import Backbone, embed
+
     task.on_phase("features")
     started = time.monotonic()
     paths = table.images_of(task)

@@ -231,6 +231,8 @@ class Family:
         Module with its ``fit_predict(task)`` and ``check(variant, budget)``; imported when first used.
     kind : Kind
         Input of its models; a family without this argument counts as deep.
+    stack : tuple of str
+        Modules that a fit needs and that take seconds to import: a worker imports them while others start.
     """
 
     summary: str
@@ -239,6 +241,7 @@ class Family:
     reads: tuple[str, ...]
     module: str
     kind: Kind = Kind.DEEP
+    stack: tuple[str, ...] = ()
 
     def fit_predict(self, task: Task) -> Fitted:
         """Fit on a task's training images and predict its test images."""
@@ -248,6 +251,11 @@ class Family:
     def check(self, variant: str, budget: Budget) -> None:
         """Raise `UserError` if the model can't be used on this machine, or with this budget."""
         importlib.import_module(self.module).check(variant, budget)
+
+    def warm(self) -> None:
+        """Import the stack, so that the first fit does not wait for it."""
+        for module in self.stack:
+            importlib.import_module(module)
 
 
 FAMILIES = {
@@ -261,6 +269,7 @@ FAMILIES = {
         others="any timm backbone, or the path of a checkpoint folder",
         reads=("epochs", "learning_rate", "batch_size", "image_size", "preset", "time_limit", "folds"),
         module="agbench.models.multimodal",
+        stack=("agbench.models.callbacks", "autogluon.multimodal"),
     ),
     "tabular": Family(
         summary="TabularPredictor on features of the images",
@@ -269,6 +278,7 @@ FAMILIES = {
         reads=("preset", "learners", "time_limit", "folds"),
         module="agbench.models.tabular",
         kind=Kind.TABULAR,
+        stack=("agbench.models.table",),
     ),
     "probe": Family(
         summary="TabularPredictor's linear model on a frozen backbone's embeddings of the images",
@@ -277,6 +287,7 @@ FAMILIES = {
         reads=("image_size", "time_limit", "folds"),
         module="agbench.models.probe",
         kind=Kind.PROBE,
+        stack=("agbench.models.table", "agbench.models.backbone"),
     ),
 }
 

@@ -11,18 +11,20 @@ import pandas as pd
 
 from agbench.core.condition import Budget
 from agbench.core.errors import unknown
-from agbench.models import autogluon_internals, features, kept, table
+from agbench.models import autogluon_internals, features, kept
 from agbench.models.registry import Fitted, Task
 
 
 def check(variant: str, budget: Budget) -> None:
     """Raise `UserError` if a preset or a learner is unknown to TabularPredictor."""
-    presets, learners = autogluon_internals.tabular_presets(), autogluon_internals.tabular_learners()
-    if budget.preset is not None and budget.preset not in presets:
+    # TabularPredictor takes seconds to import.
+    if budget.preset is not None and budget.preset not in (presets := autogluon_internals.tabular_presets()):
         raise unknown("preset of TabularPredictor", budget.preset, presets)
-    for name in budget.learners or ():
-        if name not in learners:
-            raise unknown("learner of TabularPredictor", name, learners)
+    if budget.learners:
+        learners = autogluon_internals.tabular_learners()
+        for name in budget.learners:
+            if name not in learners:
+                raise unknown("learner of TabularPredictor", name, learners)
 
 
 def fit_predict(task: Task) -> Fitted:
@@ -42,6 +44,8 @@ def fit_predict(task: Task) -> Fitted:
     ModelError
         If no learner could be trained.
     """
+    from agbench.models import table
+
     task.on_phase("features")
     paths = table.images_of(task)
     parts = [_features(name, paths, task) for name in task.variant.split("+")]

@@ -86,7 +86,7 @@ class RayExecutor:
         models : sequence of (str, Budget)
             Models with their budgets.
         workers, cpus : int
-            Number of concurrent checks and cores per check. Each imports the model's stack, which warms a worker.
+            Number of concurrent checks and cores per check. Each then imports what the models need.
         """
         look = _check_models.options(num_cpus=cpus)
         for reason in ray.get([look.remote(list(models)) for _ in range(workers)]):
@@ -303,7 +303,10 @@ def _run(job: Job, dataset: Dataset, events: Queue) -> JobResult | str:
 
 def _check(models: list[tuple[str, Budget]]) -> str:
     worker.start()
-    return worker.check_models(models)
+    reason = worker.check_models(models)
+    if not reason:
+        worker.warm(models)
+    return reason
 
 
 def _content(path: Path) -> bytes:

@@ -107,6 +107,12 @@ def check_models(models: list[tuple[str, Budget]]) -> str:
     return ""
 
 
+def warm(models: list[tuple[str, Budget]]) -> None:
+    """Import what trials of these models need."""
+    for model, _ in models:
+        registry.find_model(model)[0].warm()
+
+
 def work(job: Job, dataset: Dataset, node_id: str, on_event: OnEvent) -> JobResult:
     """Run trials that share a fit, in a folder of their own.
 
