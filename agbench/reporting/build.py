@@ -26,7 +26,7 @@ from agbench.data import originals
 from agbench.data.dataset import are_related
 from agbench.reporting import answer, commands
 from agbench.reporting.answer import Answer
-from agbench.reporting.figures import charts, gallery
+from agbench.reporting.figures import charts, gallery, strip
 from agbench.reporting.figures.charts import Chart, Differences
 from agbench.reporting.pages import html_page, index, markdown
 from agbench.reporting.tables import claims, details, measures, per_class, per_codec, per_metric, phases, tables
@@ -320,14 +320,14 @@ class _Figures:
         Figure 2b.
     has_gallery : bool
         Whether there are images that flip.
-    has_examples : bool
-        Whether there are example images.
+    examples_of : str
+        The model whose predictions stand below the example images; empty where there are none.
     """
 
     charts: tuple[Chart, ...] = ()
     differences: Differences | None = None
     has_gallery: bool = False
-    has_examples: bool = False
+    examples_of: str = ""
 
 
 def _draw(evidence: Evidence, found: Answer | None, folder: Path) -> _Figures:
@@ -342,7 +342,10 @@ def _draw(evidence: Evidence, found: Answer | None, folder: Path) -> _Figures:
     flipped = [] if found is None else gallery.rows(found.payers)
     if flipped:
         static.draw_gallery(flipped, folder)
-    return _Figures(drawn, differences, bool(flipped), static.draw_examples(evidence, folder))
+    examples = strip.strip(evidence, found)
+    if examples is not None:
+        static.draw_strip(examples, folder)
+    return _Figures(drawn, differences, bool(flipped), "" if examples is None else examples.model)
 
 
 def _tables(
@@ -422,7 +425,8 @@ def _page(
         "originals": originals.described(facts),
         "payers": None if found is None else found.payers,
         "gallery": gallery.GALLERY if figures.has_gallery else "",
-        "strip": figures.has_examples,
+        "strip": strip.STRIP if figures.examples_of else "",
+        "strip_of": figures.examples_of,
         "drawn": drawn,
         "differences": "" if figures.differences is None else figures.differences.name,
         "by_codec": [name for name in drawn if charts.BY_CODEC in name],

@@ -18,7 +18,7 @@ from agbench.preprocess import variant
 from agbench.preprocess.variant import Variant
 from agbench.preprocess.writing import VariantRecipe
 from agbench.runner import staging
-from agbench.runner.trial import LARGEST_EXAMPLE
+from agbench.runner.examples import LARGEST_EXAMPLE
 from agbench.store.record import FLIP_COLUMNS, FLIPS, Record, latest
 from agbench.store.store import Store
 

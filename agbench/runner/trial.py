@@ -20,11 +20,9 @@ from agbench.preprocess import reading
 from agbench.preprocess.variant import Variant, make_missing, materialise
 from agbench.preprocess.writing import VariantRecipe
 from agbench.runner.events import Epoch, Phase
+from agbench.runner.examples import examples
 from agbench.store.outcome import Result
 from agbench.store.record import GROUP
-
-LARGEST_EXAMPLE = 1_000_000
-"""Bytes of a file that is kept with a result, for a look at it."""
 
 KEPT = "features"
 """Folder beside the variants for what is computed of their images."""
@@ -219,33 +217,6 @@ def _scores(predictions: pd.DataFrame, probabilities: pd.DataFrame) -> dict[str,
     shares = metric.normalised(probabilities.to_numpy(np.float16))
     scores = metric.scores_of(metric.Predicted(labels, chosen, shares))
     return {name: score.value for name, score in scores.items()}
-
-
-def examples(dataset: Dataset, variant: Variant) -> pd.DataFrame:
-    """Return a few of the test images as they are at a condition's level, the same for every condition.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Data set of the images.
-    variant : Variant
-        Its images at that level.
-
-    Returns
-    -------
-    DataFrame
-        ``image_id``, ``bytes`` (as in the variant's index), and ``file`` (what is in the file): the images at
-        the quartiles of the original sizes, without those of files too large to keep.
-    """
-    tests = dataset.index[dataset.index["split"] == TEST].sort_values(["bytes", "image_id"])
-    ids = dict.fromkeys(tests["image_id"].iloc[len(tests) * part // 4] for part in (1, 2, 3))
-    rows = []
-    for image_id in ids:
-        row = variant.index.loc[image_id]
-        file = Path(row["image"])
-        if file.stat().st_size <= LARGEST_EXAMPLE:
-            rows.append({"image_id": image_id, "bytes": int(row["bytes"]), "file": file.read_bytes()})
-    return pd.DataFrame(rows, columns=["image_id", "bytes", "file"])
 
 
 def _part(dataset: Dataset, variant: Variant, parts: Sequence[str], codes: dict[str, str]) -> pd.DataFrame:

@@ -116,7 +116,7 @@ class Result:
     writing : dict of str to float
         What writing the files of the level took, as `agbench.preprocess.variant.Variant.writing` gives it.
     examples : DataFrame, optional
-        A few test images' files, as `agbench.runner.trial.examples` gives them.
+        A few test images' files, as `agbench.runner.examples.examples` gives them.
     probabilities : DataFrame, optional
         Predicted probabilities, one row a test image in the order of `predictions`, one column a class.
     scores : dict of str to float

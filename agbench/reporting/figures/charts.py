@@ -36,8 +36,6 @@ SHIFT = 0.006
 
 ORIGINAL_SIZE = 100.0
 BY_CODEC = "-by-codec-"
-STRIP = (1.0, 0.5, 0.3, 0.1)
-"""The levels of the example images."""
 
 
 @dataclass(frozen=True)

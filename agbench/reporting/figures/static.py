@@ -15,13 +15,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-from agbench.analysis.evidence import Evidence
+from agbench.analysis.intervals import Verdict
 from agbench.core import images
 from agbench.core.errors import UnreadableImageError
-from agbench.reporting.figures.charts import COLOURS, STRIP, Chart, Differences, Panel
+from agbench.reporting.figures.charts import COLOURS, DECIDED, Chart, Differences, Panel
 from agbench.reporting.figures.gallery import GALLERY, Row
-from agbench.reporting.tables.table import size
-from agbench.store.record import Example
+from agbench.reporting.figures.strip import STRIP, Shown, Strip
+from agbench.reporting.tables.tables import VERDICT_SYMBOLS
+from agbench.runner.examples import middle
 
 MARKERS = "os^Dv*PX"
 LINE_STYLES = ("-", "--", ":")
@@ -30,10 +31,6 @@ LINE_STYLES = ("-", "--", ":")
 LEGEND = 100
 """Letters that a line of the legend holds."""
 
-WINDOW = 160
-"""Pixels of an example image's middle that are shown, at most: scaled down, what compressing does would vanish."""
-
-EXAMPLES_FIGURE = "examples"
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.right": False,
@@ -147,39 +144,49 @@ def _name_ends(axes: Axes, chart: Chart) -> None:
         )
 
 
-def draw_examples(evidence: Evidence, folder: Path) -> bool:
-    """Draw a few images at several levels, each with its bytes.
+def draw_strip(shown: Strip, folder: Path) -> None:
+    """Draw example images, a row each: the same image at several levels, its class above, predictions below.
 
     Parameters
     ----------
-    evidence : Evidence
-        Evidence whose trials may have kept images.
+    shown : Strip
+        The images.
     folder : Path
         Where PNG and SVG go.
-
-    Returns
-    -------
-    bool
-        Whether there was anything to draw.
     """
-    kept = _examples(evidence)
-    ids = list(dict.fromkeys(example.image_id for level in kept.values() for example in level.values()))
-    if not ids:
-        return False
+    columns = len(shown.levels)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.1 * len(kept), 2.45 * len(ids)), layout="constrained")
-        grid = figure.subplots(len(ids), len(kept), squeeze=False)
-        for row, image_id in zip(grid, ids, strict=True):
-            for axes, (level, found) in zip(row, kept.items(), strict=True):
+        figure = Figure(figsize=(2.1 * columns, 2.75 * len(shown.images)), layout="constrained")
+        grid = figure.subplots(len(shown.images), columns, squeeze=False)
+        for row, ((label, _), by_level) in zip(grid, shown.images.items(), strict=True):
+            for axes, level in zip(row, shown.levels, strict=True):
                 axes.set_axis_off()
-                if image_id in found:
-                    example = found[image_id]
-                    with suppress(UnreadableImageError):  # in a format that is not known here any more
-                        axes.imshow(_middle(example), interpolation="nearest")
-                    name = "original" if level == 1 else f"level {level:g}"
-                    axes.set_title(f"{name}\n{size(example.size)}", fontsize=9)
-        _save(figure, folder / EXAMPLES_FIGURE)
-    return True
+                if level in by_level:
+                    _draw_shown(axes, by_level[level])
+            _name_row(row[0], label)
+        _save(figure, folder / STRIP)
+
+
+def _draw_shown(axes: Axes, shown: Shown) -> None:
+    with suppress(UnreadableImageError):  # in a format that is not known here any more
+        axes.imshow(middle(_pixels(shown.file)), interpolation="nearest")
+    axes.set_title(shown.caption, fontsize=9)
+    verdict = Verdict.NOT_INFERIOR if shown.is_right else Verdict.INFERIOR
+    axes.text(
+        0.5,
+        -0.03,
+        "\n".join(wrap(f"{VERDICT_SYMBOLS[verdict]} {shown.predicted}", 24)),
+        transform=axes.transAxes,
+        color=DECIDED[verdict],
+        fontsize=9,
+        ha="center",
+        va="top",
+    )
+
+
+def _name_row(axes: Axes, name: str) -> None:
+    words = "\n".join(wrap(name, 24))
+    axes.text(-0.04, 0.5, words, transform=axes.transAxes, rotation=90, ha="right", va="center", fontsize=9)
 
 
 def draw_gallery(shown: Sequence[Row], folder: Path) -> None:
@@ -201,32 +208,13 @@ def draw_gallery(shown: Sequence[Row], folder: Path) -> None:
                 with suppress(UnreadableImageError):  # in a format that is not known here any more
                     axes.imshow(_pixels(file), interpolation="nearest")
                 axes.set_title("\n".join(wrap(caption, 40)), fontsize=9)
-            pair[0].text(
-                -0.04, 0.5, row.name, transform=pair[0].transAxes, rotation=90, ha="right", va="center", fontsize=9
-            )
+            _name_row(pair[0], row.name)
         _save(figure, folder / GALLERY)
 
 
 def _pixels(file: bytes) -> Image.Image:
     with images.opened(io.BytesIO(file)) as image:
         return ImageOps.exif_transpose(images.faithful(image)).convert("RGB")
-
-
-def _examples(evidence: Evidence) -> dict[float, dict[str, Example]]:
-    """Return the kept images by level of JPEG and id."""
-    found: dict[float, dict[str, Example]] = {}
-    for level in STRIP:
-        for series in evidence.jpeg.series:
-            cell = series.cells.get(level)
-            if cell is not None and level not in found and (kept := cell.records[0].examples):
-                found[level] = {example.image_id: example for example in kept}
-    return found
-
-
-def _middle(example: Example) -> Image.Image:
-    pixels = _pixels(example.file)
-    left, top = max((pixels.width - WINDOW) // 2, 0), max((pixels.height - WINDOW) // 2, 0)
-    return pixels.crop((left, top, min(left + WINDOW, pixels.width), min(top + WINDOW, pixels.height)))
 
 
 def _draw_line(axes: Axes, chart: Chart, place: int) -> None:
