@@ -11,6 +11,7 @@ from agbench.core.workspace import Workspace
 from agbench.models import registry
 from agbench.models.registry import Family, Kind
 from agbench.reporting.build import write_reports
+from agbench.reporting.figures import charts
 from agbench.store.reader import read_records
 from agbench.studies import study
 from agbench.studies.study import Study, at_levels
@@ -130,6 +131,9 @@ def test_a_study_is_one_entry(monkeypatch, tmp_path):
     rows = [line for line in section.splitlines() if line.startswith("| tabular:dct")]
     assert len(rows) == 2
     assert "jpeg 0.5" in "".join(rows)
+    assert "](figures/accuracy-of-study-made-up.png)" in section
+    chart = charts.over_study(gather("birds", read_records(workspace.results)), "made-up")
+    assert chart.lines[0].labels == ("1", "0.5"), "what the study asks for, and no other level"
     assert " to " in rows[1].split("|")[4], "a difference with its interval"
 
 

@@ -12,9 +12,10 @@ from agbench.analysis.cell import Cell, missing, paired
 from agbench.analysis.corrected import judged_levels
 from agbench.analysis.evidence import Evidence, Series
 from agbench.analysis.intervals import MARGIN, MARGINS, ONE_SIDED, THIS_TRAINING, Comparison, Verdict
-from agbench.core.condition import ORIGINAL_LEVEL
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL
 from agbench.core.metric import ACCURACY, METRICS, Metric
 from agbench.core.progress import duration
+from agbench.reporting import commands
 from agbench.reporting.tables import table
 from agbench.reporting.tables.per_class import Payers, payers_of
 
@@ -172,7 +173,7 @@ def _lines(evidence: Evidence, found: Answer | None) -> Iterator[str]:
     if found.margin is None or found.margin > MARGIN:
         yield _more(found)
     elif judged_levels(found.series)[found.level].verdict is Verdict.NOT_DECIDED:
-        yield "Levels were tested downwards; corrected for all of them at once, this one is not decided."
+        yield 'Levels are tested downwards here; in the table, corrected for all, this one is "not decided".'
     if lacking := [f"{level:g}" for level in sorted(found.series.below) if level not in found.series.compared]:
         yield f"Without a result: level {', '.join(lacking)}."
     yield from _others(evidence, found)
@@ -184,10 +185,8 @@ def _lines(evidence: Evidence, found: Answer | None) -> Iterator[str]:
     elif evidence.is_withheld is None:
         yield "Whether images belong together has not been looked for: if they do, the loss may be larger."
     if found.comparison.is_one_training:
-        yield (
-            "The network was trained once for each level: another training may say otherwise; --seeds 0,1,2 or "
-            "--folds 5 tells."
-        )
+        yield "The network was trained once for each level: another training may say otherwise."
+    yield from _next(evidence, found)
 
 
 def _headline(found: Answer) -> str:
@@ -243,6 +242,18 @@ def _more(found: Answer) -> str:
     if not ways:
         return f"To exclude {margin} takes both more images and more trainings."
     return f"To exclude {margin}: {', or '.join(ways)}, if the difference stays as it is."
+
+
+def _next(evidence: Evidence, found: Answer) -> Iterator[str]:
+    """Yield the command to run next, where there is one that decides more, or does what is decided."""
+    if evidence.is_withheld is not False:
+        named = " --group-by PATTERN names the groups." if evidence.is_withheld else " looks for such images."
+        yield f"Next: agbench prepare --dataset {evidence.dataset}{named}"
+    elif found.comparison.is_one_training:
+        yield f"Next: {commands.for_seeds(evidence, found.series, (ORIGINAL_LEVEL, found.level))}"
+    elif found.margin is not None and found.margin <= MARGIN:
+        codec = "" if found.series.codec == JPEG else f"--codec {found.series.codec} "
+        yield f"Next: agbench compress FOLDER {codec}--level {found.level:g} --out DIR writes such a copy."
 
 
 def _others(evidence: Evidence, found: Answer) -> Iterator[str]:

@@ -26,8 +26,9 @@ from agbench.data import originals
 from agbench.data.dataset import are_related
 from agbench.reporting import answer, commands
 from agbench.reporting.answer import Answer
-from agbench.reporting.figures import charts, gallery, strip
+from agbench.reporting.figures import charts, embedded, gallery, interactive, strip
 from agbench.reporting.figures.charts import Chart, Differences
+from agbench.reporting.figures.pictures import Pictures
 from agbench.reporting.pages import html_page, index, markdown
 from agbench.reporting.tables import claims, details, measures, per_class, per_codec, per_metric, phases, tables
 from agbench.reporting.tables.study import study_table
@@ -93,6 +94,8 @@ class Report:
         Accuracy, or the metric that decides, over level, in Markdown.
     answer : tuple of str
         What is saved, what it costs at worst, and what to do next, in sentences.
+    found : Answer, optional
+        The answer that the sentences tell; ``None`` where no level is compared with the originals.
     tables : mapping of str to Table
         All of its tables, by name.
     """
@@ -100,6 +103,7 @@ class Report:
     path: Path
     main_table: str
     answer: tuple[str, ...]
+    found: Answer | None = None
     tables: Mapping[str, Table] = field(default_factory=dict, repr=False)
 
     def __fspath__(self) -> str:
@@ -292,7 +296,7 @@ def write_report(
         text = _page(evidence, decisive, facts, made, found, said, figures, sweep)
         if "html" in wanted:
             title = f"{evidence.dataset}: agbench"
-            page = html_page.in_html(text, figures.charts, figures.differences, folder / FIGURES, title, found)
+            page = html_page.in_html(text, figures.elements, FIGURES, title, found)
             files.write(folder / HTML, page)
         else:
             (folder / HTML).unlink(missing_ok=True)
@@ -301,7 +305,7 @@ def write_report(
         else:
             (folder / REPORT_PAGE).unlink(missing_ok=True)
     written = folder / REPORT_PAGE if "md" in wanted else folder / HTML if "html" in wanted else folder
-    return Report(written, made[decisive.metric.name].markdown(), tuple(said), made)
+    return Report(written, made[decisive.metric.name].markdown(), tuple(said), found, made)
 
 
 def _root(workspace: Workspace, sweep: str | None) -> Path:
@@ -318,16 +322,25 @@ class _Figures:
         Charts over one plane.
     differences : Differences, optional
         Figure 2b.
-    has_gallery : bool
-        Whether there are images that flip.
-    examples_of : str
-        The model whose predictions stand below the example images; empty where there are none.
+    gallery : Pictures, optional
+        Images that flip.
+    strip : Pictures, optional
+        Example images.
     """
 
     charts: tuple[Chart, ...] = ()
     differences: Differences | None = None
-    has_gallery: bool = False
-    examples_of: str = ""
+    gallery: Pictures | None = None
+    strip: Pictures | None = None
+
+    @property
+    def elements(self) -> dict[str, str]:
+        """Elements of HTML that stand for the figures' images, by name."""
+        made = {chart.name: interactive.division(chart) for chart in self.charts}
+        if self.differences is not None:
+            made[self.differences.name] = interactive.differences(self.differences)
+        pictures = [shown for shown in (self.gallery, self.strip) if shown is not None]
+        return made | {shown.name: embedded.figures(shown) for shown in pictures}
 
 
 def _draw(evidence: Evidence, found: Answer | None, folder: Path) -> _Figures:
@@ -339,13 +352,12 @@ def _draw(evidence: Evidence, found: Answer | None, folder: Path) -> _Figures:
         static.draw(chart, folder)
     if differences is not None:
         static.draw_differences(differences, folder)
-    flipped = [] if found is None else gallery.rows(found.payers)
-    if flipped:
-        static.draw_gallery(flipped, folder)
+    flipped = None if found is None else gallery.gallery(found.payers)
     examples = strip.strip(evidence, found)
-    if examples is not None:
-        static.draw_strip(examples, folder)
-    return _Figures(drawn, differences, bool(flipped), "" if examples is None else examples.model)
+    for pictures in (flipped, examples):
+        if pictures is not None:
+            static.draw_pictures(pictures, folder)
+    return _Figures(drawn, differences, flipped, examples)
 
 
 def _tables(
@@ -424,12 +436,12 @@ def _page(
         "facts": facts,
         "originals": originals.described(facts),
         "payers": None if found is None else found.payers,
-        "gallery": gallery.GALLERY if figures.has_gallery else "",
-        "strip": strip.STRIP if figures.examples_of else "",
-        "strip_of": figures.examples_of,
+        "gallery": figures.gallery,
+        "strip": figures.strip,
         "drawn": drawn,
         "differences": "" if figures.differences is None else figures.differences.name,
         "by_codec": [name for name in drawn if charts.BY_CODEC in name],
+        "of_study": {name: one for name in sections() for one in drawn if one.endswith(charts.OF_STUDY + name)},
         "jpeg_alone": evidence.codecs == [JPEG],
         "folded": bool(evidence.folded),
         "once": len(evidence.folded) < len(evidence.deep) or not evidence.deep,

@@ -43,6 +43,11 @@ def missing(evidence: Evidence) -> list[str]:
     return found
 
 
+def for_seeds(evidence: Evidence, series: Series, levels: Iterable[float]) -> str:
+    """Return the command that trains a model at levels with the seeds 0, 1 and 2."""
+    return _for_levels(evidence, series, levels, (0, 1, 2))
+
+
 def missing_noise(evidence: Evidence) -> list[str]:
     """Return commands for what noisy images lack: clean ones, noisy ones, or their compressed copies."""
     found = []

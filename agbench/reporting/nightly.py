@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from agbench.analysis.regressions import SweepComparison, compare
 from agbench.core import files
 from agbench.core.workspace import Workspace
 from agbench.reporting import build
-from agbench.reporting.pages import markdown
+from agbench.reporting.pages import index, markdown
 from agbench.reporting.pages.comparison import ComparisonPage
 from agbench.reporting.tables.details import trials_without_result
 from agbench.store.reader import read_records
@@ -119,10 +120,16 @@ def conclude(workspace: Workspace, name: str, threshold: float) -> NightlyResult
     base = last_green(records, name)
     compared = None if base is None else compare(records, base, name, threshold)
     complaints = _complaints(name, len(trials), len(failures), compared)
-    reports = [*build.write_reports(records, workspace, datasets_of(own), sweep=name)] if own else []
-    text = markdown.render(
+    datasets = datasets_of(own)
+    reports = [*build.write_reports(records, workspace, datasets, sweep=name)] if own else []
+    answers = {dataset: report.found for dataset, report in zip(datasets, reports, strict=True)}
+    chart = index.differences_chart(answers)
+    render = partial(
+        markdown.render,
         "nightly.md.j2",
         name=name,
+        answers=index.answers_table(answers).markdown() if answers else "",
+        differences="" if chart is None else index.differences_table(answers).markdown(),
         complaints=list(complaints.values()),
         conditions=len(trials),
         finished=len(trials) - len(failures),
@@ -143,10 +150,11 @@ def conclude(workspace: Workspace, name: str, threshold: float) -> NightlyResult
 
         Store(workspace.results).mark_green([record.run_id for record in own], name)
     # Last, as the summary is what tells a complete nightly from one that goes on.
-    files.write(_summary(workspace, name), text)
+    drawn = "" if chart is None else f"../sweeps/{name}/{chart.name}.png"
+    files.write(_summary(workspace, name), render(figure=drawn))
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(page).open("a", encoding="utf-8") as stream:
-            stream.write(f"{text}\n")
+            stream.write(f"{render(figure='')}\n")  # a page of GitHub's, to which no file of ours can be put
     return NightlyResult(_summary(workspace, name), complaints)
 
 

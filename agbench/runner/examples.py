@@ -86,7 +86,7 @@ def _chosen(dataset: Dataset) -> list[str]:
 
 
 def _change(path: str) -> float:
-    """Return the mean absolute difference, 0 to 255, of an image's middle at `LOWEST_QUALITY`; 0 if it is blank."""
+    """Return the mean absolute difference, 0 to 255, of an image's middle at `LOWEST_QUALITY`; 0 if blank."""
     with images.opened(Path(path)) as image:
         shown = middle(images.faithful(image))
     if np.asarray(shown.convert("L")).std() < LEAST_CONTRAST:

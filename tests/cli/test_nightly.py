@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -10,9 +11,10 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from agbench.analysis.gather import gather
 from agbench.cli.main import main
 from agbench.core.workspace import Workspace
-from agbench.reporting.nightly import choose_name, last_green
+from agbench.reporting.nightly import choose_name, conclude, last_green
 from agbench.store.reader import read_records
 from agbench.store.store import Store
 from agbench.store.sweeps import named
@@ -69,6 +71,25 @@ def test_the_first_night_has_nothing_to_compare_with(nights):
     assert "There is no green nightly to compare with." in text
     assert f"The report: reports/sweeps/{sweeps(workspace)[0]}/digits/report.md" in text
     assert "| 0.3 " in text
+
+
+def test_a_night_begins_with_its_answers(tmp_path, monkeypatch):
+    """A line and a column a data set; the figure only where the page lies beside it."""
+    workspace, page = Workspace(tmp_path), tmp_path / "job.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page))
+    conditions = [made.condition("birds", "tabular:dct", level) for level in (1.0, 0.5, 0.3)]
+    results = [made.result(one, made.share_of(one)) for one in conditions]
+    made.sweep(Store(workspace.results), "night", results)
+    summary = conclude(workspace, "night", 1.5).path
+    text = summary.read_text()
+    answer = text.split("## What is saved, and what it costs at worst\n")[1]
+    assert re.search(r"\| birds +\| jpeg 0\.[35] +\| \d\d\.\d\d% ", answer)
+    (figure,) = re.findall(r"!\[[^]]+\]\((.+\.png)\)", text)
+    assert (summary.parent / figure).is_file()
+    assert text.replace(re.search(r"!\[.+\n\n", text)[0], "") == page.read_text()[:-1]
+    compared = gather("birds", read_records(workspace.results)).series[0].compared
+    for level, one in compared.items():
+        assert re.search(rf"\| {level} +\| {re.escape(f'{100 * one.difference.value:+.2f}')} \(", text)
 
 
 def test_the_second_night_is_fresh_and_compared_with_the_first(nights):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from agbench.core.condition import JPEG, Budget, Condition, Preprocessing
 from agbench.core.environment import describe
@@ -122,8 +124,23 @@ def result(
             "reading_header_share": 0.25,
         },
         writing={} if of.train.codec is None else encoded,
+        examples=examples(of, ids[:2]) if of.test is None else None,
         probabilities=probabilities(predictions, int(of.id, 16) + 1) if has_probabilities else None,
     )
+
+
+def examples(of: Condition, ids: Iterable[str]) -> pd.DataFrame:
+    """Images of one colour and some noise, as they are at a condition's level."""
+    rows = []
+    for place, image_id in enumerate(ids):
+        pixels = np.random.default_rng(place).integers(40, 20 * place + 160, (48, 48, 3))
+        memory, image = io.BytesIO(), Image.fromarray(pixels.astype(np.uint8))
+        if of.train.is_original:
+            image.save(memory, "PNG")
+        else:
+            image.save(memory, "JPEG", quality=of.train.quality or 95)
+        rows.append({"image_id": image_id, "bytes": len(memory.getvalue()), "file": memory.getvalue()})
+    return pd.DataFrame(rows)
 
 
 def probabilities(predictions: pd.DataFrame, seed: int) -> pd.DataFrame:

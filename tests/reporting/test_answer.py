@@ -49,9 +49,17 @@ def test_the_lowest_level_that_loses_less_than_a_point_is_the_answer(said):
         "a loss of more than 0.1 points is excluded for this training."
     )
     assert rest == [
-        "The network was trained once for each level: another training may say otherwise; --seeds 0,1,2 or "
-        "--folds 5 tells."
+        "The network was trained once for each level: another training may say otherwise.",
+        "Next: agbench run --dataset mine --models automm:efficientnet_lite0 --levels 1,0.5 --seeds 0,1,2 "
+        "--epochs 6 --learning-rate 0.001 --batch-size 32 --image-size 64",
     ]
+
+
+def test_what_is_decided_comes_with_the_command_that_does_it(said):
+    found = said(("tabular:dct", 1.0, MANY, 100, 0), ("tabular:dct", 0.5, MANY, 100, 0.78))
+    assert found[-1] == "Next: agbench compress FOLDER --level 0.5 --out DIR writes such a copy."
+    found = said(("tabular:dct", 1.0, MANY, 100, 0), ("tabular:dct", 0.5, MANY, 100, 0.78), codec="webp")
+    assert "compress FOLDER --codec webp --level 0.5 " in found[-1]
 
 
 def test_where_a_point_is_out_of_reach_a_larger_margin_answers_and_more_images_are_asked_for(said):
@@ -91,6 +99,7 @@ def test_related_images_are_said_and_no_loss_is_called_excluded(said):
     found = said((SMALL, 1.0, MANY, 100, 0), (SMALL, 0.5, MANY, 100, 0.78), is_related=True)
     assert "would be excluded if images were independent" in found[1]
     assert any(line.startswith("Images seem to belong together") for line in found)
+    assert found[-1].startswith("Next: agbench prepare --dataset mine")
 
 
 def test_the_most_accurate_model_answers_and_others_are_told_where_they_say_something_else(said):

@@ -23,7 +23,11 @@ from statsmodels.stats.proportion import proportion_confint
 
 from agbench.analysis.gather import gather
 from agbench.core.workspace import Workspace
+from agbench.reporting.answer import answer_of
 from agbench.reporting.figures import charts
+from agbench.reporting.figures.strip import strip
+from agbench.reporting.tables import table
+from agbench.store.reader import read_records
 from tests.reporting import made
 from tests.reporting.conftest import report
 
@@ -851,6 +855,26 @@ def test_the_page_shows_the_levels_of_each_model(reported):
             value, low, high = (100 * float(row[name]) for name in names)
             assert f" {value:+.2f} ({low:+.2f} to {high:+.2f}) points " in own
             assert f" {float(row['saved']):.2%} " in own
+
+
+def test_the_strip_has_the_stored_bytes_and_predictions(reported):
+    folder, stored = reported
+    evidence = gather(folder.name, read_records(folder.parents[1] / "results"))
+    found = strip(evidence, answer_of(evidence))
+    page = (folder / "report.html").read_text()
+    levels = (1.0, 0.5, 0.3, 0.1) if folder.name == "cifar10" else (1.0, 0.3)
+    assert len(found.rows) >= 2
+    for label, pictures in found.rows:
+        for level, picture in zip(levels, pictures, strict=True):
+            run = stored.find(found.model, level)[0][-1].info.run_id
+            files = pd.read_parquet(stored.artifacts / run / "artifacts" / "examples.parquet")
+            (kept,) = files[files.file == picture.file].itertuples()
+            predictions = stored.predictions[run].set_index("image_id").loc[kept.image_id]
+            assert (predictions.label, predictions.predicted) == (label, picture.predicted)
+            assert picture.is_right == (predictions.label == predictions.predicted)
+            name = "original" if level == 1 else f"level {level:g}"
+            assert picture.caption == f"{name}, {table.size(len(kept.file))}"
+            assert f"<figcaption>{picture.caption}<br>" in page
 
 
 def table_of(folder, name):

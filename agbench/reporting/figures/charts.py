@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agbench.analysis import paper as published
 from agbench.analysis.corrected import judged_levels
 from agbench.analysis.evidence import Evidence, Series
 from agbench.analysis.intervals import MARGIN, Comparison, Interval, Verdict
-from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL
+from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL, Preprocessing
 from agbench.core.metric import ACCURACY, Metric
 from agbench.reporting.tables.table import accuracy, difference, size
+from agbench.studies.study import STUDIES, sections
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Okabe and Ito's, which colour-blind readers can tell apart; without black, which a dark page hides."""
 
-SEQUENTIAL = ("#440154", "#3b528b", "#21918c", "#5ec962", "#c2d923")
-"""Colours of an ordered set of lines, between which others are interpolated (viridis, without its lightest)."""
+SEQUENTIAL = ("#7b5cd6", "#3f7fd1", "#1f9a8a", "#5aa33a", "#b48c00")
+"""Colours of an ordered set of lines, the darkest first, between which others are interpolated.
+
+Each has a contrast of at least 3 to white and to a dark page.
+"""
 
 ORIGINAL = "#7a7a7a"
 """Colour of the original beside ordered lines; light and dark pages show it."""
@@ -35,7 +39,7 @@ SHIFT = 0.006
 """Between lines at the same ticks, of the axis' length, so that their intervals do not cover each other."""
 
 ORIGINAL_SIZE = 100.0
-BY_CODEC = "-by-codec-"
+BY_CODEC, OF_STUDY = "-by-codec-", "-of-study-"
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,7 @@ def charts(evidence: Evidence) -> list[Chart]:
     """Return the charts that the results allow."""
     found = [over_level(evidence), over_bytes(evidence)] if any(one.cells for one in evidence.jpeg.series) else []
     found += by_codec(evidence)
+    found += filter(None, (over_study(evidence, name) for name in sections()))
     main = evidence.main
     if main is not None and any(record.curve for cell in main.cells.values() for record in cell.records):
         found.append(over_epochs(evidence, main))
@@ -315,6 +320,30 @@ def by_codec(evidence: Evidence) -> list[Chart]:
             name = f"{evidence.metric.name}{BY_CODEC}{len(found) + 1}"
             found.append(_over_sizes(name, title, lines, evidence.metric, compressed))
     return found
+
+
+def over_study(evidence: Evidence, name: str) -> Chart | None:
+    """Return values over the achieved size of a study's models at its levels; ``None`` where none has two.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Results of a data set.
+    name : str
+        Name in `agbench.studies.study.STUDIES`.
+    """
+    study, metric = STUDIES[name], evidence.metric
+    images = {treatment.train for treatment in study.treatments if treatment.test is None}
+    found = []
+    for series in evidence.series:
+        wanted = [level for level in series.cells if Preprocessing.at(level, series.codec) in images]
+        if series.model in {*study.models, *study.offline} and len(wanted) > 1:
+            found.append(replace(series, cells={level: series.cells[level] for level in wanted}))
+    if not found:
+        return None
+    title = f"{evidence.dataset}: {metric.label} over achieved size, {study.section}"
+    lines = [_line(series, _sizes(series)) for series in found]
+    return _over_sizes(f"{metric.name}{OF_STUDY}{name}", title, lines, metric, found)
 
 
 def _value_label(metric: Metric, all_series: Iterable[Series]) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import math
+from textwrap import wrap
 from typing import Any
 
 from agbench.reporting.figures.charts import COLOURS, Chart, Differences, Line
 from agbench.reporting.tables.table import escape_html
+
+NARROW = 44
+"""Letters of a title or of the name of an axis that a line holds."""
 
 DASHES = ("solid", "dash", "dot")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "star", "cross")
@@ -38,7 +42,7 @@ def division(chart: Chart) -> str:
 
     figure = plotly.Figure([_trace(plotly, chart, place) for place in range(len(chart.lines))])
     figure.update_layout(
-        title=escape_html(chart.title),
+        title=_wrapped(chart.title),
         yaxis={"title": chart.y_label, "range": chart.y_range},
         legend={"orientation": "h", "y": -0.2},
         showlegend=not chart.labelled,
@@ -46,7 +50,7 @@ def division(chart: Chart) -> str:
     )
     ends = [math.log10(end) for end in chart.x_range] if chart.logarithmic else list(chart.x_range)
     scale = {"range": ends, "type": "log" if chart.logarithmic else "linear"}
-    figure.update_xaxes(title=chart.x_label, **scale)
+    figure.update_xaxes(title=_wrapped(chart.x_label), **scale)
     if chart.ticks:
         figure.update_xaxes(tickvals=list(chart.ticks), ticktext=list(chart.ticks.values()))
     if chart.above:
@@ -62,8 +66,7 @@ def division(chart: Chart) -> str:
                 "showgrid": False,
                 **scale,
             },
-            title_y=0.99,
-            margin_t=100,
+            margin_t=110,
         )
     if chart.labelled:
         for line, height in zip(chart.lines, chart.label_heights(), strict=True):
@@ -131,7 +134,7 @@ def differences(chart: Differences) -> str:
         figure.add_hline(-chart.margin, line={"color": "#7a7a7a", "width": 1, "dash": "dash"}, **place)
     figure.update_yaxes(range=chart.y_range, title=None)
     figure.update_yaxes(title=chart.y_label, col=1)
-    figure.update_layout(title=escape_html(chart.title), height=140 + 260 * rows, margin_t=90)
+    figure.update_layout(title=_wrapped(chart.title), height=140 + 260 * rows, margin_t=90)
     figure.update_annotations(font_size=13)
     return _element(figure, chart.name)
 
@@ -146,15 +149,20 @@ def _element(figure: Any, name: str) -> str:
         margin=margin,
         hovermode="closest",
         autosize=True,
-        title={"x": 0, "xanchor": "left", "font": {"size": 15}},
+        title={"x": 0, "xanchor": "left", "y": 1, "yanchor": "top", "pad": {"t": 8}, "font": {"size": 15}},
     )
     # Nothing in it must end the script element.
     content = str(figure.to_json()).replace("<", "\\u003c")
-    height = f"height: {figure.layout.height}px"
+    height = figure.layout.height
     return (
-        f'<div id="{name}" class="chart" style="{height}"></div>'
+        f'<div id="{name}" class="chart" data-height="{height}" style="height: {height}px"></div>'
         f'<script type="application/json" data-chart="{name}">{content}</script>'
     )
+
+
+def _wrapped(text: str) -> str:
+    """Return a text in lines that a telephone is wide enough for."""
+    return _broken("\n".join(wrap(text, NARROW)))
 
 
 def _broken(text: str) -> str:
@@ -186,7 +194,7 @@ def _trace(plotly: Any, chart: Chart, place: int) -> Any:
         mode=("markers" if line.published else "lines+markers") + ("+text" if is_named else ""),
         text=list(line.labels) if is_named else None,
         textposition="top right",
-        textfont={"size": 10, "color": colour},
+        textfont={"size": 10},
         hovertext=[_broken(note) for note in line.notes] or None,
         hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>" if line.notes else None,
         line={"color": colour, "width": 4 if line.shade == 0 else 2, "dash": _dash(line, place)},

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
-from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import wrap
@@ -13,16 +10,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image, ImageOps
+from PIL import Image
 
 from agbench.analysis.intervals import Verdict
-from agbench.core import images
-from agbench.core.errors import UnreadableImageError
 from agbench.reporting.figures.charts import COLOURS, DECIDED, Chart, Differences, Panel
-from agbench.reporting.figures.gallery import GALLERY, Row
-from agbench.reporting.figures.strip import STRIP, Shown, Strip
+from agbench.reporting.figures.pictures import Picture, Pictures
 from agbench.reporting.tables.tables import VERDICT_SYMBOLS
-from agbench.runner.examples import middle
 
 MARKERS = "os^Dv*PX"
 LINE_STYLES = ("-", "--", ":")
@@ -144,77 +137,39 @@ def _name_ends(axes: Axes, chart: Chart) -> None:
         )
 
 
-def draw_strip(shown: Strip, folder: Path) -> None:
-    """Draw example images, a row each: the same image at several levels, its class above, predictions below.
+def draw_pictures(shown: Pictures, folder: Path) -> None:
+    """Draw images of a data set, a row each, with the class on the left, and what was predicted below.
 
     Parameters
     ----------
-    shown : Strip
+    shown : Pictures
         The images.
     folder : Path
         Where PNG and SVG go.
     """
-    columns = len(shown.levels)
+    columns, width = len(shown.rows[0][1]), 2.1 if shown.is_cropped else 3.2
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(2.1 * columns, 2.75 * len(shown.images)), layout="constrained")
-        grid = figure.subplots(len(shown.images), columns, squeeze=False)
-        for row, ((label, _), by_level) in zip(grid, shown.images.items(), strict=True):
-            for axes, level in zip(row, shown.levels, strict=True):
+        figure = Figure(figsize=(width * columns, (width + 0.65) * len(shown.rows)), layout="constrained")
+        grid = figure.subplots(len(shown.rows), columns, squeeze=False)
+        for row, (name, pictures) in zip(grid, shown.rows, strict=True):
+            for axes, picture in zip(row, pictures, strict=True):
                 axes.set_axis_off()
-                if level in by_level:
-                    _draw_shown(axes, by_level[level])
-            _name_row(row[0], label)
-        _save(figure, folder / STRIP)
+                if picture is not None:
+                    _draw_picture(axes, picture, shown.pixels(picture))
+            words = "\n".join(wrap(name, 24))
+            place = {"transform": row[0].transAxes, "rotation": 90, "ha": "right", "va": "center"}
+            row[0].text(-0.04, 0.5, words, fontsize=9, **place)
+        _save(figure, folder / shown.name)
 
 
-def _draw_shown(axes: Axes, shown: Shown) -> None:
-    with suppress(UnreadableImageError):  # in a format that is not known here any more
-        axes.imshow(middle(_pixels(shown.file)), interpolation="nearest")
-    axes.set_title(shown.caption, fontsize=9)
-    verdict = Verdict.NOT_INFERIOR if shown.is_right else Verdict.INFERIOR
-    axes.text(
-        0.5,
-        -0.03,
-        "\n".join(wrap(f"{VERDICT_SYMBOLS[verdict]} {shown.predicted}", 24)),
-        transform=axes.transAxes,
-        color=DECIDED[verdict],
-        fontsize=9,
-        ha="center",
-        va="top",
-    )
-
-
-def _name_row(axes: Axes, name: str) -> None:
-    words = "\n".join(wrap(name, 24))
-    axes.text(-0.04, 0.5, words, transform=axes.transAxes, rotation=90, ha="right", va="center", fontsize=9)
-
-
-def draw_gallery(shown: Sequence[Row], folder: Path) -> None:
-    """Draw images that flip, a row each: the original, and the level.
-
-    Parameters
-    ----------
-    shown : sequence of Row
-        The images; at least one.
-    folder : Path
-        Where PNG and SVG go.
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.4, 2.6 * len(shown)), layout="constrained")
-        grid = figure.subplots(len(shown), 2, squeeze=False)
-        for pair, row in zip(grid, shown, strict=True):
-            for axes, file, caption in zip(pair, row.files, row.captions, strict=True):
-                axes.set_axis_off()
-                with suppress(UnreadableImageError):  # in a format that is not known here any more
-                    axes.imshow(_pixels(file), interpolation="nearest")
-                axes.set_title("\n".join(wrap(caption, 40)), fontsize=9)
-            _name_row(pair[0], row.name)
-        _save(figure, folder / GALLERY)
-
-
-def _pixels(file: bytes) -> Image.Image:
-    with images.opened(io.BytesIO(file)) as image:
-        return ImageOps.exif_transpose(images.faithful(image)).convert("RGB")
+def _draw_picture(axes: Axes, picture: Picture, pixels: Image.Image | None) -> None:
+    if pixels is not None:
+        axes.imshow(pixels, interpolation="nearest")
+    axes.set_title(picture.caption, fontsize=9)
+    verdict = Verdict.NOT_INFERIOR if picture.is_right else Verdict.INFERIOR
+    words = "\n".join(wrap(f"{VERDICT_SYMBOLS[verdict]} {picture.predicted}", 30))
+    place = {"transform": axes.transAxes, "ha": "center", "va": "top"}
+    axes.text(0.5, -0.03, words, color=DECIDED[verdict], fontsize=9, **place)
 
 
 def _draw_line(axes: Axes, chart: Chart, place: int) -> None:
@@ -252,7 +207,7 @@ def _draw_line(axes: Axes, chart: Chart, place: int) -> None:
         elinewidth=1,
     )
     for x, y, label in zip(line.x, line.y, line.labels if chart.logarithmic else (), strict=False):
-        axes.annotate(label, (x, y), (4, 4), textcoords="offset points", fontsize=7, color=colour)
+        axes.annotate(label, (x, y), (4, 4), textcoords="offset points", fontsize=7)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,7 +12,6 @@ from markdown_it.token import Token
 from agbench.analysis.intervals import Verdict
 from agbench.reporting.answer import Answer
 from agbench.reporting.figures import interactive
-from agbench.reporting.figures.charts import Chart, Differences
 from agbench.reporting.pages.markdown import anchor, parser
 from agbench.reporting.tables.table import escape_html, escape_latex
 from agbench.reporting.tables.tables import VERDICT_SYMBOLS
@@ -48,9 +45,8 @@ CONTENTS = "Contents: "
 
 def in_html(
     text: str,
-    charts: Sequence[Chart],
-    differences: Differences | None,
-    figures: Path,
+    elements: Mapping[str, str],
+    figures: str,
     title: str,
     answer: Answer | None,
 ) -> str:
@@ -60,12 +56,10 @@ def in_html(
     ----------
     text : str
         The report in Markdown.
-    charts : sequence of Chart
-        Those whose images are replaced by what can be explored.
-    differences : Differences, optional
-        The chart of differences to the original, likewise.
-    figures : Path
-        Where its images lie; the others are put into the page.
+    elements : mapping of str to str
+        The HTML that stands for each of its images, by the name of the image's file without its suffix.
+    figures : str
+        The folder in which its images lie.
     title : str
         Title of the page.
     answer : Answer, optional
@@ -75,19 +69,13 @@ def in_html(
     -------
     str
     """
-    drawn = {chart.name: interactive.division(chart) for chart in charts}
-    if differences is not None:
-        drawn[differences.name] = interactive.differences(differences)
-    by_file = {f"{figures.name}/{name}.png": element for name, element in drawn.items()}
+    by_file = {f"{figures}/{name}.png": element for name, element in elements.items()}
     markdown = parser()
 
     def image(renderer: Any, tokens: Sequence[Any], place: int, options: Any, env: Mapping[str, Any]) -> str:
         token = tokens[place]
-        source, words = str(token.attrs["src"]), escape_html(token.content)
-        if source in by_file:
-            return f'<div role="img" aria-label="{words}">{by_file[source]}</div>'
-        content = base64.b64encode((figures.parent / source).read_bytes()).decode()
-        return f'<img src="data:image/png;base64,{content}" alt="{words}">'
+        words = escape_html(token.content)
+        return f'<div role="figure" aria-label="{words}">{by_file[str(token.attrs["src"])]}</div>'
 
     markdown.add_render_rule("image", image)
     tokens = markdown.parse(text)

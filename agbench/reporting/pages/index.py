@@ -80,6 +80,18 @@ def answers_table(answers: Mapping[str, Answer | None]) -> Table:
     return Table("answers", columns, tuple(rows))
 
 
+def differences_table(answers: Mapping[str, Answer | None]) -> Table:
+    """Return the difference to the original at each level, a column a data set, of the model that answers."""
+    found = {dataset: one for dataset, one in answers.items() if one is not None and not one.is_at_chance}
+    levels = sorted({level for one in found.values() for level in one.series.compared}, reverse=True)
+    rows = []
+    for level in levels:
+        compared = [one.series.compared.get(level) for one in found.values()]
+        rows.append((level, *(None if one is None else one.difference for one in compared)))
+    columns = (Column("level", table.level), *(Column(dataset, table.points) for dataset in found))
+    return Table("differences", columns, tuple(rows))
+
+
 def differences_chart(answers: Mapping[str, Answer | None]) -> Chart | None:
     """Return the difference to the original over the level, a line a data set; ``None`` where none is compared."""
     lines = []

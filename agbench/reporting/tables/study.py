@@ -38,16 +38,15 @@ def study_table(evidence: Evidence, name: str) -> Table:
         cells[key] = known.get(_trials(cell), cell)
     rows = []
     for (model, budget, train, test), cell in cells.items():
-        original = (
-            None if (train.is_original and test is None) else cells.get((model, budget, Preprocessing(), None))
-        )
+        is_original = train.is_original and test is None
+        original = None if is_original else cells.get((model, budget, Preprocessing(), None))
         compared = paired(cell, original)
         rows.append(
             (
                 model,
                 images_of(cell.records[0].condition),
                 cell.interval,
-                None if compared is None else compared.difference,
+                "" if is_original else None if compared is None else compared.difference,
                 cell.bytes,
                 cell.byte_ratio,
             )

@@ -1,0 +1,39 @@
+"""Images for a page in a browser: as its own text and pictures, which it can lay out for any screen."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from io import BytesIO
+
+from agbench.analysis.intervals import Verdict
+from agbench.reporting.figures.pictures import Picture, Pictures
+from agbench.reporting.tables.table import escape_html
+from agbench.reporting.tables.tables import VERDICT_SYMBOLS
+
+SIDE = 320
+"""Pixels of an image's longer side at most: larger ones are scaled down."""
+
+
+def figures(shown: Pictures) -> str:
+    """Return images as an HTML element, a row for each image with its class first."""
+    return "".join(
+        f'<div class="pictures"><p>{escape_html(name)}</p>{"".join(_figures(shown, row))}</div>'
+        for name, row in shown.rows
+    )
+
+
+def _figures(shown: Pictures, row: tuple[Picture | None, ...]) -> Iterator[str]:
+    for one in row:
+        pixels = None if one is None else shown.pixels(one)
+        if one is not None and pixels is not None:
+            pixels.thumbnail((SIDE, SIDE))
+            memory = BytesIO()
+            pixels.save(memory, "PNG")
+            content = base64.b64encode(memory.getvalue()).decode()
+            verdict = Verdict.NOT_INFERIOR if one.is_right else Verdict.INFERIOR
+            yield (
+                f'<figure><img src="data:image/png;base64,{content}" alt=""><figcaption>{escape_html(one.caption)}'
+                f'<br><b class="{"harmless" if one.is_right else "harmful"}">{VERDICT_SYMBOLS[verdict]} '
+                f"{escape_html(one.predicted)}</b></figcaption></figure>"
+            )
