@@ -24,6 +24,7 @@ from agbench.recommendation.question import LEVELS, LevelTest, Question, most_fo
 from agbench.runner import sweep
 from agbench.runner.config import ExecutionConfig
 from agbench.runner.events import Ended, SweepEvent
+from agbench.runner.flips import keep_flips
 from agbench.runner.plan import make_plan
 from agbench.store.outcome import Failure
 from agbench.store.record import Record
@@ -161,6 +162,8 @@ def _trials(
                 plan = make_plan(conditions, store.records(dataset.name))
                 if plan.todo:
                     raise _OutOfBudgetError
+                if time.monotonic() < end:
+                    keep_flips(conditions, dataset, store)
             by_id = {record.condition.id: record for record in plan.done}
             return [by_id[condition.id] for condition in conditions]
 

@@ -24,6 +24,7 @@ from agbench.runner import sweep
 from agbench.runner.config import ExecutionConfig
 from agbench.runner.estimate import Estimate
 from agbench.runner.events import Ended, SweepEvent
+from agbench.runner.flips import keep_flips
 from agbench.runner.plan import make_plan
 from agbench.store.record import Record
 from agbench.store.store import Store
@@ -152,6 +153,7 @@ def run_until_decided(
             following = [one.next for one in standings if one.next is not None]
             in_time = [one for one in following if too_long.isdisjoint(of.id for of in one.todo)]
             if not in_time or time.monotonic() >= deadline:
+                keep_flips([*conditions, *decisions.conditions()], dataset, store)
                 return replace(decisions, is_out_of_time=bool(following or too_long))
             estimate = Estimate(store.records(dataset.name))
             todo = min(in_time, key=lambda one: one.seconds_each(estimate)).todo

@@ -25,7 +25,8 @@ from agbench.runner import sweep
 from agbench.runner.events import Ended
 from agbench.store.metrics import Metrics
 from agbench.store.outcome import Failure
-from agbench.store.record import Record
+from agbench.store.record import FLIPS, Record
+from agbench.store.store import Store
 from tests.reporting.made import record
 
 NETWORK, TABLE = "automm:efficientnet_lite0", "tabular:dct"
@@ -156,6 +157,8 @@ def test_a_table_of_features_is_followed_until_it_is_decided(on_cluster, agbench
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "tabular:dct jpeg 0.9: not inferior (1 seed)"
     assert "360 images can exclude a loss of 1.71 points at best" in done.stderr
+    compressed = [one for one in Store(tmp_path / "results").records() if not one.condition.train.is_original]
+    assert all((one.folder / FLIPS).exists() for one in compressed)
     again = on_cluster(*command)
     assert again.stdout == done.stdout
     assert "begins" not in again.stderr
