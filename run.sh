@@ -4,12 +4,14 @@
 #                     --quick leaves out the slow tests; other arguments go to pytest
 # ./run.sh nightly    run the bundled benchmark afresh, report, compare with the last green nightly
 # ./run.sh ARGS...    agbench ARGS... in the project's own environment
+# AGBENCH_TORCH=cpu   takes builds of torch without CUDA, from PyTorch's own index
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$project/.venv
 stamp=$venv/.installed
 
 python=${PYTHON:-python3}
+torch=${AGBENCH_TORCH:-}  # as uv's --torch-backend takes it
 export PYTHONNOUSERSITE=1
 
 install() {
@@ -24,14 +26,24 @@ install() {
     # uv, not pip: pip can pick builds of torch and torchvision that do not fit each other.
     command -v uv >/dev/null || "$venv/bin/python" -m pip install --quiet uv >&2
     # Compiled once: otherwise each process compiles the stack anew where Python may not write beside its modules.
-    PATH=$PATH:$venv/bin uv pip install --quiet --compile-bytecode --python "$venv/bin/python" \
-        -r "$project/requirements.lock" >&2
+    packages | PATH=$PATH:$venv/bin uv pip install --quiet --compile-bytecode --python "$venv/bin/python" \
+        ${torch:+--torch-backend "$torch"} -r - >&2
     PATH=$PATH:$venv/bin uv pip install --quiet --python "$venv/bin/python" --no-deps --editable "$project" >&2
     wanted >"$stamp"
 }
 
+# The packages of the lock, without those of CUDA where another build of torch is wanted. nvidia-ml-py3 is none of
+# them: AutoGluon needs it everywhere, and it is Python alone.
+packages() {
+    if [ -z "$torch" ]; then
+        cat "$project/requirements.lock"
+    else
+        sed -E '/^nvidia-ml-py3==/!{/^(cuda-|nvidia-|triton==)/d;}' "$project/requirements.lock"
+    fi
+}
+
 # What an environment was made from, and where: its scripts name their own folder.
-wanted() { echo "$project" && cat "$project/requirements.lock" "$project/setup.cfg"; }
+wanted() { echo "$project${torch:+ $torch}" && cat "$project/requirements.lock" "$project/setup.cfg"; }
 
 wanted | cmp --silent - "$stamp" || install
 

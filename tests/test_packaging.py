@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -148,6 +149,66 @@ def test_run_sh_hands_its_arguments_to_agbench_from_any_folder(tmp_path):
     assert done.returncode == 2
     assert "no data set called 'nope, really'" in done.stderr
     assert "installing" not in done.stderr
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A clone to be installed by a made-up Python and uv: these write down what they are asked for."""
+    for name in ("run.sh", "requirements.lock", "setup.cfg"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    asked = tmp_path / "asked"
+    asked.mkdir()
+    programs = {
+        "python": f'case $1 in -m) mkdir -p "$3/bin" ;; *) exec {sys.executable} "$@" ;; esac',
+        "uv": f"""case "$*" in *--editable*)
+            printf '#!/bin/sh\necho agbench "$@"\n' >{tmp_path}/.venv/bin/agbench
+            chmod +x {tmp_path}/.venv/bin/agbench; exit ;; esac
+            number=$(($(ls {asked} | wc -l) / 2))
+            echo "$*" >{asked}/$number.arguments
+            cat >{asked}/$number.packages""",
+    }
+    for name, script in programs.items():
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    return tmp_path
+
+
+def run_sh(clone, **variables):
+    """Return what `./run.sh models` writes to standard error."""
+    path = f"{clone / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    ours = {name: value for name, value in os.environ.items() if name != "AGBENCH_TORCH"}
+    done = subprocess.run(
+        [clone / "run.sh", "models"],
+        env=ours | {"PATH": path, "PYTHON": "python"} | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "agbench models\n"
+    return done.stderr
+
+
+def test_run_sh_installs_the_lock_once(clone):
+    assert "installing" in run_sh(clone)
+    assert run_sh(clone) == ""
+    (arguments,) = (clone / "asked").glob("*.arguments")
+    assert "--torch-backend" not in arguments.read_text()
+    assert (clone / "asked" / "0.packages").read_text() == (ROOT / "requirements.lock").read_text()
+
+
+def test_run_sh_leaves_out_cuda_for_another_build_of_torch(clone):
+    """Nothing else is left out, and with another choice it installs anew."""
+    for torch in ("", "cpu", "cpu", ""):
+        run_sh(clone, AGBENCH_TORCH=torch)
+    asked = [path.read_text() for path in sorted((clone / "asked").glob("*.arguments"))]
+    assert ["--torch-backend cpu" in one for one in asked] == [False, True, False]
+    chosen = (clone / "asked" / "1.packages").read_text().splitlines()
+    left_out = {*(ROOT / "requirements.lock").read_text().splitlines()} - {*chosen}
+    named = {line.split("==")[0] for line in left_out}
+    assert {"triton", "nvidia-cublas", "cuda-toolkit"} <= named
+    assert {name.split("-")[0] for name in named} == {"triton", "nvidia", "cuda"}
+    assert "nvidia-ml-py3" not in named, "AutoGluon needs it everywhere"
 
 
 def test_the_readme_shows_the_samples_claims():
