@@ -105,8 +105,10 @@ def load_dataset(
         AGBENCH_WORKSPACE, else the current folder.
     nested : bool
         Whether each folder of images is a class, named by its whole path.
-    image_column, label_column : str
-        Columns of a table that hold the images' paths and their labels.
+    image_column : str
+        Column of a table that holds the images' paths.
+    label_column : str
+        Column of a table that holds their labels.
     group_column : str, optional
         Column of a table whose values tell which images belong together, such as that of the patient: these are
         never on two sides of a split or fold, and intervals count groups.
@@ -390,8 +392,10 @@ def compress(
         Whether images that can't be decoded are copied or left out.
     verify : bool
         Whether every image of the copy is decoded in the end.
-    image_column, label_column : str
-        Columns of a table that hold the images' paths and their labels.
+    image_column : str
+        Column of a table that holds the images' paths.
+    label_column : str
+        Column of a table that holds their labels.
     workers : int, optional
         Number of processes; by default one a core.
 

@@ -107,7 +107,7 @@ def run(
     dry_run: bool,
     **options: Any,
 ) -> None:
-    r"""Run what is missing of studies, and say what is saved and lost.
+    """Run what is missing of studies, and say what is saved and lost.
 
     The same command again runs nothing; killed, it goes on where it was.
 
@@ -115,7 +115,7 @@ def run(
     Examples:
       agbench run --dataset dtd --quick
       agbench run --dataset ~/photos --levels 1.0,0.5 --seeds 0,1,2
-    """
+    """  # noqa: D301 # raw, it would have no backspace, by which click keeps the lines
     from agbench import api
     from agbench.core.progress import Progress
     from agbench.data.dataset import is_prepared
