@@ -8,6 +8,7 @@ The rules and the draws are those of the test suite, `tests.analysis.test_error_
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -30,17 +31,17 @@ def of_images(images: int, size: int = 1, correlation: float = 0.0) -> Shares:
     """Return the shares of wrong "not inferior" and "inferior" verdicts with one training."""
     sizes = rates.sizes_of(images, size)
     generator = np.random.default_rng(size)
-    drawn = rates.outcomes(generator, sizes, rates.DRAWS, MARGIN + CHANGED, CHANGED, correlation)
-    return shares(rates.verdicts(sizes, *drawn, MARGIN))
+    lost, gained = rates.outcomes(generator, sizes, rates.DRAWS, MARGIN + CHANGED, CHANGED, correlation)
+    return shares(rates.verdicts(sizes, lost, gained, MARGIN))
 
 
 def of_groups_that_are_not_named(images: int, size: int, correlation: float) -> Shares:
     """Return the same where images of a group are taken for independent."""
     sizes = rates.sizes_of(images, size)
     generator = np.random.default_rng(size)
-    drawn = rates.outcomes(generator, sizes, rates.DRAWS, MARGIN + CHANGED, CHANGED, correlation)
-    ones = np.ones(images, dtype=int)
-    return shares(rates.verdicts(ones, *(spread_over_images(part, sizes) for part in drawn), MARGIN))
+    lost, gained = rates.outcomes(generator, sizes, rates.DRAWS, MARGIN + CHANGED, CHANGED, correlation)
+    is_lost, is_changed = (spread_over_images(part, sizes) for part in (lost, lost + gained))
+    return shares(rates.verdicts(np.ones(images, dtype=int), is_lost, is_changed - is_lost, MARGIN))
 
 
 def spread_over_images(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -137,7 +138,7 @@ def not_inferior_of(images: int, margin: float) -> float:
     return 100 * float(rates.verdicts(sizes, lost, gained, margin)[0].mean())
 
 
-def print_rows(rows: dict[str, object]) -> None:
+def print_rows(rows: Mapping[str, Sequence[float]]) -> None:
     """Print what is drawn."""
     for name, values in rows.items():
         print(f"{name}: {np.round(values, 4)}")
