@@ -53,8 +53,8 @@ def pytest_configure() -> None:
         psutil.Process().cpu_affinity(cores[first : first + each])
 
 
-SLOW_FIXTURES = {"agbench", "on_cluster", "swept", "example"}
-"""They start the command, or a whole sweep, in processes of their own."""
+SLOW_FIXTURES = {"agbench", "on_cluster", "swept", "example", "built_site"}
+"""They start the command, a whole sweep, or MkDocs, in processes of their own."""
 
 SLOW_MODULES = {
     "analysis/test_paper.py",

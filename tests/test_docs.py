@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def built_site(tmp_path_factory):
     """The site, built strictly: MkDocs resolves links and anchors between pages."""
     folder = tmp_path_factory.mktemp("site")
     command = [Path(sys.executable).parent / "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
@@ -64,21 +64,22 @@ def site(tmp_path_factory):
     return folder
 
 
-def test_every_page_is_built_and_in_the_contents(site):
-    built = {path.relative_to(site).with_suffix(".md") for path in site.rglob("*.html")} - {Path("404.md")}
-    assert built == {path.relative_to(DOCS) for path in PAGES}
-    assert not [*site.rglob("*.py")]
+def test_every_page_is_built_and_in_the_contents(built_site):
+    built = {path.relative_to(built_site).with_suffix(".md") for path in built_site.rglob("*.html")}
+    assert built - {Path("404.md")} == {path.relative_to(DOCS) for path in PAGES}
+    assert not [*built_site.rglob("*.py")]
 
 
-def test_the_site_works_without_a_network(site):
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+def test_the_site_works_without_a_network(built_site):
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in built_site.rglob("*.html")}
     elsewhere = [one for page in pages.values() for one in page.loaded if urlsplit(one).netloc]
     assert elsewhere == []
-    assert not [path for path in site.rglob("*.css") if re.search(r"url\(['\"]?(https?:)?//", path.read_text())]
+    styles = built_site.rglob("*.css")
+    assert not [path for path in styles if re.search(r"url\(['\"]?(https?:)?//", path.read_text())]
 
 
-def test_links_within_the_site_lead_somewhere(site):
-    pages = {path: Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+def test_links_within_the_site_lead_somewhere(built_site):
+    pages = {path: Page(path.read_text(encoding="utf-8")) for path in built_site.rglob("*.html")}
     for path, page in pages.items():
         if path.name == "404.html":  # its links are those of a server's root
             continue
@@ -92,16 +93,16 @@ def test_links_within_the_site_lead_somewhere(site):
                 assert unquote(parts.fragment) in pages[target].anchors, f"{path.name}: {link}"
 
 
-def test_the_command_line_has_all_commands_in_their_groups(site):
-    text = (site / "reference" / "command-line.html").read_text(encoding="utf-8")
+def test_the_command_line_has_all_commands_in_their_groups(built_site):
+    text = (built_site / "reference" / "command-line.html").read_text(encoding="utf-8")
     for name in main.commands:
         assert f'id="agbench-{name}"' in text, name
     for heading in ("Answer", "Images:", "Budget of the models:", "How it is run:"):
         assert heading in text, heading
 
 
-def test_the_functions_are_those_that_are_public(site):
-    anchors = Page((site / "reference" / "api.html").read_text(encoding="utf-8")).anchors
+def test_the_functions_are_those_that_are_public(built_site):
+    anchors = Page((built_site / "reference" / "api.html").read_text(encoding="utf-8")).anchors
     assert {f"agbench.{name}" for name in package.__all__ if name != "__version__"} <= anchors
 
 
