@@ -57,6 +57,7 @@ SLOW_FIXTURES = {"agbench", "on_cluster", "swept", "example", "built_site"}
 """They start the command, a whole sweep, or MkDocs, in processes of their own."""
 
 SLOW_MODULES = {
+    "analysis/test_error_rates.py",
     "analysis/test_paper.py",
     "compression/test_compress.py",
     "compression/test_manifest.py",

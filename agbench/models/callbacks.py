@@ -36,7 +36,7 @@ class Curve(Callback):  # type: ignore[misc] # mypy does not follow lightning
         self.task.on_epoch(len(self.accuracies), self.accuracies[-1])
 
 
-class Layout(Callback):  # type: ignore[misc]
+class FastestLayout(Callback):  # type: ignore[misc]
     """The memory layout that is fastest for the network, from the first batch to the last prediction."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

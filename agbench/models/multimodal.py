@@ -97,7 +97,7 @@ def _as_training_of_its_own(task: Task, epochs: int) -> Task:
 def _fit(task: Task, time_limit: float | None) -> Fitted:
     from autogluon.multimodal import MultiModalPredictor
 
-    from agbench.models.callbacks import Augmentations, Curve, Layout
+    from agbench.models.callbacks import Augmentations, Curve, FastestLayout
 
     paths = pd.concat([task.train, task.validation, *task.tests])[IMAGE]
     if paths.str.contains(PATH_SEPARATOR, regex=False).any():
@@ -114,7 +114,7 @@ def _fit(task: Task, time_limit: float | None) -> Fitted:
         enable_progress_bar=False,
     )
     curve = Curve(task)
-    autogluon_internals.train_exactly_all_epochs(predictor, [Layout(), Augmentations(task.seed), curve])
+    autogluon_internals.train_exactly_all_epochs(predictor, [FastestLayout(), Augmentations(task.seed), curve])
     settings = _settings(task)
     task.on_phase("fit")
     started = time.monotonic()
