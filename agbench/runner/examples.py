@@ -54,11 +54,9 @@ def examples(dataset: Dataset, variant: Variant) -> pd.DataFrame:
         without those of files too large to keep.
     """
     rows = []
-    for image_id in _chosen(dataset):
-        row = variant.index.loc[image_id]
-        file = Path(row["image"])
-        if file.stat().st_size <= LARGEST_EXAMPLE:
-            rows.append({"image_id": image_id, "bytes": int(row["bytes"]), "file": file.read_bytes()})
+    for image_id, image, count in variant.index.loc[_chosen(dataset), ["image", "bytes"]].itertuples():
+        if Path(image).stat().st_size <= LARGEST_EXAMPLE:
+            rows.append({"image_id": image_id, "bytes": int(count), "file": Path(image).read_bytes()})
     return pd.DataFrame(rows, columns=["image_id", "bytes", "file"])
 
 

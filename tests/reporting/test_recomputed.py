@@ -873,7 +873,7 @@ def test_the_strip_has_the_stored_bytes_and_predictions(reported):
             assert (predictions.label, predictions.predicted) == (label, picture.predicted)
             assert picture.is_right == (predictions.label == predictions.predicted)
             name = "original" if level == 1 else f"level {level:g}"
-            assert picture.caption == f"{name}, {table.size(len(kept.file))}"
+            assert picture.caption == f"{name}, {table.size(len(picture.file))}"
             assert f"<figcaption>{picture.caption}<br>" in page
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from agbench.analysis import paper as published
@@ -25,7 +25,7 @@ Each has a contrast of at least 3 to white and to a dark page.
 """
 
 ORIGINAL = "#7a7a7a"
-"""Colour of the original beside ordered lines; light and dark pages show it."""
+"""Colour of the original beside ordered lines, and of the paper's points; light and dark pages show it."""
 
 DECIDED = {Verdict.NOT_INFERIOR: "#009E73", Verdict.INFERIOR: "#D55E00"}
 UNDECIDED = "#7a7a7a"
@@ -282,7 +282,7 @@ def over_level(evidence: Evidence) -> Chart:
     return Chart(
         name=f"{evidence.metric.name}-over-level",
         title=f"{evidence.dataset}: {evidence.metric.label} over level",
-        x_label="level (the paper's compression ratio r: JPEG quality 100 r; 1 is the original)",
+        x_label="level (the paper's compression ratio r)",
         y_label=_value_label(evidence.metric, all_series),
         lines=tuple(lines),
         ticks={level: f"{level:g}" for level in sorted(sizes)},
@@ -356,9 +356,9 @@ def _over_sizes(name: str, title: str, lines: list[Line], metric: Metric, all_se
     return Chart(
         name=name,
         title=title,
-        x_label="achieved size, % of the original's bytes (100: the original)",
+        x_label="achieved size, % of the original's bytes",
         y_label=_value_label(metric, all_series),
-        lines=tuple(lines),
+        lines=tuple(_labelled_once(lines)),
         ticks=_log_ticks(place for line in lines for place in line.x),
         above={},
         above_label="",
@@ -366,6 +366,15 @@ def _over_sizes(name: str, title: str, lines: list[Line], metric: Metric, all_se
         y_range=_range(lines, metric),
         logarithmic=True,
     )
+
+
+def _labelled_once(lines: list[Line]) -> Iterator[Line]:
+    """Yield lines of which the highest alone has a label where several have the same one at the same place."""
+    points = [(x, label, y) for line in lines for x, y, label in zip(line.x, line.y, line.labels, strict=False)]
+    highest = {(x, label): y for x, label, y in sorted(points)}
+    for line in lines:
+        own = zip(line.x, line.y, line.labels, strict=False)
+        yield replace(line, labels=tuple(label if highest[x, label] == y else "" for x, y, label in own))
 
 
 def _log_ticks(places: Iterable[float]) -> dict[float, str]:

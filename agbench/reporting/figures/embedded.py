@@ -18,7 +18,8 @@ SIDE = 320
 def figures(shown: Pictures) -> str:
     """Return images as an HTML element, a row for each image with its class first."""
     return "".join(
-        f'<div class="pictures"><p>{escape_html(name)}</p>{"".join(_figures(shown, row))}</div>'
+        f'<div class="pictures" style="--columns: {len(row)}"><p>{escape_html(name)}</p>'
+        f"{''.join(_figures(shown, row))}</div>"
         for name, row in shown.rows
     )
 

@@ -8,14 +8,14 @@ import math
 from textwrap import wrap
 from typing import Any
 
-from agbench.reporting.figures.charts import COLOURS, Chart, Differences, Line
+from agbench.reporting.figures.charts import COLOURS, ORIGINAL, Chart, Differences, Line
 from agbench.reporting.tables.table import escape_html
 
 NARROW = 44
-"""Letters of a title or of the name of an axis that a line holds."""
+"""Letters of a title that a telephone is wide enough for."""
 
 DASHES = ("solid", "dash", "dot")
-SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "star", "cross")
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "star", "cross", "x")
 
 
 def library() -> str:
@@ -44,13 +44,13 @@ def division(chart: Chart) -> str:
     figure.update_layout(
         title=_wrapped(chart.title),
         yaxis={"title": chart.y_label, "range": chart.y_range},
-        legend={"orientation": "h", "y": -0.2},
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         showlegend=not chart.labelled,
-        height=500,
+        height=470,
     )
     ends = [math.log10(end) for end in chart.x_range] if chart.logarithmic else list(chart.x_range)
     scale = {"range": ends, "type": "log" if chart.logarithmic else "linear"}
-    figure.update_xaxes(title=_wrapped(chart.x_label), **scale)
+    figure.update_xaxes(title=chart.x_label, **scale)
     if chart.ticks:
         figure.update_xaxes(tickvals=list(chart.ticks), ticktext=list(chart.ticks.values()))
     if chart.above:
@@ -96,7 +96,7 @@ def differences(chart: Differences) -> str:
 
     columns = min(len(chart.panels), 2)
     rows = -(-len(chart.panels) // columns)
-    titles = [escape_html(panel.name) for panel in chart.panels]
+    titles = [_wrapped(panel.name, NARROW // 2) for panel in chart.panels]
     figure = make_subplots(
         rows, columns, shared_yaxes="all", subplot_titles=titles, vertical_spacing=min(0.22, 0.5 / rows)
     )
@@ -116,7 +116,12 @@ def differences(chart: Differences) -> str:
                         "thickness": 1.5,
                     },
                     mode="markers",
-                    marker={"color": colours[one], "symbol": symbols[one], "size": 9, "line": {"width": 2}},
+                    marker={
+                        "color": colours[one],
+                        "symbol": symbols[one],
+                        "size": 9,
+                        "line": {"width": 2, "color": colours[one]},
+                    },
                     hovertemplate=f"{_broken(panel.notes[one])}<extra></extra>",
                     showlegend=False,
                 ),
@@ -135,7 +140,7 @@ def differences(chart: Differences) -> str:
     figure.update_yaxes(range=chart.y_range, title=None)
     figure.update_yaxes(title=chart.y_label, col=1)
     figure.update_layout(title=_wrapped(chart.title), height=140 + 260 * rows, margin_t=90)
-    figure.update_annotations(font_size=13)
+    figure.update_annotations(font_size=12)
     return _element(figure, chart.name)
 
 
@@ -160,9 +165,9 @@ def _element(figure: Any, name: str) -> str:
     )
 
 
-def _wrapped(text: str) -> str:
-    """Return a text in lines that a telephone is wide enough for."""
-    return _broken("\n".join(wrap(text, NARROW)))
+def _wrapped(text: str, width: int = NARROW) -> str:
+    """Return a text in lines of so many letters."""
+    return _broken("\n".join(wrap(text, width, break_long_words=False)))
 
 
 def _broken(text: str) -> str:
@@ -174,7 +179,7 @@ def _trace(plotly: Any, chart: Chart, place: int) -> Any:
     colour = COLOURS[place % len(COLOURS)] if line.shade is None else line.shade_colour
     marker = {"symbol": SYMBOLS[place % len(SYMBOLS)], "size": 8}
     if line.published:
-        marker = {"symbol": "star-open", "size": 14}
+        colour, marker = ORIGINAL, {"symbol": "star-open", "size": 14}
     errors = None
     if line.low:
         errors = {

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from agbench.analysis.intervals import Verdict
-from agbench.reporting.figures.charts import COLOURS, DECIDED, Chart, Differences, Panel
+from agbench.reporting.figures.charts import COLOURS, DECIDED, ORIGINAL, Chart, Differences, Panel
 from agbench.reporting.figures.pictures import Picture, Pictures
 from agbench.reporting.tables.tables import VERDICT_SYMBOLS
 
@@ -157,7 +157,7 @@ def draw_pictures(shown: Pictures, folder: Path) -> None:
                 if picture is not None:
                     _draw_picture(axes, picture, shown.pixels(picture))
             words = "\n".join(wrap(name, 24))
-            place = {"transform": row[0].transAxes, "rotation": 90, "ha": "right", "va": "center"}
+            place: dict[str, Any] = {"transform": row[0].transAxes, "rotation": 90, "ha": "right", "va": "center"}
             row[0].text(-0.04, 0.5, words, fontsize=9, **place)
         _save(figure, folder / shown.name)
 
@@ -168,7 +168,7 @@ def _draw_picture(axes: Axes, picture: Picture, pixels: Image.Image | None) -> N
     axes.set_title(picture.caption, fontsize=9)
     verdict = Verdict.NOT_INFERIOR if picture.is_right else Verdict.INFERIOR
     words = "\n".join(wrap(f"{VERDICT_SYMBOLS[verdict]} {picture.predicted}", 30))
-    place = {"transform": axes.transAxes, "ha": "center", "va": "top"}
+    place: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "top"}
     axes.text(0.5, -0.03, words, color=DECIDED[verdict], fontsize=9, **place)
 
 
@@ -176,7 +176,7 @@ def _draw_line(axes: Axes, chart: Chart, place: int) -> None:
     line = chart.lines[place]
     colour = COLOURS[place % len(COLOURS)]
     if line.published:
-        axes.plot(line.x, line.y, "*", color="black", markerfacecolor="white", markersize=13, label=line.name)
+        axes.plot(line.x, line.y, "*", color=ORIGINAL, markerfacecolor="white", markersize=13, label=line.name)
         return
     if line.shade is not None:
         axes.plot(
