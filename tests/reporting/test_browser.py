@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
 
 from agbench.core.workspace import Workspace
+from agbench.studies.study import STUDIES, Study, at_levels
 from tests.reporting import made
 from tests.reporting.conftest import report
 
@@ -52,8 +54,25 @@ def nothing_compared(store):
     return [made.condition("birds", SMALL, 0.3)]
 
 
-@pytest.mark.parametrize("kind", [one_model, many_models, failed_trials, two_codecs, nothing_compared])
-def test_the_answer_is_on_the_first_screen_and_nothing_is_wrong(kind, browser, tmp_path):
+def groups_unknown(store):
+    results = [made.result(one, made.share_of(one)) for one in one_model(store)]
+    unknown = {"by": "", "count": 200, "relatives": None, "withheld": None}
+    made.sweep(store, "one", [replace(one, dataset={**one.dataset, "groups": unknown}) for one in results])
+    return []
+
+
+def own_study(store):
+    return [made.condition("birds", "tabular:dct", level) for level in LEVELS]
+
+
+OWN = Study("a question of our own", ("tabular:dct",), at_levels(*LEVELS), section="A question of our own")
+KINDS = (one_model, many_models, groups_unknown, failed_trials, own_study, two_codecs, nothing_compared)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_answer_is_on_the_first_screen_and_nothing_is_wrong(kind, browser, tmp_path, monkeypatch):
+    if kind is own_study:
+        monkeypatch.setitem(STUDIES, "own", OWN)
     workspace = Workspace(tmp_path)
     store = made.fill(workspace.results, [])
     made.fill(workspace.results, kind(store))
