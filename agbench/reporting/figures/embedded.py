@@ -11,7 +11,7 @@ from agbench.reporting.figures.pictures import Picture, Pictures
 from agbench.reporting.tables.table import escape_html
 from agbench.reporting.tables.tables import VERDICT_SYMBOLS
 
-SIDE = 320
+LONGEST_SHOWN = 320
 """Pixels of an image's longer side at most: larger ones are scaled down."""
 
 
@@ -28,7 +28,7 @@ def _figures(shown: Pictures, row: tuple[Picture | None, ...]) -> Iterator[str]:
     for one in row:
         pixels = None if one is None else shown.pixels(one)
         if one is not None and pixels is not None:
-            pixels.thumbnail((SIDE, SIDE))
+            pixels.thumbnail((LONGEST_SHOWN, LONGEST_SHOWN))
             memory = BytesIO()
             pixels.save(memory, "PNG")
             content = base64.b64encode(memory.getvalue()).decode()
