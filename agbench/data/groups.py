@@ -124,13 +124,13 @@ class Relatives:
                 f"fewer than {FEWEST} images, too few to look for related ones: nothing is called safe before "
                 f"{command} --group-by PATTERN` names images of one origin, or --independent says there are none"
             )
-        part = f"{self.images:,} of {self.of:,} images that were looked at"
+        part = f"{self.images:,} of {self.of:,} images were looked at, and"
         if not self.related:
-            return "" if self.images >= self.of else f"none of the {part} are much like others"
+            return "" if self.images >= self.of else f"{part} none of them is much like others"
         among = (
             f"{self.related:,} of {self.images:,} images"
             if self.images >= self.of
-            else f"{self.related:,} of {part}"
+            else f"{part} {self.related:,} of them"
         )
         found = f"{among} are much like others, such as {' and '.join(map(repr, self.examples))}"
         if not self.matters:

@@ -319,7 +319,11 @@ def test_what_is_found_of_images_that_were_prepared_anew_is_not_kept(photos, tmp
 
 def test_a_part_that_was_looked_at_is_said():
     assert Relatives(5000, 20_000).text("photos") == (
-        "none of the 5,000 of 20,000 images that were looked at are much like others"
+        "5,000 of 20,000 images were looked at, and none of them is much like others"
+    )
+    found = Relatives(5000, 20_000, 40, 1.001, ("a", "b"))
+    assert found.text("photos") == (
+        "5,000 of 20,000 images were looked at, and 40 of them are much like others, such as 'a' and 'b'"
     )
 
 
