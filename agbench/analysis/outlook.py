@@ -28,16 +28,27 @@ def outlook(clusters: Clusters, one_sided: float = ONE_SIDED) -> str:
     --------
     >>> print(outlook(Clusters.of_groups(360)))
     360 images can exclude a loss of 1.06 points at best, and will probably exclude one of 3.31 points, ...
+    >>> import numpy as np
+    >>> print(outlook(Clusters.of_groups(360, np.arange(360) // 10)))
+    360 images in 36 groups will probably exclude a loss of ... points, if nothing is lost and 5% of them ...
     """
     groups = "" if clusters.size == 1 else f" in {clusters.count:,} group{'s' if clusters.count > 1 else ''}"
     if clusters.count == 1:
         return f"{clusters.images:,} images{groups} can exclude no loss: images of another group may be others"
-    best = in_points(smallest_margin(clusters, one_sided), is_bound=True)
     probable = probable_margin(clusters, one_sided)
-    expected = f"one of {in_points(probable, is_bound=True)}" if probable < 1 else "none"
+    amount = in_points(probable, is_bound=True)
+    expected = f"if nothing is lost and {CHANGING:.0%} of them change"
+    if clusters.size > 1:
+        loss = f"a loss of {amount}" if probable < 1 else "none"
+        return (
+            f"{clusters.images:,} images{groups} will probably exclude {loss}, {expected}, those of a group all "
+            "together; a smaller one where they change each on its own"
+        )
+    best = in_points(smallest_margin(clusters, one_sided), is_bound=True)
+    loss = f"one of {amount}" if probable < 1 else "none"
     return (
-        f"{clusters.images:,} images{groups} can exclude a loss of {best} at best, and will probably exclude "
-        f"{expected}, if nothing is lost and {CHANGING:.0%} of them change"
+        f"{clusters.images:,} images can exclude a loss of {best} at best, and will probably exclude {loss}, "
+        f"{expected}"
     )
 
 
@@ -54,7 +65,7 @@ def out_of_reach(margin: float, clusters: Clusters, one_sided: float = ONE_SIDED
     Examples
     --------
     >>> out_of_reach(0.01, Clusters.of_groups(276))
-    'a margin of 1 point is out of reach of so few images, or groups of them: 4 points are in reach'
+    'a margin of 1 point is out of reach of so few images: 4 points are in reach'
     >>> out_of_reach(0.05, Clusters.of_groups(276))
     ''
     """
@@ -62,7 +73,8 @@ def out_of_reach(margin: float, clusters: Clusters, one_sided: float = ONE_SIDED
         return ""
     reachable = math.ceil(100 * probable_margin(clusters, one_sided)) / 100
     instead = f"{in_points(reachable)} are in reach" if reachable < 1 else "no margin is in reach"
-    return f"a margin of {in_points(margin)} is out of reach of so few images, or groups of them: {instead}"
+    few = "so few images" if clusters.size == 1 else "so few groups, if their images change all together"
+    return f"a margin of {in_points(margin)} is out of reach of {few}: {instead}"
 
 
 def smallest_margin(clusters: Clusters, one_sided: float = ONE_SIDED) -> float:

@@ -112,6 +112,20 @@ def test_a_smaller_margin_than_the_images_can_show_is_known_before():
     assert outlook.probable_margin(groups) >= outlook.smallest_margin(groups)
 
 
+def test_groups_whose_images_change_each_on_their_own_exclude_less_than_is_expected():
+    groups = np.arange(2640) // 60
+    clusters = Clusters.of_groups(len(groups), groups)
+    assert " at best" not in outlook.outlook(clusters)
+    assert "a smaller one where they change each on its own" in outlook.outlook(clusters)
+    assert "out of reach of so few groups, if their images change all together" in outlook.out_of_reach(
+        0.05, clusters
+    )
+    generator = np.random.default_rng(0)
+    changed, gained = generator.random(2640) < outlook.CHANGING, generator.random(2640) < 0.5
+    found = intervals.compare((~changed | gained)[None], (~changed | ~gained)[None], groups=groups)
+    assert found.difference.value - found.difference.low < 0.7 * outlook.probable_margin(clusters)
+
+
 def test_what_images_will_probably_show_they_show_in_about_four_of_five_draws():
     images, generator = 1000, np.random.default_rng(0)
     margin = outlook.probable_margin(Clusters.of_groups(images))
