@@ -249,6 +249,10 @@ def _next(evidence: Evidence, found: Answer) -> Iterator[str]:
     if evidence.is_withheld is not False:
         named = " --group-by PATTERN names the groups." if evidence.is_withheld else " looks for such images."
         yield f"Next: agbench prepare --dataset {evidence.dataset}{named}"
+    elif found.comparison.gain <= -MARGIN and (
+        higher := commands.for_higher_levels(evidence, found.series, found.level)
+    ):
+        yield f"Next, as higher levels may cost less: {higher}"
     elif found.comparison.is_one_training:
         yield f"Next: {commands.for_seeds(evidence, found.series, (ORIGINAL_LEVEL, found.level))}"
     elif found.margin is not None and found.margin <= MARGIN:

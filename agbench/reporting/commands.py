@@ -10,7 +10,7 @@ from agbench.analysis.cell import Cell
 from agbench.analysis.evidence import CrossedSeries, Evidence, Named, NoisySeries, Series
 from agbench.core.codec import codecs
 from agbench.core.condition import JPEG, ORIGINAL_LEVEL, PAPER_LEVEL, Budget
-from agbench.studies.study import PAPER_NOISE, STUDIES
+from agbench.studies.study import PAPER_LEVELS, PAPER_NOISE, STUDIES
 
 K = TypeVar("K")
 
@@ -46,6 +46,12 @@ def missing(evidence: Evidence) -> list[str]:
 def for_seeds(evidence: Evidence, series: Series, levels: Iterable[float]) -> str:
     """Return the command that trains a model at levels with the seeds 0, 1 and 2."""
     return _for_levels(evidence, series, levels, (0, 1, 2))
+
+
+def for_higher_levels(evidence: Evidence, series: Series, level: float) -> str:
+    """Return the command that runs the paper's levels above one that have no result; empty where all have."""
+    higher = [one for one in PAPER_LEVELS if level < one < ORIGINAL_LEVEL and one not in series.compared]
+    return _for_levels(evidence, series, higher, _wanted(evidence, series)) if higher else ""
 
 
 def missing_noise(evidence: Evidence) -> list[str]:

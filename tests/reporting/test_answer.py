@@ -81,6 +81,14 @@ def test_where_every_level_does_harm_the_originals_are_kept(said):
     assert first == "Keep the originals: each level that was run loses more than 1 point, in this training."
 
 
+def test_where_a_level_probably_costs_more_than_a_point_higher_ones_are_named(said):
+    found = said((SMALL, 1.0, FEW, 10, 0), (SMALL, 0.5, FEW, 22, 0.7))
+    assert found[-1].startswith(
+        "Next, as higher levels may cost less: agbench run --dataset mine --models automm:efficientnet_lite0 "
+        "--levels 0.9,0.8,0.7,0.6 --epochs 6"
+    )
+
+
 def test_files_that_grow_are_no_answer(said):
     (first, *_) = said((SMALL, 1.0, MANY, 100, 0), (SMALL, 0.5, MANY, 100, -0.5))
     assert first == "Keep the originals: no level that was run takes fewer bytes (jpeg 0.5: 1.0 kB to 1.5 kB)."

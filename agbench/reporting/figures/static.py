@@ -59,6 +59,8 @@ def draw(chart: Chart, folder: Path) -> None:
             axes.set_xticks(list(chart.ticks), list(chart.ticks.values()))
             axes.minorticks_off()
         axes.grid(alpha=0.3)
+        if chart.y_range[0] < 0:  # differences
+            axes.axhline(0, color="#7a7a7a", linewidth=1)
         if chart.labelled:
             _name_ends(axes, chart)
         else:
