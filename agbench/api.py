@@ -1111,5 +1111,5 @@ def _seconds(budget: float | str | None) -> float | None:
         return None if budget is None else seconds_of(budget)
     seconds = as_float(checked("budget", budget, (int, float), "seconds, or a duration such as '10m'"))
     if not 0 < seconds < float("inf"):
-        raise UserError(f"{seconds:g} is not a duration: use 90s, 10m or 1.5h")
+        raise UserError(f"{seconds:g} is not a duration: use 90s, 10m or 1h30m")
     return seconds

@@ -82,7 +82,7 @@ class Share(click.ParamType[float]):
 
 
 class Duration(click.ParamType[float]):
-    """A duration in seconds: ``90s``, ``10m`` or ``1.5h``."""
+    """A duration in seconds: ``90s``, ``10m`` or ``1h30m``."""
 
     name = "duration"
 

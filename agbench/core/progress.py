@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
+from itertools import pairwise
 
 from rich import progress
 from rich.console import Console
@@ -17,7 +19,7 @@ BETWEEN_LINES = 30.0
 
 BETWEEN_DRAWINGS = 0.1
 
-_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 
 class Progress:
@@ -115,7 +117,8 @@ def seconds_of(text: str) -> float:
     Parameters
     ----------
     text : str
-        A number with a unit: ``"90s"``, ``"10m"``, ``"10 min"``, ``"1.5h"``; without one it is seconds.
+        Numbers with units, the largest first: ``"90s"``, ``"10 min"``, ``"1.5h"``, ``"1h30m"``, or what `duration`
+        returns; one number without a unit is seconds.
 
     Returns
     -------
@@ -129,10 +132,16 @@ def seconds_of(text: str) -> float:
 
     Examples
     --------
-    >>> seconds_of("1.5h")
-    5400.0
+    >>> seconds_of("1.5h"), seconds_of("1h30m"), seconds_of("3 min 20 s")
+    (5400.0, 5400.0, 200.0)
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
-    if match is None or match[2] not in _UNITS or not float(match[1]):
-        raise UserError(f"{text!r} is not a duration: use 90s, 10m or 1.5h")
-    return float(match[1]) * _UNITS[match[2]]
+    part, written = r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.strip().lower()
+    found = re.findall(part, written) if re.fullmatch(f"(?:{part})+", written) else []
+    if len(found) == 1:
+        found = [(number, unit or "s") for number, unit in found]
+    units = [_UNITS.get(unit, 0) for _, unit in found]
+    seconds = sum(float(number) * unit for (number, _), unit in zip(found, units, strict=True))
+    is_falling = all(larger > smaller > 0 for larger, smaller in pairwise([math.inf, *units]))
+    if not is_falling or not 0 < seconds < math.inf:
+        raise UserError(f"{text!r} is not a duration: use 90s, 10m or 1h30m")
+    return seconds

@@ -76,7 +76,7 @@ def test_reporting_needs_neither_torch_nor_autogluon():
         (["run", "--dataset", "digits", "--until-decided", "2"], "2 is not a margin: use a share between 0 and 1"),
         (["run", "--dataset", "digits", "--until-decided", "nan"], "nan is not a margin"),
         (["run", "--dataset", "digits", "--until-decided", "soon"], "'soon' is not a share: use 0.01, or 1%"),
-        (["run", "--dataset", "digits", "--budget", "0"], "'0' is not a duration: use 90s, 10m or 1.5h"),
+        (["run", "--dataset", "digits", "--budget", "0"], "'0' is not a duration: use 90s, 10m or 1h30m"),
         (["run", "--dataset", "digits", "--budget", "2 days"], "'2 days' is not a duration"),
         (["nightly", "--until-decided", "0.01"], "a nightly runs the same trials each night"),
         (["report"], "no results of any data set: run `agbench run --dataset NAME`"),
