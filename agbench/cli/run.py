@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -157,11 +157,12 @@ def run(
         sys.exit(Exit.FAILED_TRIALS)
 
 
-def _outlook(dataset: Dataset, conditions: Iterable[Condition]) -> Iterator[str]:
-    """Yield what the images can show that are predicted: the test images, or with folds all."""
+def _outlook(dataset: Dataset, conditions: Sequence[Condition]) -> Iterator[str]:
+    """Yield what the images can show that are predicted: the test images, or with folds all; and the trainings."""
     from agbench.analysis.clusters import Clusters
     from agbench.analysis.outlook import outlook
     from agbench.data.splits import TEST
+    from agbench.models.registry import Kind, kind_of
 
     folded = {one.budget.folds is not None for one in conditions}
     tested = dataset.group_numbers[dataset.index["split"] == TEST]
@@ -170,6 +171,12 @@ def _outlook(dataset: Dataset, conditions: Iterable[Condition]) -> Iterator[str]
     if True in folded:
         every = dataset.group_numbers
         yield f"{dataset.name}: out of fold, {outlook(Clusters.of_groups(len(every), every))}"
+    seeds = {one.seed for one in conditions}
+    if len(seeds) == 1 and any(kind_of(one.model) is Kind.DEEP and not one.budget.folds for one in conditions):
+        yield (
+            f"{dataset.name}: networks are trained once for each level, and verdicts will be of this training; "
+            "--folds 5 or --seeds 0,1,2 say more"
+        )
 
 
 def _print_unprepared(name: str, conditions: list[Condition]) -> None:

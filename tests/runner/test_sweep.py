@@ -122,6 +122,9 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(swept, agbench):
     assert ("1 core, no GPU" if environment.available_cpus() == 1 else "cores, no GPU") in shared
     assert estimated.startswith("about ")
     assert states(swept.workspace) == before
+    assert "networks are trained once" not in done.stdout
+    once = agbench("--workspace", swept.workspace.folder, *SWEEP, "--dry-run").stdout
+    assert "networks are trained once for each level, and verdicts will be of this training" in once
 
 
 def test_a_killed_sweep_loses_the_trial_in_flight_and_changes_no_number(swept, agbench, tmp_path):
