@@ -110,7 +110,6 @@ def test_the_readme_is_short():
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-@pytest.mark.xfail(strict=True, reason="the sample is older than answers: remove this with the next one")
 def test_the_readme_shows_the_samples_answer():
     sample = (ROOT / "reports" / "sample" / "patches" / "report.md").read_text(encoding="utf-8")
     _, shown, _ = re.split("<!-- /?answer -->", (ROOT / "README.md").read_text(encoding="utf-8"))
