@@ -4,14 +4,16 @@
 #                     --quick leaves out the slow tests; other arguments go to pytest
 # ./run.sh nightly    run the bundled benchmark afresh, report, compare with the last green nightly
 # ./run.sh ARGS...    agbench ARGS... in the project's own environment
-# AGBENCH_TORCH=cpu   takes builds of torch without CUDA, from PyTorch's own index
+# AGBENCH_TORCH=cpu   takes builds of torch without CUDA, from PyTorch's own index, and so do later calls;
+#                     AGBENCH_TORCH= takes the ordinary ones again
 set -euo pipefail
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$project/.venv
 stamp=$venv/.installed
 
 python=${PYTHON:-python3}
-torch=${AGBENCH_TORCH:-}  # as uv's --torch-backend takes it
+# As uv's --torch-backend takes it; by default what the environment was made with.
+torch=${AGBENCH_TORCH-$(sed -n '$s/^torch //p' "$stamp" 2>/dev/null || true)}
 export PYTHONNOUSERSITE=1
 
 install() {
@@ -21,7 +23,10 @@ install() {
     # Where the home folder can't be written, packages can't be kept for the next time.
     mkdir -p "${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/uv}" 2>/dev/null ||
         export UV_NO_CACHE=1 PIP_NO_CACHE_DIR=1
-    rm -rf "$venv"
+    # Where the installation fails, the environment of before comes back.
+    rm -rf "$venv.old"
+    [ ! -e "$venv" ] || mv "$venv" "$venv.old"
+    trap 'rm -rf "$venv"; [ ! -e "$venv.old" ] || mv "$venv.old" "$venv"' EXIT
     "$python" -m venv "$venv"
     # uv, not pip: pip can pick builds of torch and torchvision that do not fit each other.
     command -v uv >/dev/null || "$venv/bin/python" -m pip install --quiet uv >&2
@@ -30,6 +35,8 @@ install() {
         ${torch:+--torch-backend "$torch"} -r - >&2
     PATH=$PATH:$venv/bin uv pip install --quiet --python "$venv/bin/python" --no-deps --editable "$project" >&2
     wanted >"$stamp"
+    trap - EXIT
+    rm -rf "$venv.old"
 }
 
 # The packages of the lock, without those of CUDA where another build of torch is wanted. nvidia-ml-py3 is none of
@@ -43,7 +50,10 @@ packages() {
 }
 
 # What an environment was made from, and where: its scripts name their own folder.
-wanted() { echo "$project${torch:+ $torch}" && cat "$project/requirements.lock" "$project/setup.cfg"; }
+wanted() {
+    echo "$project" && cat "$project/requirements.lock" "$project/setup.cfg"
+    [ -z "$torch" ] || echo "torch $torch"
+}
 
 wanted | cmp --silent - "$stamp" || install
 
