@@ -21,11 +21,14 @@ import click
 import pytest
 import yaml
 from markdown_it import MarkdownIt
+from rich.filesize import decimal
 
 import agbench as package
 from agbench.cli.main import main
-from agbench.data.card import Card
+from agbench.data.card import UNPACKED_LIMIT, Card
+from agbench.store.export import table_of
 from agbench.studies.yaml_file import find_studies
+from tests.reporting import made
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -103,7 +106,49 @@ def test_the_command_line_has_all_commands_in_their_groups(built_site):
 
 def test_the_functions_are_those_that_are_public(built_site):
     anchors = Page((built_site / "reference" / "api.html").read_text(encoding="utf-8")).anchors
-    assert {f"agbench.{name}" for name in package.__all__ if name != "__version__"} <= anchors
+    functions = {f"agbench.{name}" for name in package.__all__ if name != "__version__"}
+    assert {name for name in anchors if re.fullmatch(r"agbench\.\w+", name)} == functions
+
+
+def test_what_functions_return_is_on_the_page_of_functions(built_site):
+    anchors = Page((built_site / "reference" / "api.html").read_text(encoding="utf-8")).anchors
+    functions = [one for name in package.__all__ if inspect.isfunction(one := getattr(package, name))]
+    returned = {one.__annotations__["return"] for one in functions} - {"pd.DataFrame"}
+    assert len(returned) == 5
+    assert returned <= {name.rpartition(".")[2] for name in anchors if name.startswith("agbench.")}
+
+
+def test_what_plug_ins_import_is_there_and_said_to_be_public():
+    public = {*re.findall(r"`(agbench(?:\.\w+)*\.\w+)`", (DOCS / "versions.md").read_text(encoding="utf-8"))}
+    public -= {"agbench.datasets", "agbench.codecs", "agbench.models"}  # groups of entry points
+    for name in public:
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(import_module(module), attribute), name
+    plug_ins = [ast.parse(one.content) for one in blocks_of(DOCS / "extending.md") if one.title.endswith(".py")]
+    imports = [node for tree in plug_ins for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    used = {f"{node.module}.{one.name}" for node in imports for one in node.names}
+    assert {name for name in used if name.startswith("agbench.")} <= public
+
+
+def test_the_keys_of_a_card_are_those_of_the_page():
+    text = (DOCS / "extending.md").read_text(encoding="utf-8")
+    assert names_in_table(text, "key") == [*Card.model_fields]
+    assert f"without it {decimal(UNPACKED_LIMIT).replace('.0', '')}" in text
+
+
+def test_the_columns_of_an_export_are_those_of_the_page():
+    record = made.failed(made.condition("any", "tabular:pixels", 1.0))
+    settings = {f"budget_{name}" for name in record.condition.budget.settings()}
+    columns = [name for name in table_of([record]) if name not in {*record.measured(), *settings}]
+    shown = names_in_table((DOCS / "reference" / "metrics-and-store.md").read_text(encoding="utf-8"), "column")
+    assert [name for name in shown if name != "budget_…"] == columns
+    assert "budget_…" in shown
+
+
+def names_in_table(text, head):
+    """Return what stands in code in the first column of the table with such a heading."""
+    (rows,) = re.findall(rf"^\| {head} \|.*\n\| --- .*\n((?:\|.*\n)+)", text, re.MULTILINE)
+    return [name for row in rows.splitlines() for name in re.findall("`([^`]+)`", row.split("|")[1])]
 
 
 def test_the_readme_is_short():
@@ -187,9 +232,8 @@ def commands() -> list[str]:
 
 def test_every_command_line_is_of_a_program_that_there_is():
     programs = {re.sub(r"^(\w+=\S* )+", "", line).split()[0] for line in commands()}
-    ours = {"./run.sh", "agbench"}
-    assert ours <= programs
-    assert programs - ours <= {"uv", "export", ".venv/bin/ray", ".venv/bin/python", ".venv/bin/pre-commit"}
+    assert "./run.sh" in programs
+    assert programs - {"./run.sh"} <= {"uv", "export", ".venv/bin/ray", ".venv/bin/python", ".venv/bin/pre-commit"}
     for program in (one for one in programs if one.startswith(".venv/")):
         assert (Path(sys.executable).parent / Path(program).name).exists(), program
 
