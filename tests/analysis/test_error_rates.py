@@ -115,6 +115,16 @@ def test_images_in_groups_taken_for_independent_are_often_wrongly_safe():
     assert verdicts(sizes, lost, gained, 0.01)[0].mean() <= MOST + NOISE
 
 
+def test_losses_behind_wrong_labels_often_pass_for_smaller_ones():
+    """As reports and the page on limits say: an image whose label is wrong is neither lost nor gained."""
+    images, wrong, loss = 4000, 0.1, 0.05
+    generator = np.random.default_rng(0)
+    for share, least, most in ((loss, 0, MOST + NOISE), ((1 - wrong) * loss, 0.25, 0.35)):
+        lost = generator.binomial(images, share, DRAWS)
+        is_not_inferior = score(0, lost, images, -loss) >= -special.ndtri(intervals.ONE_SIDED)
+        assert least <= is_not_inferior.mean() <= most
+
+
 @pytest.mark.parametrize(("images", "size", "shape"), [(60, 1, "equal"), (200, 5, "equal"), (200, 4, "geometric")])
 def test_the_simulated_rule_is_that_of_comparisons(images, size, shape):
     generator = np.random.default_rng(size)
