@@ -115,7 +115,10 @@ def test_what_functions_return_is_on_the_page_of_functions(built_site):
     functions = [one for name in package.__all__ if inspect.isfunction(one := getattr(package, name))]
     returned = {one.__annotations__["return"] for one in functions} - {"pd.DataFrame"}
     assert len(returned) == 5
-    assert returned <= {name.rpartition(".")[2] for name in anchors if name.startswith("agbench.")}
+    paths = [name for name in anchors if re.fullmatch(r"agbench(\.[a-z]+){2,}\.[A-Z]\w+", name)]
+    classes = {path.rpartition(".")[2] for path in paths}
+    (public,) = re.findall(r"^- the classes (.*?) of", (DOCS / "versions.md").read_text("utf-8"), re.M | re.S)
+    assert returned <= classes == {*re.findall(r"`(\w+)`", public)}
 
 
 def test_what_plug_ins_import_is_there_and_said_to_be_public():
