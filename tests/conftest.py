@@ -76,6 +76,7 @@ SLOW_MODULES = {
     "runner/test_trial.py",
     "test_older_store.py",
     "test_packaging.py",
+    "test_sample.py",
 }
 """They train, simulate, or write whole reports."""
 
