@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pandas as pd
+
 from agbench.core.condition import Budget
 from agbench.models import kept, weights
 from agbench.models.registry import IMAGE_SIZE, Fitted, Task
@@ -33,8 +35,6 @@ def fit_predict(task: Task) -> Fitted:
     ModelError
         If the linear model could not be trained.
     """
-    import pandas as pd
-
     from agbench.models import table
     from agbench.models.backbone import Backbone, embed
 

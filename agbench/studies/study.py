@@ -96,6 +96,11 @@ class Study:
     of_paper: bool = False
     section: str = ""
 
+    @property
+    def all_models(self) -> frozenset[str]:
+        """Its models with the model hub and without it."""
+        return frozenset({*self.models, *self.offline})
+
     def without_hub(self) -> Study:
         """Return the study that can be run without the model hub."""
         return replace(self, models=self.offline or self.models, offline=())

@@ -337,7 +337,7 @@ def over_study(evidence: Evidence, name: str) -> Chart | None:
     found = []
     for series in evidence.series:
         wanted = [level for level in series.cells if Preprocessing.at(level, series.codec) in images]
-        if series.model in {*study.models, *study.offline} and len(wanted) > 1:
+        if series.model in study.all_models and len(wanted) > 1:
             found.append(replace(series, cells={level: series.cells[level] for level in wanted}))
     if not found:
         return None

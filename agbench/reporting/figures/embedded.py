@@ -6,10 +6,8 @@ import base64
 from collections.abc import Iterator
 from io import BytesIO
 
-from agbench.analysis.intervals import Verdict
 from agbench.reporting.figures.pictures import Picture, Pictures
 from agbench.reporting.tables.table import escape_html
-from agbench.reporting.tables.tables import VERDICT_SYMBOLS
 
 LONGEST_SHOWN = 320
 """Pixels of an image's longer side at most: larger ones are scaled down."""
@@ -32,9 +30,8 @@ def _figures(shown: Pictures, row: tuple[Picture | None, ...]) -> Iterator[str]:
             memory = BytesIO()
             pixels.save(memory, "PNG")
             content = base64.b64encode(memory.getvalue()).decode()
-            verdict = Verdict.NOT_INFERIOR if one.is_right else Verdict.INFERIOR
             yield (
                 f'<figure><img src="data:image/png;base64,{content}" alt=""><figcaption>{escape_html(one.caption)}'
-                f'<br><b class="{"harmless" if one.is_right else "harmful"}">{VERDICT_SYMBOLS[verdict]} '
-                f"{escape_html(one.predicted)}</b></figcaption></figure>"
+                f'<br><b class="{"harmless" if one.is_right else "harmful"}">'
+                f"{escape_html(one.judged)}</b></figcaption></figure>"
             )

@@ -7,8 +7,10 @@ from io import BytesIO
 
 from PIL import Image, ImageOps
 
+from agbench.analysis.intervals import Verdict
 from agbench.core import images
 from agbench.core.errors import UnreadableImageError
+from agbench.reporting.tables.tables import VERDICT_SYMBOLS
 from agbench.runner.examples import middle
 
 
@@ -32,6 +34,16 @@ class Picture:
     caption: str
     predicted: str
     is_right: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict whose symbol and colour stand for the prediction: right as harmless, wrong as harmful."""
+        return Verdict.NOT_INFERIOR if self.is_right else Verdict.INFERIOR
+
+    @property
+    def judged(self) -> str:
+        """The predicted class behind that symbol."""
+        return f"{VERDICT_SYMBOLS[self.verdict]} {self.predicted}"
 
 
 @dataclass(frozen=True)

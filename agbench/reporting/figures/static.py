@@ -12,10 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from agbench.analysis.intervals import Verdict
 from agbench.reporting.figures.charts import COLOURS, DECIDED, ORIGINAL, Chart, Differences, Panel
 from agbench.reporting.figures.pictures import Picture, Pictures
-from agbench.reporting.tables.tables import VERDICT_SYMBOLS
 
 MARKERS = "os^Dv*PX"
 LINE_STYLES = ("-", "--", ":")
@@ -168,10 +166,9 @@ def _draw_picture(axes: Axes, picture: Picture, pixels: Image.Image | None) -> N
     if pixels is not None:
         axes.imshow(pixels, interpolation="nearest")
     axes.set_title(picture.caption, fontsize=9)
-    verdict = Verdict.NOT_INFERIOR if picture.is_right else Verdict.INFERIOR
-    words = "\n".join(wrap(f"{VERDICT_SYMBOLS[verdict]} {picture.predicted}", 30))
+    words = "\n".join(wrap(picture.judged, 30))
     place: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "top"}
-    axes.text(0.5, -0.03, words, color=DECIDED[verdict], fontsize=9, **place)
+    axes.text(0.5, -0.03, words, color=DECIDED[picture.verdict], fontsize=9, **place)
 
 
 def _draw_line(axes: Axes, chart: Chart, place: int) -> None:

@@ -23,7 +23,7 @@ def study_table(evidence: Evidence, name: str) -> Table:
         Name in `agbench.studies.study.STUDIES`.
     """
     study = STUDIES[name]
-    models = {*study.models, *study.offline}
+    models = study.all_models
     images = {(treatment.train, treatment.test) for treatment in study.treatments}
     groups: dict[tuple[str, Budget, Preprocessing, Preprocessing | None], list[Record]] = {}
     for record in evidence.records:
